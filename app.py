@@ -1,0 +1,16 @@
+"""The app: page settings, navigation, and the shared question in the sidebar: which model am I looking at?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.ui import shell
+from vit_explore.ui.first_visit import ask_again, server_is_fresh
+
+st.set_page_config(page_title="vit_explore", page_icon=shell.ICON, layout="wide")
+
+fresh = server_is_fresh()
+page = st.navigation(shell.sections(), expanded=True)
+if fresh and page.url_path:  # only a page other than Home has a path
+    ask_again()
+shell.frame(page)

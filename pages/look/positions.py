@@ -1,0 +1,86 @@
+"""Position embeddings: does the model know that its sequence of patches is a picture?"""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.explain.results import PositionSimilarity
+from vit_explore.ui import looking, panel, state
+from vit_explore.ui.views import Side, chart, column, sides
+from vit_explore.ui.warmup import need_torch
+
+PATCH = "positions_patch"
+
+
+def choose_patch(patch: int) -> None:
+    st.session_state[PATCH] = patch
+
+
+def chosen_patch(grid: tuple[int, int]) -> tuple[int, int]:
+    """Row and column of the enlarged tile: the clicked one, or one off the centre at first."""
+    gh, gw = grid
+    patch = st.session_state.get(PATCH, (gh // 3) * gw + gw // 3)
+    return divmod(min(patch, gh * gw - 1), gw)
+
+
+def tiles(side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.positions(side.ref)
+        selected = chosen_patch(result.grid)
+        chart(plots.position_similarity(result, selected=selected, height=520), f"tiles_{side.step}", choose_patch)
+
+
+def enlarged(side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.positions(side.ref)
+        r, c = chosen_patch(result.grid)
+        chart(plots.position_tile(result, r, c, height=360), f"tile_{side.step}", choose_patch)
+        numbers(result)
+        if len(result.prefix):
+            st.markdown("**The tokens in front of the patches**")
+            chart(plots.position_prefix(result), f"prefix_{side.step}")
+
+
+def numbers(result: PositionSimilarity) -> None:
+    left, right = st.columns(2)
+    r = result.distance_correlation
+    left.metric(
+        "Similarity follows nearness", "—" if math.isnan(r) else f"{r:+.2f}",
+        help="Correlation of similarity and minus the distance on the grid, over all pairs of patches: "
+        "0 is noise, +1 a perfect map.",
+    )  # fmt: skip
+    right.metric(
+        "Noise floor", f"±{result.noise_floor:.2f}",
+        help="1/√D: the size of the cosine of two random vectors. Smaller values mean nothing.",
+    )  # fmt: skip
+
+
+st.title("Position embeddings")
+st.markdown("A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**")
+choice = state.require_model("how its position embeddings become a map of the picture")
+left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
+with left:
+    state.snapshot_slider()
+with right:
+    compare = state.compare_toggle("positions_compare")
+
+both = sides(choice, compare)
+if len(both) == 1:
+    wide, narrow = st.columns([3, 2], gap="large")
+    with wide:
+        st.markdown("##### One tile for each patch: click one to enlarge it")
+        tiles(both[0], titled=False)
+    with narrow:
+        st.markdown("##### The chosen patch against all others")
+        enlarged(both[0], titled=False)
+else:
+    for draw in (tiles, enlarged):
+        for place, side in zip(st.columns(2, gap="large"), both, strict=True):
+            with place:
+                draw(side, titled=draw is tiles)
+
+need_torch()
+panel.panel(panel.of_explanation("position_similarity"))

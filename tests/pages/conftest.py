@@ -1,0 +1,109 @@
+"""What the page tests share: the app without a worker, fresh caches, runs in any state from a tiny real training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from vit_explore.runs import launcher
+from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
+from vit_explore.training import fit
+from vit_explore.training.events import Event, Finished
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGES = {
+    "home": "pages/start/home.py",
+    "patches": "pages/start/patches.py",
+    "train": "pages/train/train.py",
+    "versus": "pages/train/versus.py",
+    "runs": "pages/train/runs.py",
+    "positions": "pages/look/positions.py",
+    "filters": "pages/look/filters.py",
+    "attention": "pages/look/attention.py",
+}
+TINY = RunConfig(
+    data=DataConfig(dataset="shapes", classes=("square", "star", "ring"), per_class=8, image_size=16),
+    model=ModelConfig(width=16, depth=2, num_heads=2),
+    train=TrainConfig(epochs=2, batch_size=8, device="cpu", precision="fp32", threads=1, evaluations=2),
+)
+MakeRun = Callable[..., str]
+OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def events_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig], list[Event]]:
+    """The events of a real training of a config; each config is trained once in a session."""
+    known: dict[str, list[Event]] = {}
+
+    def events(config: RunConfig) -> list[Event]:
+        key = config.model_dump_json()
+        if key not in known:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("VIT_EXPLORE_HOME", str(tmp_path_factory.mktemp("training")))
+                known[key] = list(fit(config))
+        return known[key]
+
+    return events
+
+
+@pytest.fixture
+def make_run(home: Path, events_of: Callable[[RunConfig], list[Event]]) -> MakeRun:
+    """make_run(state, config=TINY): a run that is queued, running, finished, stopped, failed or interrupted; its id."""
+
+    def make(state: str = "finished", config: RunConfig = TINY) -> str:
+        store = RunStore()
+        if state == "queued":
+            return store.create(config)
+        claimant = Claimant.this_process("cpu", "cpu")
+        run = store.create(config, claimant)
+        events = events_of(config)
+        if state != "finished":
+            events = [event for event in events[: len(events) // 2] if not isinstance(event, Finished)]
+        store.record_all(run, events, claimant.worker)
+        if state != "running":
+            error = {
+                "failed": "The loss became infinite at step 3; try a smaller learning rate.",
+                "interrupted": "The process that trained this run ended at step 3; resume it to start it again.",
+            }.get(state)
+            store.let_go(run, claimant.worker, state, error)
+        return run
+
+    return make
+
+
+@pytest.fixture
+def open_page() -> OpenPage:
+    """open_page("attention", model="run:3f2a") runs the app at a page's address and gives the AppTest."""
+
+    def open_(page: str, **query: str) -> AppTest:
+        at = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in query.items():
+            at.query_params[name] = value
+        if page != "home":
+            at.switch_page(PAGES[page])
+        return at.run()
+
+    return open_
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages under test start no process; runs stay in the state in which they were made."""
+    worker = WorkerInfo("test", None, "cpu", "warm", time.time(), None)
+    monkeypatch.setattr(launcher, "ensure_worker", lambda home=None: worker)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    """Cached resources outlive an AppTest; no test may see another's."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()

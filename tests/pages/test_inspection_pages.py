@@ -1,0 +1,233 @@
+"""Home, Patches, Position embeddings, Filters and Attention, with and without a model to look at."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from conftest import PAGES, TINY, MakeRun, OpenPage
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.runs.store import RunStore
+
+LOOKING = ("positions", "filters", "attention")
+ALL = ("home", "patches", *LOOKING)
+TIMM = "timm:vit_tiny_patch16_224@random"
+
+
+def shown(at: AppTest) -> str:
+    """Everything that the page says."""
+    kinds = (at.title, at.markdown, at.caption, at.info, at.warning, at.error, at.subheader)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def param(at: AppTest, name: str) -> str | None:
+    """A query parameter; AppTest has what a test set as a list and what the app wrote as a string."""
+    value = at.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def png(size: tuple[int, int] = (40, 30)) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_no_model_at_all(open_page: OpenPage, page: str) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    if page in LOOKING:
+        assert "no model to look at yet" in shown(at)
+    assert ("Behind this page" in shown(at)) == (page not in LOOKING)
+
+
+@pytest.mark.parametrize("state", ["running", "finished", "stopped", "failed", "interrupted"])
+@pytest.mark.parametrize("page", ALL)
+def test_a_run_in_any_state(open_page: OpenPage, make_run: MakeRun, page: str, state: str) -> None:
+    run = make_run(state)
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    assert "What to beware of" in shown(at)
+    assert param(at, "model") == f"run:{run}"
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_queued_run_is_nothing_to_look_at(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    run = make_run("queued")
+    at = open_page(page, model=f"run:{run}")
+    assert not at.exception
+    assert "no snapshot yet" in shown(at) or "no weights yet" in shown(at)
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_timm_model_by_name(open_page: OpenPage, page: str) -> None:
+    at = open_page(page, model=TIMM)
+    assert not at.exception
+    assert not at.error
+    assert at.text_input(key="shell_timm").value == "vit_tiny_patch16_224@random"
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_an_unknown_timm_name_is_one_sentence(open_page: OpenPage, page: str) -> None:
+    at = open_page(page, model="timm:vit_tniy@random")
+    assert not at.exception
+    assert any("timm has no model" in error.value for error in at.error)
+
+
+@pytest.mark.parametrize(
+    "ref", ["run:ffff", "run:ffff@3", "bundled:nothing", "nonsense", "run:../../etc", "timm:", "<b>x</b>"]
+)
+def test_a_bad_address_falls_back_and_says_so(open_page: OpenPage, make_run: MakeRun, ref: str) -> None:
+    run = make_run()
+    at = open_page("positions", model=ref)
+    assert not at.exception
+    assert len(at.warning) == 1
+    assert param(at, "model") == f"run:{run}"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"), [("7777", "no snapshot at step 7777"), ("x", "no training step"), ("-1", "no training step")]
+)
+def test_a_bad_step_in_the_address(open_page: OpenPage, make_run: MakeRun, step: str, said: str) -> None:
+    at = open_page("filters", model=f"run:{make_run()}", step=step)
+    assert not at.exception
+    assert said in at.warning[0].value
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_deleted_run_still_open(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    run = make_run()
+    at = open_page(page)
+    RunStore().delete(run)
+    at.run()
+    assert not at.exception
+    assert "was deleted" in at.warning[0].value
+    assert "no model to look at yet" in shown(at)
+
+
+def test_the_choice_follows_from_page_to_page(open_page: OpenPage, make_run: MakeRun) -> None:
+    older, _ = make_run(), make_run()
+    at = open_page("positions", model=f"run:{older}", step="1")
+    for page in ("filters", "home", "attention"):
+        at.query_params.clear()  # as a click on the navigation does
+        at.switch_page(PAGES[page]).run()
+        assert not at.exception
+        assert param(at, "model") == f"run:{older}"
+        assert param(at, "step") == "1"
+
+
+def test_the_picker_changes_the_model(open_page: OpenPage, make_run: MakeRun) -> None:
+    older, newer = make_run(), make_run()
+    at = open_page("positions")
+    assert param(at, "model") == f"run:{newer}"
+    at.selectbox(key="shell_model").set_value(f"run:{older}").run()
+    assert not at.exception
+    assert param(at, "model") == f"run:{older}"
+
+
+def test_the_picker_opens_a_box_for_timm(open_page: OpenPage) -> None:
+    at = open_page("filters")
+    at.selectbox(key="shell_model").set_value("timm:").run()
+    at.text_input(key="shell_timm").input(TIMM).run()
+    assert not at.exception
+    assert param(at, "model") == TIMM
+    assert "What to beware of" in shown(at)
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_the_slider_goes_through_the_snapshots(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    run = make_run()
+    steps = [row.step for row in RunStore().snapshots(run)]
+    at = open_page(page)
+    slider = at.select_slider(key="shell_step")
+    assert [int(option.replace(",", "")) for option in slider.options] == steps
+    assert "Step 0, before training" in shown(at)
+    slider.set_value(0).run()
+    assert not at.exception
+    assert param(at, "step") == "0"
+    assert "Step 0, before training" not in shown(at)  # it is the one that is looked at
+
+
+def test_no_position_embedding_is_a_sentence(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished", TINY.update(pos_embed="none"))
+    at = open_page("positions")
+    assert not at.exception
+    assert not at.error
+    assert "no position embedding" in at.info[0].value
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    make_run("finished", TINY.update(model="resnet-slim"))
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    if page != "filters":
+        assert at.info
+
+
+@pytest.mark.parametrize("tab", ["Heads", "Rollout", "Relevance", "Grad-CAM", "Distance and entropy"])
+def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, tab: str) -> None:
+    make_run()
+    at = open_page("attention")
+    at.session_state["attention_view"] = tab
+    at.run()
+    assert not at.exception
+    assert not at.error
+    assert not at.info
+
+
+def test_an_upload_follows_to_the_other_page(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run()
+    at = open_page("patches")
+    at.segmented_control(key="picture_source").set_value("upload").run()
+    at.file_uploader(key="picture_upload").upload("mine.png", png(), "image/png").run()
+    assert not at.exception
+    picture = at.session_state["picked_picture"]
+    assert picture.pixels.shape == (30, 40, 3)
+    at.switch_page(PAGES["attention"]).run()
+    assert not at.exception
+    assert at.session_state["picked_picture"].key == picture.key
+
+
+def test_a_bad_upload_is_one_sentence_and_the_last_picture_stays(open_page: OpenPage) -> None:
+    at = open_page("patches")
+    before = at.session_state["picked_picture"].key
+    at.segmented_control(key="picture_source").set_value("upload").run()
+    at.file_uploader(key="picture_upload").upload("text.png", b"this is no picture", "image/png").run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "text.png" in at.error[0].value
+    assert at.session_state["picked_picture"].key == before
+
+
+def test_an_image_of_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run()
+    at = open_page("attention")
+    at.segmented_control(key="picture_source").set_value("dataset").run()
+    assert not at.exception
+    assert at.session_state["picked_picture"].truth in TINY.data.classes
+    assert at.session_state["picked_picture"].pixels.shape == (16, 16, 3)
+
+
+def test_only_patches_that_divide_the_image_are_on_offer(open_page: OpenPage) -> None:
+    at = open_page("patches")
+    at.select_slider(key="patch_px").set_value(16).run()
+    at.select_slider(key="image_px").set_value(24).run()
+    assert not at.exception
+    assert all(24 % int(option.split()[0]) == 0 for option in at.select_slider(key="patch_px").options)
+    assert "do not divide 24 px" in at.info[0].value
+
+
+def test_home_walks_through_the_figure(open_page: OpenPage) -> None:
+    at = open_page("home")
+    for _ in range(5):
+        next(button for button in at.button if button.label == "Next").click().run()
+        assert not at.exception
+    assert [button.label for button in at.button] == ["Back", "Train one"]

@@ -1,0 +1,295 @@
+"""Grad-CAM, attribution and faithfulness: what explains the output at the pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from captum.attr import GuidedBackprop, InputXGradient
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from small_models import make, pictures
+from torch import Tensor, nn
+
+import vit_explore as vx
+from vit_explore.errors import BadConfig, NotApplicable, UnknownName
+
+
+def stretched(maps: np.ndarray) -> np.ndarray:
+    """Each map scaled to [0, 1], as pytorch-grad-cam does; one without any contrast is 0."""
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    return (maps - low) / np.where(high > low, high - low, 1)
+
+
+# --- Grad-CAM -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "layer", "grid"), [
+    ("class token", "blocks.1.norm1", (4, 4)),
+    ("not square", "blocks.1.norm1", (2, 3)),
+    ("registers and class token", "blocks.0", (4, 4)),
+    ("pooled", "norm", (4, 4)),
+    ("ours", "blocks.1.norm1", (8, 8)),
+    ("resnet", "layer4", None),
+    ("resnet", "layer1", None),
+    ("our resnet", "layer4", None),
+])  # fmt: skip
+def test_grad_cam_equals_pytorch_grad_cam(kind: str, layer: str, grid: tuple[int, int] | None) -> None:
+    images, targets = pictures(kind), [3, 5]
+
+    def to_map(tokens: Tensor) -> Tensor:
+        assert grid is not None
+        n = grid[0] * grid[1]
+        return tokens[:, -n:].reshape(len(tokens), *grid, -1).permute(0, 3, 1, 2)
+
+    reference_net = make(kind)
+    for module in reference_net.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    with GradCAM(
+        reference_net, [reference_net.get_submodule(layer)], reshape_transform=to_map if grid else None
+    ) as cam:
+        reference = cam(images.clone().requires_grad_(), [ClassifierOutputTarget(t) for t in targets])
+    ours = vx.explain.grad_cam(make(kind), images, torch.tensor(targets), layer)
+    assert reference.max() > 0.9
+    np.testing.assert_allclose(stretched(ours), stretched(reference), atol=2e-3)
+
+
+@pytest.mark.parametrize(("kind", "layer"), [
+    ("class token", "blocks.1.norm1"), ("ours", "blocks.1.norm1"), ("distilled", "blocks.1.norm1"), ("pooled", "norm"),
+    ("pooled beside a class token", "norm"), ("ours, pooled, registers, sincos", "norm"), ("resnet", "layer4"),
+])  # fmt: skip
+def test_the_default_layer_is_the_last_that_matters(kind: str, layer: str) -> None:
+    net, images = make(kind), pictures(kind)
+    heat = vx.explain.grad_cam(net, images)
+    np.testing.assert_array_equal(heat, vx.explain.grad_cam(net, images, layer=layer))
+    np.testing.assert_allclose(heat.max((1, 2)), 1)
+    assert heat.min() >= 0
+    assert heat.shape == (len(images), *images.shape[2:])
+
+
+def test_the_last_blocks_patches_have_no_gradient_with_a_class_token() -> None:  # why the default is what it is
+    assert not vx.explain.grad_cam(make("class token"), pictures("class token"), layer="blocks.1").any()
+
+
+@pytest.mark.parametrize(("layer", "words"), [
+    ("block.1.norm1", r"no layer 'block\.1\.norm1'.*blocks\."),
+    ("head", "no map of places"),
+    ("patch_drop.nothing", "no layer"),
+    ("blocks.1.attn.attn_drop", "gives no tensor"),  # the fused path never calls it
+])  # fmt: skip
+def test_a_layer_without_a_map_is_refused(layer: str, words: str) -> None:
+    with pytest.raises(BadConfig, match=words):
+        vx.explain.grad_cam(make("class token"), pictures("class token"), layer=layer)
+
+
+def test_a_layer_that_is_changed_in_place_afterwards_is_seen_as_it_was() -> None:
+    class Copy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.clone()
+
+    images, net = pictures("resnet"), make("resnet")  # timm adds the shortcut in place to what bn2 gives
+    heat = vx.explain.grad_cam(net, images, 2, "layer2.1.bn2")
+    net.layer2[1].bn2 = nn.Sequential(net.layer2[1].bn2, Copy())
+    np.testing.assert_allclose(heat, vx.explain.grad_cam(net, images, 2, "layer2.1.bn2.0"), atol=1e-5)
+    with GradCAM(net, [net.layer2[1].bn2[0]]) as cam:
+        reference = cam(images.clone().requires_grad_(), [ClassifierOutputTarget(2)] * 2)
+    np.testing.assert_allclose(stretched(heat), stretched(reference), atol=2e-3)
+
+
+def test_swins_channels_last_maps_are_understood() -> None:
+    net = timm.create_model(
+        "swin_tiny_patch4_window7_224", depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1, 1, 1, 1), img_size=64,
+        window_size=2, num_classes=3,
+    ).eval()  # fmt: skip
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with GradCAM(net, [net.layers[2]], reshape_transform=lambda t: t.permute(0, 3, 1, 2)) as cam:
+        nn.init.normal_(net.head.fc.weight)
+        reference = cam(images.clone().requires_grad_(), [ClassifierOutputTarget(1)])
+    heat = vx.explain.grad_cam(net, images, 1, "layers.2")
+    np.testing.assert_allclose(stretched(heat), stretched(reference), atol=2e-3)
+    assert vx.explain.grad_cam(net, images, 1).shape == (1, 64, 64)
+
+
+# --- attribution ----------------------------------------------------------------------------------------------------
+
+EVERYWHERE = ["integrated_gradients", "gradient_shap", "occlusion", "input_x_gradient", "saliency"]
+RESNETS_ONLY = ["deep_lift", "guided_backprop"]
+
+
+def logit_change(net: nn.Module, images: Tensor, target: int) -> np.ndarray:
+    with torch.no_grad():
+        return (net(images)[:, target] - net(torch.zeros_like(images))[:, target]).numpy()
+
+
+@pytest.mark.parametrize("kind", ["ours", "class token", "our resnet"])
+def test_integrated_gradients_sum_to_the_change_of_the_logit(kind: str) -> None:
+    net, images = make(kind), 0.3 * pictures(kind)
+    heat = vx.explain.attribution(net, images, "integrated_gradients", 2, steps=50)
+    change = logit_change(net, images, 2)
+    assert np.abs(change).max() > 0.05
+    np.testing.assert_allclose(heat.sum((1, 2)), change, atol=0.05 * np.abs(change).max())
+
+
+def test_deep_lift_sums_to_the_change_of_the_logit() -> None:
+    net, images = make("our resnet"), pictures("our resnet")
+    heat = vx.explain.attribution(net, images, "deep_lift", 2)
+    np.testing.assert_allclose(heat.sum((1, 2)), logit_change(net, images, 2), atol=1e-3)
+
+
+def test_a_baseline_of_ones_is_the_image_of_nothing() -> None:
+    net, images = make("ours"), torch.ones(1, 3, 32, 32)
+    assert not vx.explain.attribution(net, images, "integrated_gradients", 0, baseline=1.0).any()
+    assert not vx.explain.attribution(net, images, "integrated_gradients", 0, baseline=torch.ones(3, 32, 32)).any()
+    with pytest.raises(BadConfig, match="baseline"):
+        vx.explain.attribution(net, images, "occlusion", baseline=torch.ones(3, 8, 8))
+
+
+def test_occlusion_covers_one_patch_at_a_time() -> None:
+    net, images = make("not square"), pictures("not square", batch=1)
+    heat = vx.explain.attribution(net, images, "occlusion", 4)[0]
+    for r, c in ((0, 0), (1, 2)):
+        covered = images.clone()
+        covered[:, :, 16 * r : 16 * r + 16, 16 * c : 16 * c + 16] = 0
+        with torch.no_grad():
+            drop = float(net(images)[0, 4] - net(covered)[0, 4])
+        cell = heat[16 * r : 16 * r + 16, 16 * c : 16 * c + 16]
+        np.testing.assert_allclose(cell, 3 * drop, atol=1e-5)  # captum gives the drop to each of the three channels
+
+
+def test_gradients_are_those_of_the_logit() -> None:
+    net, images = make("class token"), pictures("class token")
+    leaf = images.clone().requires_grad_()
+    gradient = torch.autograd.grad(net(leaf)[:, 6].sum(), leaf)[0]
+    saliency = vx.explain.attribution(net, images, "saliency", 6)
+    np.testing.assert_allclose(saliency, gradient.abs().sum(1).numpy(), rtol=1e-4, atol=1e-7)
+    product = vx.explain.attribution(net, images, "input_x_gradient", 6)
+    expected = InputXGradient(net).attribute(images.clone().requires_grad_(), 6).sum(1).detach().numpy()
+    np.testing.assert_allclose(product, expected, rtol=1e-4, atol=1e-6)
+    assert product.min() < 0  # signed
+
+
+def test_guided_backprop_equals_captums() -> None:
+    twin = make("resnet")
+    for module in twin.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    images = pictures("resnet")
+    expected = GuidedBackprop(twin).attribute(images.clone().requires_grad_(), 1).sum(1).detach().numpy()
+    np.testing.assert_allclose(
+        vx.explain.attribution(make("resnet"), images, "guided_backprop", 1), expected, atol=1e-6
+    )
+
+
+def test_gradient_shap_is_seeded_and_leaves_the_generators_alone() -> None:
+    net, images = make("ours"), pictures("ours", batch=1)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    a = vx.explain.attribution(net, images, "gradient_shap", seed=3, steps=4)
+    b = vx.explain.attribution(net, images, "gradient_shap", seed=3, steps=4)
+    c = vx.explain.attribution(net, images, "gradient_shap", seed=4, steps=4)
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+
+
+@pytest.mark.parametrize("method", [m for m in EVERYWHERE if m != "gradient_shap"])  # its samples differ in a batch
+def test_each_image_has_its_own_target(method: str) -> None:
+    net, images = make("ours"), pictures("ours")
+    both = vx.explain.attribution(net, images, method, torch.tensor([1, 4]), steps=8)
+    for i, target in enumerate((1, 4)):
+        alone = vx.explain.attribution(net, images[i : i + 1], method, target, steps=8)[0]
+        np.testing.assert_allclose(both[i], alone, atol=1e-5)
+
+
+def test_methods_by_model() -> None:
+    assert set(vx.explain.attribution_methods(make("resnet"))) == {*EVERYWHERE, *RESNETS_ONLY}
+    assert set(vx.explain.attribution_methods(make("ours"))) == set(EVERYWHERE)
+    for method in RESNETS_ONLY:
+        with pytest.raises(NotApplicable, match="integrated_gradients"):
+            vx.explain.attribution(make("ours"), pictures("ours"), method)
+    with pytest.raises(UnknownName, match=r"did you mean 'occlusion'.*integrated_gradients"):
+        vx.explain.attribution(make("ours"), pictures("ours"), "oclusion")
+    with pytest.raises(BadConfig, match="steps"):
+        vx.explain.attribution(make("ours"), pictures("ours"), "saliency", steps=0)
+
+
+# --- faithfulness ---------------------------------------------------------------------------------------------------
+
+
+class Counter(nn.Module):
+    """Two classes; the logit of the first is how many of the upper half's pixels are lit, so the truth is known."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        lit = images[:, 0, :8].sum((1, 2)) / 16
+        return torch.stack([lit, torch.zeros_like(lit)], 1)
+
+
+def truth() -> np.ndarray:
+    return np.repeat(np.array([[1.0], [0.0]]), 16, axis=1)  # (2, 16), enlarged to (16, 16)
+
+
+def test_curves_of_a_known_model() -> None:
+    result = vx.explain.faithfulness(Counter(), torch.ones(3, 16, 16), truth())
+    assert result.target == 0
+    np.testing.assert_allclose(np.diff(result.fractions), 1 / 64)
+    assert (result.fractions[0], result.fractions[-1]) == (0, 1)
+    gone = np.minimum(result.fractions * 256, 128) / 16  # the upper half goes first, pixel by pixel
+    np.testing.assert_allclose(result.deletion, 1 / (1 + np.exp(-(8 - gone))), rtol=1e-5)
+    np.testing.assert_allclose(result.insertion, 1 / (1 + np.exp(-gone)), rtol=1e-5)
+    assert result.deletion_auc == pytest.approx(np.trapezoid(result.deletion, result.fractions), abs=1e-6)
+    assert result.insertion_auc == pytest.approx(np.trapezoid(result.insertion, result.fractions), abs=1e-6)
+    assert "mean" in result.baseline
+
+
+def test_the_truth_beats_random_and_random_beats_its_opposite() -> None:
+    image, rng = torch.ones(3, 16, 16), np.random.default_rng(0)
+    good, bad = (vx.explain.faithfulness(Counter(), image, h) for h in (truth(), -truth()))
+    random = vx.explain.faithfulness(Counter(), image, rng.random((16, 16)))
+    assert good.deletion_auc < random.deletion_auc < bad.deletion_auc
+    assert good.insertion_auc > random.insertion_auc > bad.insertion_auc
+
+
+@pytest.mark.parametrize("kind", ["ours", "resnet", "not square"])
+def test_curves_begin_and_end_with_the_image_and_the_mean(kind: str) -> None:
+    net, image = make(kind), pictures(kind, batch=1)
+    result = vx.explain.faithfulness(net, image, np.random.default_rng(0).random((4, 4)), target=3, batch_size=50)
+    with torch.no_grad():
+        whole, mean = (float(F.softmax(net(x), 1)[0, 3]) for x in (image, torch.zeros_like(image)))
+    assert (result.deletion[0], result.deletion[-1]) == pytest.approx((whole, mean), abs=1e-5)
+    assert (result.insertion[0], result.insertion[-1]) == pytest.approx((mean, whole), abs=1e-5)
+    assert np.diff(result.fractions).max() <= 1 / 64 + 1e-6
+    again = vx.explain.faithfulness(net, image[0], np.random.default_rng(0).random((4, 4)), target=3, batch_size=7)
+    np.testing.assert_allclose(again.deletion, result.deletion, atol=1e-5)
+
+
+def test_steps_are_at_most_a_64th_also_where_64_does_not_divide() -> None:
+    result = vx.explain.faithfulness(Counter(), torch.ones(3, 15, 10), np.zeros((15, 10)))
+    assert np.diff(result.fractions).max() <= 1 / 64
+    assert result.fractions[-1] == 1
+
+
+def test_equal_heat_goes_in_a_random_but_repeatable_order() -> None:
+    image, flat = torch.ones(3, 16, 16), np.zeros((16, 16))
+    a, b = (vx.explain.faithfulness(Counter(), image, flat) for _ in range(2))
+    np.testing.assert_array_equal(a.deletion, b.deletion)
+    half = a.deletion[32]  # with half the pixels gone, about half of the upper ones are: 8 * (1 - 1/2) = 4
+    assert half == pytest.approx(1 / (1 + np.exp(-4)), abs=0.02)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"image": torch.ones(2, 3, 16, 16)}, "one image"),
+    ({"heatmap": np.zeros((32, 32))}, "heatmap"),
+    ({"heatmap": np.full((16, 16), np.nan)}, "finite"),
+    ({"heatmap": np.zeros(16)}, "heatmap"),
+    ({"steps": 10}, "64 steps"),
+    ({"target": 2}, "classes are 0 to 1"),
+])  # fmt: skip
+def test_faithfulness_refuses_what_does_not_fit(change: dict[str, Any], words: str) -> None:
+    arguments = {"image": torch.ones(3, 16, 16), "heatmap": truth(), **change}
+    with pytest.raises(BadConfig, match=words):
+        vx.explain.faithfulness(Counter(), **arguments)

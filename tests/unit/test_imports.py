@@ -1,0 +1,91 @@
+"""The import directions of the design: who may know whom, and that cheap imports stay cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "vit_explore"
+
+# errors, config, registry ← data, models ← training ← runs; models ← explain; explain.results ← plots; everything ← ui
+BASE = {"errors", "config", "registry", "home"}
+MAY_IMPORT = {
+    "errors": set(),
+    "home": {"errors"},
+    "registry": {"errors"},
+    "config": {"errors"},
+    "presets": BASE,
+    "data": BASE | {"data"},
+    "models": BASE | {"models"},
+    "training": BASE | {"data", "models", "training"},
+    "runs": BASE | {"data", "models", "training", "runs", "presets"},
+    "explain": BASE | {"data", "models", "explain"},
+    "plots": {"errors", "explain.results", "plots"},
+    "flags": BASE | {"presets"},
+    "progress": {"training"},
+    "cli": BASE | {"data", "models", "training", "runs", "presets", "flags", "progress"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+HOME_OF = {"streamlit": {"ui"}, "plotly": {"plots"}, "captum": {"explain"}, "sqlalchemy": {"runs"}}
+
+
+def modules() -> list[tuple[str, Path]]:
+    return [(p.relative_to(PACKAGE).with_suffix("").parts[0], p) for p in sorted(PACKAGE.rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize(
+    ("part", "path"), modules(), ids=lambda v: str(v.relative_to(PACKAGE)) if isinstance(v, Path) else ""
+)
+def test_directions_hold(part: str, path: Path) -> None:
+    names = imported(path)
+    for package, homes in HOME_OF.items():
+        if part not in homes:
+            assert not [n for n in names if n.split(".")[0] == package], f"{package} belongs in {homes}"
+    if part == "plots":
+        assert not [n for n in names if n.split(".")[0] == "torch"]
+    if part == "ui":
+        return
+    for name in names:
+        if not name.startswith("vit_explore."):
+            continue
+        inner = name.removeprefix("vit_explore.")
+        assert any(inner == ok or inner.startswith(f"{ok}.") for ok in MAY_IMPORT[part]) or any(
+            ok.startswith(f"{inner}.") for ok in MAY_IMPORT[part]
+        ), f"{part} may not import {name}"
+
+
+def loaded_by(code: str) -> set[str]:
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(' '.join(sys.modules))"],
+        capture_output=True, text=True, check=True, cwd=PACKAGE.parent,
+    )  # fmt: skip
+    return {name.split(".")[0] for name in out.stdout.split()}
+
+
+def test_importing_the_package_is_cheap() -> None:
+    assert not loaded_by("import vit_explore") & {"torch", "numpy", "pydantic", "streamlit", "plotly", "timm"}
+
+
+def test_plots_need_no_torch() -> None:
+    code = "import vit_explore as vx; [getattr(vx.plots, n) for n in vx.plots.__all__]"
+    assert not loaded_by(code) & {"torch", "streamlit", "timm"}
+
+
+def test_training_needs_neither_streamlit_nor_plotly_nor_captum() -> None:
+    loaded = loaded_by("import vit_explore.cli, vit_explore.training, vit_explore.runs.worker")
+    assert not loaded & {"streamlit", "plotly", "captum"}

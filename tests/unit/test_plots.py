@@ -1,0 +1,366 @@
+"""The figures: what they hold, what can be clicked, that they are light, and that they bring no torch along."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import subprocess
+import sys
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from vit_explore import plots
+from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.results import AttentionMaps, Faithfulness, FilterComponents, PositionSimilarity
+from vit_explore.plots import theme
+from vit_explore.plots.attention import query_grids
+from vit_explore.plots.canvas import image_uri, mosaic
+from vit_explore.plots.heat import heat_over_image
+
+
+def _image(side: int = 32) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def _similarity(gh: int = 4, gw: int = 6, prefix: int = 1) -> PositionSimilarity:
+    vectors = np.random.default_rng(1).normal(size=(gh * gw + prefix, 32))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = (vectors @ vectors.T).astype(np.float32)
+    values = cosine[prefix:, prefix:].reshape(gh, gw, gh, gw)
+    return PositionSimilarity(values, cosine[:prefix, prefix:].reshape(prefix, gh, gw), (gh, gw), 32**-0.5, 0.1)
+
+
+def _maps(prefix: int = 1, has_class_token: bool = True, grid: tuple[int, int] = (4, 6)) -> AttentionMaps:
+    n = grid[0] * grid[1] + prefix
+    weights = np.random.default_rng(2).random((2, 3, 5, n, n)).astype(np.float32)
+    weights /= weights.sum(-1, keepdims=True)
+    return AttentionMaps(weights, grid, prefix, has_class_token, np.zeros((2, 10), np.float32))
+
+
+def _filters(k: int = 28, side: int = 4, width: int = 40) -> FilterComponents:
+    rng = np.random.default_rng(3)
+    shares = np.sort(rng.random(k))[::-1]
+    shares = shares / shares.sum() * 0.9
+    images, raw = rng.random((k, side, side, 3)), rng.random((width, side, side, 3))
+    return FilterComponents(images, rng.random((k, 3 * side * side)), shares, raw, True)
+
+
+def _faithfulness() -> Faithfulness:
+    t = np.linspace(0, 1, 20)
+    return Faithfulness(t, 1 - t, t, 0.5, 0.5, 0, "the dataset mean")
+
+
+def _curve(role: str | None = "vit") -> plots.Curve:
+    return plots.Curve("run", [0.1, 0.5], role, epoch=[0, 1], elapsed=[0, 9], images_seen=[0, 99], flops=[0, 1e12])
+
+
+def _touch(fig: go.Figure) -> go.Scatter:
+    return next(t for t in fig.data if t.name == "touch")
+
+
+def _pixels(trace: go.Image) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(trace.source.split(",")[1]))))
+
+
+_GRID = np.random.default_rng(4).integers(0, 256, (4, 6, 8, 8, 3), dtype=np.uint8)
+
+FIGURES = {
+    "patch_grid": lambda: plots.patch_grid(_GRID, selected=3, numbers=True),
+    "token_strip": lambda: plots.token_strip(_GRID),
+    "attention_cost": lambda: plots.attention_cost(32, 4),
+    "position_similarity": lambda: plots.position_similarity(_similarity(), selected=(1, 2)),
+    "position_tile": lambda: plots.position_tile(_similarity(), 1, 2),
+    "position_prefix": lambda: plots.position_prefix(_similarity(prefix=5)),
+    "filter_components": lambda: plots.filter_components(_filters()),
+    "raw_filters": lambda: plots.raw_filters(_filters()),
+    "explained_variance": lambda: plots.explained_variance(_filters()),
+    "attention_maps": lambda: plots.attention_maps(_maps(), _image(), selected=(1, 2)),
+    "attention_head": lambda: plots.attention_head(_maps(), 1, 2, 7, _image()),
+    "attention_rollout": lambda: plots.attention_rollout(np.random.rand(2, 4, 6), _image()),
+    "attention_distance": lambda: plots.attention_distance(np.random.rand(3, 5) * 9, uniform=8.0),
+    "attention_entropy": lambda: plots.attention_entropy(np.random.rand(3, 5)),
+    "relevance": lambda: plots.relevance(np.random.rand(1, 4, 6), _image()),
+    "grad_cam": lambda: plots.grad_cam(np.random.rand(1, 32, 32), _image()),
+    "attribution": lambda: plots.attribution(np.random.randn(1, 32, 32), _image()),
+    "heat_over_image": lambda: plots.heat_over_image(np.random.rand(4, 6)),
+    "faithfulness": lambda: plots.faithfulness({"rollout": _faithfulness()}, random=_faithfulness()),
+    "accuracy_race": lambda: plots.accuracy_race([_curve(), _curve("resnet")], "flops", chance=0.25),
+    "confusion": lambda: plots.confusion(np.arange(16).reshape(4, 4), list("abcd")),
+    "compare_bars": lambda: plots.compare_bars(["cat"], {"a": [0.5], "b": [0.7]}, {"a": "vit", "b": "resnet"}),
+    "cka": lambda: plots.cka(np.random.rand(3, 4), list("abcd"), list("efg")),
+    "logit_lens": lambda: plots.logit_lens(np.full((1, 3, 25, 7), 1 / 7), list("abcdefg")),
+    "logit_lens_maps": lambda: plots.logit_lens_maps(np.full((3, 25, 7), 1 / 7), 2, (4, 6), 1),
+    "vit_anatomy": lambda: plots.vit_anatomy(_image(), 5, answers=[("cat", 0.9)], depth=6),
+}
+
+
+def test_every_exported_figure_is_tried() -> None:
+    assert set(FIGURES) == set(plots.__all__) - {"ANATOMY_STEPS", "Curve"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_light_and_fits_light_and_dark_pages(name: str) -> None:
+    fig = FIGURES[name]()
+    assert isinstance(fig, go.Figure)
+    assert len(fig.to_json()) < 150_000
+    assert fig.layout.paper_bgcolor == fig.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert fig.layout.font.color is None, "the page's theme colours the text"
+    assert fig.layout.font.size >= 14
+    assert fig.layout.height
+    assert not fig.layout.title.text
+
+
+@pytest.mark.parametrize("name", ["explained_variance", "attention_distance", "attention_entropy", "accuracy_race"])
+def test_charts_have_named_axes(name: str) -> None:
+    fig = FIGURES[name]()
+    assert fig.layout.xaxis.title.text
+    assert fig.layout.yaxis.title.text
+
+
+def test_names_survive_the_import_of_every_file() -> None:
+    """A file called like a function would replace it in the package once it is imported."""
+    for name in plots.__all__:
+        getattr(plots, name)
+    for file in plots._FILES:
+        importlib.import_module(f"vit_explore.plots.{file}")
+    assert all(callable(getattr(plots, name)) for name in FIGURES)
+    assert set(plots._FILES).isdisjoint(plots.__all__)
+
+
+def test_plots_bring_neither_torch_nor_streamlit() -> None:
+    code = (
+        "import sys; from vit_explore import plots; [getattr(plots, n) for n in plots.__all__];"
+        "bad = {'torch', 'streamlit', 'timm', 'captum'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_position_tiles_show_every_patch_and_keep_one_range() -> None:
+    result = _similarity()
+    fig = plots.position_similarity(result)
+    touch = _touch(fig)
+    assert list(touch.customdata) == list(range(24))
+    scale = next(t for t in fig.data if t.name == "scale").marker
+    assert (scale.cmin, scale.cmax) == (-1, 1)
+    pixels = _pixels(fig.data[0])
+    for r, c in [(0, 0), (3, 5), (2, 1)]:  # the marker lies on its tile, and the tile holds its own row of the matrix
+        x, y = touch.x[r * 6 + c], touch.y[r * 6 + c]
+        tile = pixels[int(y) - 2 : int(y) + 2, int(x) - 3 : int(x) + 3, :3]
+        np.testing.assert_array_equal(tile, theme.colour(result.values[r, c], "similarity", -1, 1))
+
+
+def test_weak_similarities_get_the_same_colours_in_every_result() -> None:
+    weak = _similarity()
+    weak = PositionSimilarity(weak.values * 0.1, weak.prefix, weak.grid, 0.1, 0.0)
+    strong, faint = (_pixels(plots.position_similarity(r).data[0]) for r in (_similarity(), weak))
+    shown = strong[..., 3] > 0
+    assert faint[shown].astype(int).std(axis=0).max() < 0.5 * strong[shown].astype(int).std(axis=0).max()
+
+
+def test_selected_tile_is_framed_by_index_or_by_place() -> None:
+    by_index = plots.position_similarity(_similarity(), selected=8).layout.shapes[0]
+    by_place = plots.position_similarity(_similarity(), selected=(1, 2)).layout.shapes[0]
+    assert by_index == by_place
+
+
+def test_a_model_without_prefix_tokens_has_no_strip() -> None:
+    with pytest.raises(NotApplicable, match="no class token"):
+        plots.position_prefix(_similarity(prefix=0))
+
+
+@pytest.mark.parametrize("query", [None, 0, 23])
+def test_query_grid_is_the_right_row(query: int | None) -> None:
+    maps = _maps(prefix=3)
+    row = 0 if query is None else 3 + query
+    np.testing.assert_array_equal(query_grids(maps, query, 1)[2, 4].ravel(), maps.weights[1, 2, 4, row, 3:])
+
+
+def test_without_class_token_the_overview_is_the_mean_over_patches() -> None:
+    maps = _maps(prefix=2, has_class_token=False)
+    expected = maps.weights[0, :, :, 2:, 2:].mean(axis=2)
+    np.testing.assert_allclose(query_grids(maps, None).reshape(3, 5, 24), expected, rtol=1e-6)
+
+
+def test_a_patch_that_is_not_there_is_refused() -> None:
+    with pytest.raises(BadConfig, match="choose one from 0 to 23"):
+        plots.attention_head(_maps(), 0, 0, 24)
+
+
+def test_overview_reports_layer_and_head() -> None:
+    touch = _touch(plots.attention_maps(_maps()))
+    assert len(touch.customdata) == 15
+    assert {tuple(pair) for pair in touch.customdata} == {(la, he) for la in range(3) for he in range(5)}
+    rightmost = int(np.argmax(touch.x))
+    assert touch.customdata[rightmost][0] == 2, "layers run from left to right"
+
+
+def test_attention_head_shows_weights_and_rollout_is_scaled() -> None:
+    maps = _maps()
+    head = plots.attention_head(maps, 1, 2, None, _image())
+    top = next(t for t in head.data if t.name == "scale").marker.cmax
+    assert top == pytest.approx(maps.weights[0, 1, 2, 0, 1:].max())
+    rollout = plots.attention_rollout(np.array([[3.0, 5.0], [4.0, 3.0]]))
+    scale = next(t for t in rollout.data if t.name == "scale").marker
+    assert (scale.cmin, scale.cmax) == (0, 1)
+    np.testing.assert_array_equal(
+        _pixels(rollout.data[0])[..., :3], theme.colour(np.array([[0.0, 1.0], [0.5, 0.0]]), "heat")
+    )
+
+
+def test_mean_head_is_the_mean() -> None:
+    maps = _maps()
+    fig = plots.attention_head(maps, 1, None, None)
+    top = next(t for t in fig.data if t.name == "scale").marker.cmax
+    assert top == pytest.approx(maps.weights[0, 1, :, 0, 1:].mean(axis=0).max())
+
+
+def test_a_signed_map_is_clear_at_zero_and_symmetric() -> None:
+    fig = heat_over_image(np.array([[-2.0, 0.0, 2.0]]), _image(), signed=True)
+    left, middle, right = _pixels(fig.data[1])[0]
+    assert middle[3] == 0
+    assert left[3] == right[3] > 200
+    assert left[2] > left[0], "blue speaks against"
+    assert right[0] > right[2], "orange speaks for"
+
+
+def test_a_constant_map_and_a_map_of_zeros_are_drawn() -> None:
+    for values in (np.zeros((3, 3)), np.full((3, 3), 7.0)):
+        for signed in (False, True):
+            assert heat_over_image(values, _image(), signed=signed).data
+
+
+def test_pixel_maps_are_hovered_in_blocks() -> None:
+    fig = plots.grad_cam(np.random.rand(224, 224), _image(224))
+    assert len(_touch(fig).x) <= 28 * 28
+
+
+def test_distance_has_a_dot_per_head_and_the_uniform_line() -> None:
+    distances = np.arange(15, dtype=float).reshape(3, 5)
+    fig = plots.attention_distance(distances, uniform=9.5, max_distance=40)
+    dots = next(t for t in fig.data if t.name == "one head")
+    assert sorted(dots.y) == sorted(distances.ravel())
+    for (layer, head), y in zip(dots.customdata, dots.y, strict=True):
+        assert distances[layer - 1, head - 1] == y
+    assert fig.layout.shapes[0].y0 == 9.5
+    assert tuple(fig.layout.yaxis.range) == (0, 40)
+
+
+def test_cumulative_variance_ends_at_the_sum() -> None:
+    result = _filters()
+    fig = plots.explained_variance(result)
+    assert fig.data[1].y[-1] == pytest.approx(result.explained_variance_ratio.sum())
+
+
+def test_raw_filters_are_limited() -> None:
+    assert len(_touch(plots.raw_filters(_filters(width=100), n=64)).x) == 64
+    assert len(_touch(plots.raw_filters(_filters(width=7), n=64)).x) == 7
+
+
+def test_a_long_token_strip_names_its_last_patch() -> None:
+    grid = np.zeros((14, 14, 2, 2, 3), np.uint8)
+    labels = next(t for t in plots.token_strip(grid).data if t.name == "labels").text
+    assert labels[0] == "class"
+    assert labels[-1] == "…196"
+    assert len(labels) == 72
+    assert "class" not in next(t for t in plots.token_strip(grid, class_token=False).data if t.name == "labels").text
+
+
+def test_attention_cost_is_the_square_of_the_tokens() -> None:
+    bar = plots.attention_cost(32, 4).data[0]
+    assert dict(zip(bar.x, bar.y, strict=True))["4"] == 65**2
+    assert dict(zip(bar.x, bar.y, strict=True))["8"] == 17**2
+
+
+def test_models_keep_their_colours() -> None:
+    race = plots.accuracy_race([_curve("resnet"), _curve("vit")])
+    assert [t.line.color for t in race.data] == [theme.RESNET, theme.VIT]
+    bars = plots.compare_bars(["x"], {"r": [1.0], "v": [1.0]}, {"r": "resnet", "v": "vit"})
+    assert [t.marker.color for t in bars.data] == [theme.RESNET, theme.VIT]
+
+
+def test_race_refuses_an_unknown_axis() -> None:
+    with pytest.raises(BadConfig, match="epoch, elapsed, images_seen, flops"):
+        plots.accuracy_race([_curve()], "steps")  # type: ignore[arg-type]
+
+
+def test_confusion_rows_are_shares_and_empty_rows_are_zero() -> None:
+    z = np.array(plots.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]).data[0].z, dtype=float)
+    np.testing.assert_allclose(z, [[0.75, 0.25], [0, 0]])
+
+
+def test_names_that_people_typed_are_no_mark_up() -> None:
+    name = '<a href="x">cat</a>'
+    figs = [
+        plots.confusion(np.eye(2), [name, "b"]),
+        plots.compare_bars([name], {name: [1.0]}),
+        plots.accuracy_race([plots.Curve(name, [0.5], epoch=[1])]),
+        plots.vit_anatomy(_image(), 5, answers=[(name, 0.9)]),
+        plots.logit_lens(np.full((2, 3, 2), 0.5), [name, "b"]),
+        plots.faithfulness({name: _faithfulness()}),
+    ]
+    assert all("<a href" not in str(fig.to_dict()) for fig in figs)
+
+
+def test_random_is_drawn_beside_the_methods() -> None:
+    fig = plots.faithfulness(_faithfulness(), random=_faithfulness())
+    assert [t.name for t in fig.data] == ["this method"] * 2 + ["random"] * 2
+    assert {t.line.color for t in fig.data if t.name == "random"} == {theme.GREY}
+
+
+def test_lens_draws_the_classes_that_win_at_the_end() -> None:
+    probs = np.zeros((4, 5, 6))
+    probs[-1, 0] = [0.0, 0.5, 0.1, 0.3, 0.06, 0.04]
+    fig = plots.logit_lens(probs, list("abcdef"), top=3)
+    assert [t.name for t in fig.data] == ["b", "d", "c"]
+
+
+@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("shape", [(32, 32), (90, 160), (427, 640)])
+def test_anatomy_draws_each_step_of_any_picture(step: int, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(5).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    fig = plots.vit_anatomy(image, step)
+    assert len(fig.to_json()) < 200_000
+    assert len(plots.ANATOMY_STEPS) == 6
+
+
+def test_anatomy_refuses_what_it_cannot_draw() -> None:
+    with pytest.raises(BadConfig, match="0 to 5"):
+        plots.vit_anatomy(_image(), 6)
+    with pytest.raises(BadConfig, match="10 attention weights"):
+        plots.vit_anatomy(_image(), 4, attention=[1.0] * 65)
+
+
+def test_anatomy_cuts_the_picture_in_reading_order() -> None:
+    image = np.zeros((96, 96, 3), np.uint8)
+    image[:32, 64:, 0] = 255  # top right: patch 3
+    pictures = [t for t in plots.vit_anatomy(image, 1).data if t.type == "image"]
+    assert [bool(_pixels(t)[..., 0].mean() > 200) for t in pictures] == [False, False, True] + [False] * 6
+
+
+def test_colours_follow_their_scale() -> None:
+    ends = theme.colour(np.array([-5.0, -1.0, 1.0, 5.0, np.nan]), "similarity", -1, 1)
+    np.testing.assert_array_equal(ends[0], ends[1])
+    np.testing.assert_array_equal(ends[2], ends[3])
+    assert tuple(ends[0]) == theme.rgb(str(theme.colour_scale("similarity")[0][1]))
+    heat = theme.colour(np.linspace(0, 1, 50), "heat").astype(float) @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(heat) > 0).all(), "more attention is always brighter"
+
+
+def test_small_pictures_keep_their_exact_pixels() -> None:
+    image = _image(16)
+    png = Image.open(io.BytesIO(base64.b64decode(image_uri(image).split(",")[1])))
+    np.testing.assert_array_equal(np.asarray(png), image)
+
+
+def test_mosaic_places_tiles_row_by_row_with_clear_gaps() -> None:
+    tiles = np.stack([np.full((2, 3, 3), i + 1, np.uint8) for i in range(5)])
+    out = mosaic(tiles, columns=3, gap=1)
+    assert out.shape == (5, 11, 4)
+    assert out[3, 4, 0] == 5
+    assert out[2].max() == 0
+    assert out[:, 3].max() == 0
+    assert out[3:, 8:, 3].max() == 0, "the sixth place is empty"

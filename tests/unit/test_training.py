@@ -1,0 +1,217 @@
+"""The training loop: what it says, that it learns, that a resumed run is the same run, that failures are sentences."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix as sk_confusion
+from sklearn.metrics import f1_score, recall_score
+
+from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from vit_explore.data import Dataset, Split
+from vit_explore.data.augment import take_batch
+from vit_explore.errors import BadConfig, DeviceUnavailable, TrainingFailed
+from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer
+from vit_explore.training.devices import largest_batch, pick_device, pick_numerics
+from vit_explore.training.metrics import confusion_matrix, macro_f1, recall
+from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
+
+
+def split(n: int, seed: int) -> Split:
+    """Noise images 16 px wide, reddish, greenish, bluish or grey: learned in a few steps."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n, dtype=np.int64) % 4
+    images = rng.integers(0, 90, (n, 3, 16, 16), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[label : label + 1] += 90
+    return Split(images, labels, None)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return Dataset(
+        "tints", ("red", "green", "blue", "grey"), split(256, 0), split(64, 1), split(64, 2), (0.3,) * 3, (0.2,) * 3
+    )
+
+
+def config(**changes: Any) -> RunConfig:
+    base = RunConfig(
+        data=DataConfig(image_size=16),
+        model=ModelConfig(width=32, depth=2, num_heads=2),
+        train=TrainConfig(epochs=4, batch_size=32, augment="none", precision="fp32", device="cpu", evaluations=4),
+    )
+    return base.update(**changes)
+
+
+def events(dataset: Dataset, **changes: Any) -> list:
+    return list(Trainer(config(**changes), dataset=dataset).events())
+
+
+def of(kind: type, found: list) -> list:
+    return [event for event in found if isinstance(event, kind)]
+
+
+def test_a_run_tells_its_story_in_order_and_learns(dataset: Dataset) -> None:
+    found = events(dataset)
+    assert isinstance(found[0], Started)
+    assert isinstance(found[-1], Finished)
+    steps = of(Step, found)
+    assert [e.step for e in steps] == list(range(1, 33))
+    assert [e.images_seen for e in steps] == [32 * e.step for e in steps]
+    assert [e.step for e in of(Snapshot, found)] == [0, 1, 2, 4, 8, 16, 24, 32]
+    assert [e.split for e in of(Evaluated, found)][-2:] == ["val", "test"]
+    assert found[-1].test_top1 > 0.6 > of(Evaluated, found)[0].top1
+    assert not found[-1].stopped
+    assert all(a.elapsed <= b.elapsed for a, b in pairwise(steps))
+
+
+def test_started_gives_the_facts(dataset: Dataset) -> None:
+    started = events(dataset, epochs=0.125)[0]
+    assert (started.train_size, started.val_size, started.test_size, started.steps_per_epoch) == (256, 64, 64, 8)
+    assert started.classes == dataset.classes
+    assert (started.model.num_classes, started.model.image_size) == (4, 16)
+    assert started.params > 0
+    assert started.flops > started.params
+    assert np.array_equal(started.sample_images, dataset.val.images[:16])
+
+
+def test_finished_agrees_with_scikit_learn(dataset: Dataset) -> None:
+    end = events(dataset, epochs=1)[-1]
+    truth = dataset.test.labels
+    assert end.test_top1 == pytest.approx((end.predictions == truth).mean())
+    assert end.macro_f1 == pytest.approx(f1_score(truth, end.predictions, average="macro"))
+    assert np.array_equal(end.confusion, sk_confusion(truth, end.predictions))
+
+
+def test_metrics_against_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 5, 500), rng.integers(0, 5, 500)
+    confusion = confusion_matrix(truth, said, 5)
+    assert np.array_equal(confusion, sk_confusion(truth, said))
+    assert macro_f1(confusion) == pytest.approx(f1_score(truth, said, average="macro"))
+    assert recall(confusion) == pytest.approx(recall_score(truth, said, average=None))
+
+
+def test_the_same_seed_is_the_same_run_another_is_not(dataset: Dataset) -> None:
+    state = torch.get_rng_state()
+    a, b, c = (of(Snapshot, events(dataset, epochs=1, seed=s, augment="flip+crop"))[-1] for s in (0, 0, 1))
+    assert all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
+    assert not torch.equal(a.weights["head.weight"], c.weights["head.weight"])
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers are left alone
+
+
+@pytest.mark.parametrize("drop_path", [0.0, 0.2])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(dataset: Dataset, drop_path: float) -> None:
+    options = {"augment": "flip+crop", "drop_path": drop_path}
+    whole = events(dataset, **options)
+    first = Trainer(config(**options), dataset=dataset, should_stop=lambda: first.step >= 13)
+    assert list(first.events())[-1].stopped
+    second = Trainer(config(**options), dataset=dataset, state=first.state_dict())
+    rest = list(second.events())
+    assert rest[0].resumed_at == 13
+    assert of(Step, rest)[0].step == 14
+    a, b = of(Snapshot, whole)[-1].weights, of(Snapshot, rest)[-1].weights
+    assert all(torch.allclose(a[k].float(), b[k].float(), atol=1e-3) for k in a)
+    assert of(Step, rest)[-1].elapsed > of(Step, rest)[0].elapsed > 0
+
+
+def test_a_budget_in_seconds_ends_annealed_and_in_time(dataset: Dataset) -> None:
+    found = events(dataset, seconds=1.0)
+    steps, end = of(Step, found), found[-1]
+    assert 1.0 <= end.train_seconds < 2.0
+    assert steps[-1].lr < 0.05 * max(e.lr for e in steps)
+    assert steps[-1].remaining == 0
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_what_to_try(dataset: Dataset) -> None:
+    trainer = Trainer(config(), dataset=dataset)
+    seen = []
+    with pytest.raises(TrainingFailed, match=r"nan at step 4 .*learning rate"):  # noqa: PT012
+        for event in trainer.events():
+            seen.append(event)
+            if isinstance(event, Step) and event.step == 3:
+                trainer.model.head.weight.data.fill_(float("nan"))
+    assert of(Step, seen)[-1].step == 3
+
+
+def test_out_of_memory_suggests_a_batch_that_fits(dataset: Dataset) -> None:
+    trainer = Trainer(config(), dataset=dataset)
+    forward = trainer.model.forward
+
+    def stingy(x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 10:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(x)
+
+    trainer.model.forward = stingy
+    trainer.train = trainer.train.replace(precision="fp32")
+    with pytest.raises(TrainingFailed, match=r"batch size of 32; a batch size of 8 would fit"):
+        list(trainer.events())
+
+
+def test_other_runtime_errors_are_not_called_memory() -> None:
+    def broken(size: int) -> None:
+        raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        largest_batch(broken, 8)
+
+
+def test_a_wrong_number_of_outputs_is_refused(dataset: Dataset) -> None:
+    wrong = RunConfig(data=DataConfig(image_size=16), model=ModelConfig(num_classes=7), train=TrainConfig(epochs=1))
+    with pytest.raises(BadConfig, match="7 outputs and the data 4 classes"):
+        Trainer(wrong, dataset=dataset)
+
+
+def test_an_absent_device_lists_those_there_are() -> None:
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(DeviceUnavailable, match=r"cuda:99.*choose auto or one of: cpu"):
+        pick_device("cuda:99")
+
+
+def test_the_probe_leaves_the_model_alone(dataset: Dataset) -> None:
+    trainer = Trainer(config(stem="conv"), dataset=dataset)
+    before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    numerics = pick_numerics(trainer.model, torch.randn(8, 3, 16, 16), "auto")
+    assert numerics.precision in ("fp32", "bf16")
+    assert all(torch.equal(before[k], v) for k, v in trainer.model.state_dict().items())
+    assert all(p.grad is None for p in trainer.model.parameters())
+
+
+def test_learning_rate_warms_up_then_falls_to_zero() -> None:
+    values = [lr_factor(i / 1000, 0.1) for i in range(1001)]
+    peak = int(np.argmax(values))
+    assert peak == 100
+    assert np.all(np.diff(values[: peak + 1]) >= 0)
+    assert np.all(np.diff(values[peak:]) <= 0)
+    assert values[-1] == pytest.approx(0, abs=1e-9)
+    assert lr_factor(0.0, 0.0) == 1
+
+
+def test_snapshots_are_dense_early_and_once_an_epoch_later() -> None:
+    assert [s for s in range(60) if is_snapshot_step(s, 20)] == [0, 1, 2, 4, 8, 16, 20, 40]
+
+
+def test_budget_in_steps_does_not_look_at_the_clock() -> None:
+    budget = Budget(10, None)
+    assert [budget.progress(s) for s in (0, 5, 10, 12)] == [0, 0.5, 1, 1]
+
+
+def test_flip_and_crop_move_pixels_and_invent_none() -> None:
+    image = torch.arange(3 * 16 * 16).view(1, 3, 16, 16).remainder(251).to(torch.uint8)
+    index = torch.zeros(64, dtype=torch.long)
+    out = take_batch(image, index, "flip+crop", torch.Generator().manual_seed(0))
+    assert out.shape == (64, 3, 16, 16)
+    assert len({o.numpy().tobytes() for o in out}) > 20
+    for channel in range(3):
+        assert set(out[:, channel].unique().tolist()) <= set(image[0, channel].unique().tolist())
+    flips = take_batch(image, index, "flip", torch.Generator().manual_seed(0))
+    same = (flips == image).flatten(1).all(1)
+    mirrored = (flips == image.flip(-1)).flatten(1).all(1)
+    assert (same | mirrored).all()
+    assert 10 < same.sum() < 54
+    assert torch.equal(take_batch(image, index, "none", torch.Generator())[3], image[0])

@@ -1,0 +1,108 @@
+"""The ViT against timm's, and against what the paper says it is."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+
+from vit_explore.config import ModelConfig
+from vit_explore.errors import BadConfig
+from vit_explore.models import create_model
+from vit_explore.models.vit import sincos2d
+
+SHARED = [
+    {},
+    {"pool": "avg"},
+    {"num_registers": 3},
+    {"pool": "avg", "num_registers": 2},
+    {"pos_embed": "none"},
+    {"pos_embed": "sincos2d"},
+    {"patch_size": 8, "image_size": 48, "mlp_ratio": 4.0, "num_heads": 2},
+]
+
+
+def timm_twin(config: ModelConfig) -> torch.nn.Module:
+    return timm.models.VisionTransformer(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.width,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        num_classes=config.num_classes,
+        global_pool="token" if config.pool == "cls" else "avg",
+        class_token=config.pool == "cls",
+        reg_tokens=config.num_registers,
+        pos_embed="none" if config.pos_embed == "none" else "learn",
+    ).eval()
+
+
+def small(**options: object) -> ModelConfig:
+    return ModelConfig(**{"width": 32, "depth": 3, "num_heads": 4, "num_classes": 7, **options})
+
+
+@pytest.mark.parametrize("options", SHARED, ids=str)
+@pytest.mark.parametrize("fused", [True, False])
+def test_logits_equal_timms_both_ways(options: dict, fused: bool) -> None:
+    config = small(**options)
+    ours, theirs = create_model(config).eval(), timm_twin(config)
+    ours.set_fused_attention(fused)
+    x = torch.randn(3, 3, config.image_size, config.image_size)
+    with torch.no_grad():
+        assert not torch.allclose(ours(x), theirs(x), atol=1e-5)  # different weights: the test can fail
+        theirs.load_state_dict(ours.state_dict())
+        assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+        other = timm_twin(config)
+        ours.load_state_dict(other.state_dict())
+        assert torch.allclose(ours(x), other(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [*SHARED, {"stem": "conv"}, {"stem": "conv", "patch_size": 8}], ids=str)
+def test_taps_agree_with_the_plain_pass(options: dict) -> None:
+    config = small(**options)
+    model = create_model(config).eval()
+    x = torch.randn(2, 3, config.image_size, config.image_size)
+    with torch.no_grad():
+        logits, taps = model.forward_taps(x)
+        assert torch.allclose(logits, model(x), atol=1e-5)
+    tokens = model.num_prefix_tokens + model.grid[0] * model.grid[1]
+    assert len(taps) == config.depth
+    for attention in taps:
+        assert attention.shape == (2, config.num_heads, tokens, tokens)
+        assert torch.allclose(attention.sum(-1), torch.ones(()), atol=1e-5)
+
+
+def test_without_position_embedding_patches_may_be_shuffled() -> None:
+    """A ViT without position embedding is permutation equivariant; with one it is not."""
+    x = torch.randn(1, 3, 32, 32)
+    cut = x.unfold(2, 8, 8).unfold(3, 8, 8).reshape(1, 3, 16, 8, 8)[:, :, torch.randperm(16)]
+    shuffled = cut.view(1, 3, 4, 4, 8, 8).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 32, 32)
+    for kind, same in (("none", True), ("learned", False), ("sincos2d", False)):
+        model = create_model(small(patch_size=8, pos_embed=kind)).eval()
+        with torch.no_grad():
+            assert torch.allclose(model(x), model(shuffled), atol=1e-6) is same
+
+
+def test_sincos_similarity_depends_on_the_displacement_alone() -> None:
+    """sum_k cos(omega_k dx) + cos(omega_k dy), whatever the place; every embedding has the same length."""
+    table = sincos2d(5, 6, 32).double()
+    omega = 1e4 ** -(torch.arange(8) / 7).double()
+    y, x = torch.meshgrid(torch.arange(5), torch.arange(6), indexing="ij")
+    dy, dx = (v.flatten()[:, None] - v.flatten()[None] for v in (y, x))
+    expected = (torch.cos(dy[..., None] * omega) + torch.cos(dx[..., None] * omega)).sum(-1)
+    assert torch.allclose(table @ table.T, expected, atol=1e-4)
+
+
+def test_drop_path_only_acts_in_training() -> None:
+    model = create_model(small(drop_path=0.9))
+    x = torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        assert not torch.equal(model.train()(x), model(x))
+        assert torch.equal(model.eval()(x), model(x))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 32, 32), (3, 32, 32)])
+def test_a_wrong_input_is_one_sentence(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadConfig, match=r"takes images \(B, 3, 32, 32\)"):
+        create_model(small())(torch.zeros(shape))

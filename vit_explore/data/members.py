@@ -1,0 +1,149 @@
+"""The pictures of a folder or a zip, listed by class and read one by one. A zip is never unpacked to the disk."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vit_explore.errors import BadData
+
+MAX_MEMBERS = 200_000
+MAX_TOTAL = 8 * 2**30  # bytes, unpacked
+_SUFFIXES = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .bmp .tif .tiff .webp .avif .heic .heif .jp2 .ppm .pgm .ico"
+SUFFIXES = frozenset(_SUFFIXES.split())
+_SPLIT_NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "val": "val", "valid": "val", "validation": "val",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, or a folder, as it is named inside the root."""
+
+    path: PurePosixPath
+    is_folder: bool
+    size: int
+    modified: object  # whatever changes when the file does
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder or a zip holds, and how to read a file of it."""
+
+    entries: list[Entry]
+    read: Callable[[Entry], bytes]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pictures by (split, class); classes in alphabetical order; `skipped` are pictures that lie in no class folder."""
+
+    classes: tuple[str, ...]
+    pictures: dict[str, dict[str, list[Entry]]]  # split -> class -> entries
+    skipped: list[Entry]
+
+
+@contextmanager
+def open_listing(path: Path) -> Iterator[Listing]:
+    """The listing of a folder or a zip. Raises BadData for anything else, and for a zip that is unsafe."""
+    if path.is_dir():
+        entries = _limited(_walk(path), path)
+        yield Listing(entries, lambda entry: (path / entry.path).read_bytes())
+        return
+    if not path.exists():
+        raise BadData(f"There is no folder or zip {str(path)!r}; give the path of a folder or zip of class folders.")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise BadData(
+            f"{path.name} is not a zip that can be opened ({error}); give a folder or a zip of class folders."
+        ) from None
+    with archive:
+        entries = _limited(_zip_entries(archive, path.name), path)
+        yield Listing(entries, lambda entry: archive.read(str(entry.modified)))
+
+
+def arrange(listing: Listing, name: str) -> Layout:
+    """Entries by split and class: [top/][train|val|test/]class/…/picture. Raises BadData where there are no classes."""
+    paths = [entry for entry in listing.entries if not _is_hidden(entry.path)]
+    depth = _shared_top(paths)
+    has_splits = any(_split_at(entry, depth) == "train" and len(entry.path.parts) >= depth + 3 for entry in paths)
+    pictures: dict[str, dict[str, list[Entry]]] = {}
+    skipped = []
+    for entry in paths:
+        split = _split_at(entry, depth) if has_splits else "train"
+        class_at = depth + 1 if has_splits else depth
+        is_picture = not entry.is_folder and entry.path.suffix.lower() in SUFFIXES
+        if split is None or len(entry.path.parts) < class_at + (1 if entry.is_folder else 2):
+            skipped += [entry] if is_picture else []
+            continue
+        found = pictures.setdefault(split, {}).setdefault(entry.path.parts[class_at], [])
+        found += [entry] if is_picture else []
+    classes = tuple(sorted({name for by_class in pictures.values() for name in by_class}))
+    if len(classes) < 2:
+        seen = f"only the class folder {classes[0]!r}" if classes else "no class folders"
+        raise BadData(
+            f"{name} holds {seen} and a classifier needs two or more; make one sub-folder of pictures for each class."
+        )
+    return Layout(classes, pictures, skipped)
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    """Links to folders are not followed: they could lead anywhere, and round in circles."""
+    for folder, names, files in os.walk(root):
+        names.sort()
+        inside = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        for name in names:
+            yield Entry(inside / name, True, 0, 0)
+        for name in sorted(files):
+            path = Path(folder) / name
+            if path.is_file():  # no sockets, no dangling links
+                facts = path.stat()
+                yield Entry(inside / name, False, facts.st_size, facts.st_mtime_ns)
+
+
+def _zip_entries(archive: zipfile.ZipFile, name: str) -> Iterator[Entry]:
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        path = PurePosixPath(info.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise BadData(
+                f"The zip {name} holds the path {info.filename!r}, which leads out of its folder; "
+                "pack it again without such paths."
+            )
+        if info.flag_bits & 1:
+            raise BadData(f"The zip {name} is locked with a password; pack it again without one.")
+        yield Entry(path, info.is_dir(), info.file_size, info.filename)
+
+
+def _limited(entries: Iterator[Entry], path: Path) -> list[Entry]:
+    kept, total = [], 0
+    for entry in entries:
+        kept.append(entry)
+        total += entry.size
+        if len(kept) > MAX_MEMBERS or total > MAX_TOTAL:
+            raise BadData(
+                f"{path.name} holds more than {MAX_MEMBERS:,} files or {MAX_TOTAL // 2**30} GB unpacked, "
+                "which is the most allowed; take fewer or smaller pictures."
+            )
+    return kept
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _split_at(entry: Entry, depth: int) -> str | None:
+    return _SPLIT_NAMES.get(entry.path.parts[depth].lower()) if len(entry.path.parts) > depth else None
+
+
+def _shared_top(entries: list[Entry]) -> int:
+    """1 where everything lies in one top folder which itself holds folders of files, else 0."""
+    tops = {entry.path.parts[0] for entry in entries if entry.path.parts}
+    deep = any(len(entry.path.parts) >= (3 if not entry.is_folder else 2) for entry in entries)
+    single_file = any(len(entry.path.parts) == 1 and not entry.is_folder for entry in entries)
+    return 1 if len(tops) == 1 and deep and not single_file else 0

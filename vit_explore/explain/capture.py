@@ -1,0 +1,178 @@
+"""The only place with hooks: passes that record what happens inside a model, and leave it as they found it.
+
+Fused attention never builds A, and a hook on the softmax or dropout then silently records nothing. So each pass
+switches the model's attention modules to the explicit path, counts what it recorded, and raises where a layer is
+missing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.geometry import FITS, Geometry, geometry_of
+from vit_explore.explain.inputs import check_logits
+
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+_WHY_NOT = {  # class of an attention module in timm -> why its maps are not patch by patch
+    "WindowAttention": "attends within small windows, so there is no map from each patch to all others",
+    "WindowMultiHeadAttention": "attends within small windows, so there is no map from each patch to all others",
+    "WindowAttentionGlobal": "attends within small windows, so there is no map from each patch to all others",
+    "MaskUnitAttention": "pools its tokens from stage to stage and attends within units of them",
+    "MultiScaleAttention": "pools its tokens from stage to stage, so the layers' maps have different sizes",
+    "XCA": "attends channel by channel, not patch by patch",
+    "TalkingHeadAttn": "mixes its heads after the softmax, so a row is no longer a distribution over patches",
+}
+
+
+def lock_of(net: nn.Module) -> threading.RLock:
+    """The model's own lock: hooks and switches of two threads on one shared model would mix up."""
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(net, threading.RLock())
+
+
+@contextmanager
+def undisturbed(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode under the model's lock; each submodule's mode comes back on leaving, also after an error."""
+    with lock_of(net), _switched(net.modules(), training=False, grad_checkpointing=False):
+        yield
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Gradients on, whatever the caller has switched off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def _switched(modules: Iterable[nn.Module], **values: Any) -> Iterator[None]:
+    """Set the attributes of `values` where a module has them, then put the old ones back."""
+    old = [(m, name, getattr(m, name)) for m in modules for name in values if hasattr(m, name)]
+    try:
+        for module, name, _ in old:
+            setattr(module, name, values[name])
+        yield
+    finally:
+        for module, name, value in old:
+            setattr(module, name, value)
+
+
+def plain_pass(net: nn.Module, images: Tensor) -> Tensor:
+    """Logits (B, classes) in evaluation mode."""
+    with undisturbed(net):
+        return check_logits(net(images))
+
+
+def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geometry]:
+    """Logits (B, classes), each layer's attention (B, H, N, N), first to last, and its geometry, from one pass.
+
+    The attention tensors lie on the path to the logits, so they can be differentiated through. Raises NotApplicable
+    where a layer's attention cannot be had, or is not patch by patch.
+    """
+    for module in net.modules():
+        if type(module).__name__ in _WHY_NOT:
+            raise NotApplicable(f"This {type(net).__name__} {_WHY_NOT[type(module).__name__]}; {FITS}.")
+    shape = geometry_of(net, images)
+    with undisturbed(net):
+        if hasattr(net, "forward_taps"):
+            logits, maps = net.forward_taps(images)
+        else:
+            logits, maps = _hooked_attention(net, images)
+    _check_maps(net, maps, (images.shape[0], shape.n_tokens, shape.n_tokens))
+    return check_logits(logits), maps, shape
+
+
+def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    layers = _attention_modules(net)
+    maps: list[Tensor] = []
+    thread = threading.get_ident()  # a plain pass of another thread meanwhile is none of ours
+
+    def keep(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == thread:
+            maps.append(args[0])
+
+    with ExitStack() as stack:
+        stack.enter_context(_switched(layers, fused_attn=False))
+        for layer in layers:
+            stack.callback(layer.attn_drop.register_forward_pre_hook(keep).remove)
+        logits = net(images)
+    return logits, maps
+
+
+def _attention_modules(net: Any) -> list[Any]:
+    """The modules of the blocks that pass their attention through a dropout named attn_drop, as timm's do."""
+    found = [m for m in net.blocks.modules() if isinstance(getattr(m, "attn_drop", None), nn.Module)]
+    if not found:
+        raise NotApplicable(f"This {type(net).__name__} has no attention layer whose weights can be read; {FITS}.")
+    return found
+
+
+def _check_maps(net: Any, maps: list[Tensor], shape: tuple[int, int, int]) -> None:
+    name, layers = type(net).__name__, len(net.blocks)
+    if len(maps) != layers:
+        raise NotApplicable(
+            f"Only one attention map for each of the {layers} layers of this {name} can be shown, "
+            f"and {len(maps)} were recorded; {FITS}."
+        )
+    for attention in maps:
+        if (
+            attention.ndim != 4
+            or (attention.shape[0], *attention.shape[2:]) != shape
+            or attention.shape != maps[0].shape
+        ):
+            raise NotApplicable(
+                f"The attention of this {name} has shape {tuple(attention.shape)}, "
+                f"which is not {shape[1]} x {shape[2]} tokens for each image; {FITS}."
+            )
+        if (attention.detach().float().sum(-1) - 1).abs().max() > 0.01:  # half precision misses 1 by up to 0.004
+            raise NotApplicable(
+                f"The attention rows of this {name} do not sum to 1, so they are no distribution; {FITS}."
+            )
+
+
+def output_pass(net: nn.Module, images: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+    """Logits (B, classes) and the outputs of the layers (dotted names), from one pass. Raises BadConfig."""
+    modules = [_submodule(net, layer) for layer in layers]
+    outputs: dict[str, Any] = {}
+    thread = threading.get_ident()
+
+    def keeper(layer: str) -> Any:
+        def keep(module: nn.Module, args: Any, output: Any) -> Any:
+            if threading.get_ident() != thread:
+                return output
+            outputs[layer] = output
+            return output.clone() if isinstance(output, Tensor) else output  # what follows may work in place
+
+        return keep
+
+    with undisturbed(net), ExitStack() as stack:
+        for layer, module in zip(layers, modules, strict=True):
+            stack.callback(module.register_forward_hook(keeper(layer)).remove)
+        logits = check_logits(net(images))
+    for layer in layers:
+        if not isinstance(outputs.get(layer), Tensor):
+            raise BadConfig(
+                f"The layer {layer!r} gives no tensor in a forward pass; name one that does, such as a block."
+            )
+    return logits, [outputs[layer] for layer in layers]
+
+
+def _submodule(net: nn.Module, layer: str) -> nn.Module:
+    names = [name for name, _ in net.named_modules() if name]
+    if layer not in names:
+        near = get_close_matches(str(layer), names, n=3) or names[:3]
+        raise BadConfig(
+            f"The {type(net).__name__} has no layer {layer!r}; name one of its modules, such as {', '.join(near)}."
+        )
+    return net.get_submodule(layer)

@@ -1,0 +1,90 @@
+"""Does the heatmap point at what the model really uses?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import BadConfig
+from vit_explore.explain.capture import plain_pass
+from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.results import Faithfulness
+
+_LEAST_STEPS = 64
+_SEED = 0  # of the order among pixels of equal heat
+
+
+def faithfulness(
+    model: Any, image: Tensor, heatmap: Any, target: int | None = None, steps: int = 64, batch_size: int = 32
+) -> Faithfulness:
+    """Deletion and insertion curves of a heatmap (Petsiuk, Das & Saenko 2018).
+
+    image: normalised (3, h, w) or (1, 3, h, w). heatmap: (h, w), or a coarser grid, enlarged to pixels; ties in random
+    order. Pixels go (or come) hottest first, in at least `steps` >= 64 steps; what is gone is the dataset mean. target
+    None: the predicted class. Raises BadConfig.
+    """
+    net = module_of(model)
+    picture = ready_images(net, image[None] if isinstance(image, Tensor) and image.ndim == 3 else image)
+    if len(picture) != 1 or steps < _LEAST_STEPS or batch_size < 1:
+        raise BadConfig(
+            f"{len(picture)} images, steps = {steps} and batch_size = {batch_size} were given; "
+            f"faithfulness takes one image, at least {_LEAST_STEPS} steps and a batch of at least 1."
+        )
+    h, w = picture.shape[2:]
+    order = _hottest_first(_to_pixels(heatmap, int(h), int(w)))
+    counts = np.append(np.arange(0, order.size, max(1, order.size // steps)), order.size)
+    with torch.no_grad():
+        chosen = int(ready_targets(net, plain_pass(net, picture), target)[0])
+        rank = torch.as_tensor(np.argsort(order), device=picture.device).view(1, h, w)  # 0 is the hottest pixel
+        deletion = _curve(net, picture, rank, counts, chosen, batch_size, keep_hot=False)
+        insertion = _curve(net, picture, rank, counts, chosen, batch_size, keep_hot=True)
+    fractions = counts / order.size
+    return Faithfulness(
+        fractions=fractions.astype(np.float32),
+        deletion=deletion,
+        insertion=insertion,
+        deletion_auc=_area(fractions, deletion),
+        insertion_auc=_area(fractions, insertion),
+        target=chosen,
+        baseline="the dataset mean (0 after normalisation)",
+    )
+
+
+def _to_pixels(heatmap: Any, h: int, w: int) -> np.ndarray:
+    """The heatmap as (h, w), each cell enlarged to the pixels it covers."""
+    values = heatmap.detach().cpu().numpy() if isinstance(heatmap, Tensor) else heatmap
+    heat = np.asarray(values, dtype=np.float64)
+    heat = heat[0] if heat.ndim == 3 and len(heat) == 1 else heat
+    if heat.ndim != 2 or not heat.size or heat.shape[0] > h or heat.shape[1] > w or not np.isfinite(heat).all():
+        raise BadConfig(
+            f"A heatmap of shape {heat.shape} does not fit an image of {h} x {w} px; "
+            "give finite values, one for each pixel or each cell of a grid."
+        )
+    rows, columns = np.arange(h) * heat.shape[0] // h, np.arange(w) * heat.shape[1] // w
+    return heat[np.ix_(rows, columns)]
+
+
+def _hottest_first(heat: np.ndarray) -> np.ndarray:
+    """Pixel indices (h w,) by falling heat, equal ones in a seeded random order."""
+    lottery = np.random.default_rng(_SEED).permutation(heat.size)
+    return np.lexsort((lottery, -heat.ravel()))
+
+
+def _curve(
+    net: nn.Module, picture: Tensor, rank: Tensor, counts: np.ndarray, target: int, batch_size: int, keep_hot: bool
+) -> np.ndarray:
+    """Softmax probability of `target`, (s,), when only the `count` hottest pixels stay, or only they are gone."""
+    values = []
+    for start in range(0, len(counts), batch_size):
+        limit = torch.as_tensor(counts[start : start + batch_size], device=picture.device).view(-1, 1, 1, 1)
+        hot = rank < limit  # (batch, 1, h, w)
+        logits = plain_pass(net, torch.where(hot == keep_hot, picture, torch.zeros_like(picture)))
+        values.append(logits.float().softmax(dim=1)[:, target].cpu())
+    return torch.cat(values).numpy()
+
+
+def _area(x: np.ndarray, y: np.ndarray) -> float:
+    return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum())

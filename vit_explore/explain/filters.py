@@ -1,0 +1,91 @@
+"""Which patterns does the patch projection look for?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from einops import rearrange
+from torch import nn
+
+from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.inputs import module_of
+from vit_explore.explain.results import FilterComponents
+
+
+def filter_components(model: Any, k: int = 28, previous: FilterComponents | None = None) -> FilterComponents:
+    """Principal components of the embedding filters (Dosovitskiy et al. 2021, Fig. 7 left).
+
+    k is cut to min(k, 3 P², D - 1). The sign makes the entry of largest magnitude positive; with `previous` (an earlier
+    snapshot) order and signs follow it, so that an animation does not flicker. A conv stem or a CNN gives the filters
+    of its first layer, with is_projection = False. Raises BadConfig, and NotApplicable without an RGB convolution.
+    """
+    if k < 1:
+        raise BadConfig(f"k = {k} is not possible: at least one component is needed.")
+    convolution, is_projection = _first_convolution(module_of(model))
+    weight = convolution.weight.detach().float().cpu().numpy()  # (D, 3, P, P)
+    components, ratio = _principal(weight.reshape(len(weight), -1).astype(np.float64), k)
+    if previous is not None:
+        components, ratio = _follow(components, ratio, previous.components)
+    as_images = components.reshape(-1, *weight.shape[1:])
+    return FilterComponents(
+        images=_pictures(as_images),
+        components=components.astype(np.float32),
+        explained_variance_ratio=ratio.astype(np.float32),
+        filters=_pictures(weight),
+        is_projection=is_projection,
+    )
+
+
+def _first_convolution(net: nn.Module) -> tuple[nn.Conv2d, bool]:
+    """The paper's linear projection where the model has it, else the first convolution on the image."""
+    projection = getattr(getattr(net, "patch_embed", None), "proj", None)
+    if (
+        isinstance(projection, nn.Conv2d)
+        and projection.in_channels == 3
+        and projection.kernel_size == projection.stride
+    ):
+        return projection, True
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            return module, False
+    raise NotApplicable(
+        f"This {type(net).__name__} has no convolution or patch projection on RGB pixels; choose a ViT or a ResNet."
+    )
+
+
+def _principal(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Components (k, features) and explained variance ratio (k,) of the centred rows, largest first."""
+    k = min(k, rows.shape[1], len(rows) - 1)
+    _, singular, components = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    variance = singular**2
+    components = components[:k]
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
+    return components * np.sign(largest), variance[:k] / max(variance.sum(), np.finfo(np.float64).tiny)
+
+
+def _follow(components: np.ndarray, ratio: np.ndarray, previous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reorder and flip the components to those of `previous`: the best pair by |cosine| first, then the next."""
+    if previous.shape[1] != components.shape[1]:
+        raise BadConfig(
+            f"The previous components have {previous.shape[1]} entries and these {components.shape[1]}; "
+            "compare snapshots of one model."
+        )
+    cosine = components @ previous.T  # (k, k of previous)
+    open_pairs = np.abs(cosine)
+    place = np.full(len(components), np.inf)
+    sign = np.ones(len(components))
+    for _ in range(min(cosine.shape)):
+        now, then = np.unravel_index(open_pairs.argmax(), open_pairs.shape)
+        place[now], sign[now] = then, 1.0 if cosine[now, then] >= 0 else -1.0
+        open_pairs[now, :], open_pairs[:, then] = -1.0, -1.0
+    order = np.argsort(place, kind="stable")
+    return (components * sign[:, None])[order], ratio[order]
+
+
+def _pictures(filters: np.ndarray) -> np.ndarray:
+    """(n, 3, P, P) to (n, P, P, 3) in [0, 1], each scaled jointly over RGB; one without any contrast is mid-grey."""
+    low = filters.min(axis=(1, 2, 3), keepdims=True)
+    span = filters.max(axis=(1, 2, 3), keepdims=True) - low
+    scaled = np.divide(filters - low, span, out=np.full(filters.shape, 0.5), where=span > 0)
+    return rearrange(scaled, "n c p q -> n p q c").astype(np.float32)

@@ -1,0 +1,77 @@
+"""What every explanation checks first: the model, the images, the target class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.geometry import patch_pixels
+
+
+def module_of(model: Any) -> nn.Module:
+    """The module itself, or the `.model` of a LoadedModel. Raises BadConfig for anything else."""
+    inner = model if isinstance(model, nn.Module) else getattr(model, "model", None)
+    if not isinstance(inner, nn.Module):
+        raise BadConfig(f"A {type(model).__name__} is not a model; give an nn.Module or what load_model returns.")
+    return inner
+
+
+def ready_images(net: nn.Module, images: Any) -> Tensor:
+    """Normalised images (B, 3, h, w), checked, detached, on the model's device and in its dtype. Raises BadConfig."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
+        came = f"shape {tuple(images.shape)}" if hasattr(images, "shape") else type(images).__name__
+        raise BadConfig(
+            f"The images must be one normalised tensor of shape (B, 3, h, w), not {came}; stack them first."
+        )
+    _check_size(net, (int(images.shape[2]), int(images.shape[3])))
+    weight = next((p for p in net.parameters() if p.is_floating_point()), None)
+    if weight is None:
+        return images.detach().float()
+    return images.detach().to(device=weight.device, dtype=weight.dtype)
+
+
+def _check_size(net: Any, size: tuple[int, int]) -> None:
+    embed: Any = getattr(net, "patch_embed", None)
+    wanted = getattr(embed, "img_size", None)
+    if wanted is None:
+        return
+    if not getattr(net, "dynamic_img_size", False):
+        if tuple(wanted) != size:
+            raise BadConfig(
+                f"The model takes images of {wanted[0]} x {wanted[1]} px, not {size[0]} x {size[1]}; resize them first."
+            )
+        return
+    cell = patch_pixels(embed)
+    if not getattr(embed, "dynamic_img_pad", False) and any(s % c for s, c in zip(size, cell, strict=True)):
+        raise BadConfig(
+            f"Images of {size[0]} x {size[1]} px do not divide into patches of {cell[0]} x {cell[1]} px; "
+            "resize them to multiples of the patch size."
+        )
+
+
+def check_logits(logits: Any) -> Tensor:
+    """Logits (B, classes). Raises NotApplicable where the model gives something else."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        came = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise NotApplicable(f"The model's output has {came} in place of (B, classes); choose a model that classifies.")
+    return logits
+
+
+def ready_targets(net: nn.Module, logits: Tensor, target: int | Tensor | None) -> Tensor:
+    """Class of each image, (B,) int64: the predicted one where `target` is None. Raises BadConfig, NotApplicable."""
+    batch, classes = check_logits(logits).shape
+    if getattr(net, "num_classes", classes) == 0:
+        raise NotApplicable("The model has no classification head, so no class can be explained; load it with one.")
+    if target is None:
+        return logits.argmax(dim=1)
+    wanted = torch.as_tensor(target, device=logits.device)
+    if wanted.is_floating_point() or wanted.dtype == torch.bool or wanted.shape not in ((), (1,), (batch,)):
+        raise BadConfig(
+            f"target = {target!r} is not possible: give one class index, or one for each of {batch} images."
+        )
+    if int(wanted.min()) < 0 or int(wanted.max()) >= classes:
+        raise BadConfig(f"target = {target!r} is not possible: the model's classes are 0 to {classes - 1}.")
+    return wanted.long().expand(batch)

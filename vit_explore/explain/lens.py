@@ -1,0 +1,53 @@
+"""What would each token say, layer by layer, if the head read it now?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import NotApplicable
+from vit_explore.explain.capture import output_pass, undisturbed
+from vit_explore.explain.geometry import geometry_of
+from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+
+
+def logit_lens(model: Any, images: Tensor) -> np.ndarray:
+    """softmax(head(norm(residual after block l))) of each token, (B, L, N, classes) (nostalgebraist 2020).
+
+    With a class-token head, the class token of the last layer gives the model's own probabilities. A distilled token is
+    read by its own head. Raises NotApplicable for a model without tokens or a head that can read single tokens.
+    """
+    net: Any = module_of(model)
+    images = ready_images(net, images)
+    shape = geometry_of(net, images)
+    if getattr(net, "attn_pool", None) is not None:
+        raise NotApplicable(
+            f"The head of this {type(net).__name__} pools the tokens by attention and cannot read a single one; "
+            "choose a ViT with a class token or average pooling."
+        )
+    with torch.no_grad():
+        logits, residuals = output_pass(net, images, [f"blocks.{i}" for i in range(len(net.blocks))])
+        ready_targets(net, logits, None)
+        if any(r.ndim != 3 or r.shape[1] != shape.n_tokens for r in residuals):
+            raise NotApplicable(
+                f"The blocks of this {type(net).__name__} do not keep one row per token; choose a plain ViT."
+            )
+        with undisturbed(net):
+            probabilities = [_read(net, residual).float().softmax(dim=-1) for residual in residuals]
+    return torch.stack(probabilities, dim=1).cpu().numpy()
+
+
+def _read(net: Any, residual: Tensor) -> Tensor:
+    """Logits (B, N, classes) of each token of a residual stream (B, N, D)."""
+    tokens = _or_identity(net, "fc_norm")(_or_identity(net, "norm")(residual))
+    logits = net.head(tokens)
+    if hasattr(net, "head_dist"):
+        logits[:, 1] = net.head_dist(tokens[:, 1])
+    return logits
+
+
+def _or_identity(net: nn.Module, name: str) -> nn.Module:
+    return getattr(net, name, None) or nn.Identity()

@@ -1,0 +1,67 @@
+"""Has the model learned that an image is two-dimensional?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vit_explore.errors import NotApplicable
+from vit_explore.explain.geometry import Geometry, geometry
+from vit_explore.explain.inputs import module_of
+from vit_explore.explain.results import PositionSimilarity
+
+
+def position_similarity(model: Any) -> PositionSimilarity:
+    """Cosine similarity of the patches' position embeddings (Dosovitskiy et al. 2021, Fig. 7 centre).
+
+    `prefix` holds the prefix tokens that have a position embedding of their own. A cosine with an embedding of all
+    zeros is 0. Raises NotApplicable for a model without absolute position embeddings.
+    """
+    net = module_of(model)
+    shape = geometry(net)
+    prefix, patches = _embeddings(net, shape)
+    gh, gw = shape.grid
+    similarity = np.clip(_unit(patches) @ _unit(patches).T, -1, 1)
+    return PositionSimilarity(
+        values=similarity.reshape(gh, gw, gh, gw).astype(np.float32),
+        prefix=np.clip(_unit(prefix) @ _unit(patches).T, -1, 1).reshape(-1, gh, gw).astype(np.float32),
+        grid=shape.grid,
+        noise_floor=float(patches.shape[1] ** -0.5),
+        distance_correlation=_distance_correlation(similarity, shape.grid),
+    )
+
+
+def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """Position embeddings of the prefix tokens that have one, and of the patches, (n, D) each."""
+    table = getattr(net, "pos_embed", None)
+    if not isinstance(table, Tensor):
+        raise NotApplicable(
+            f"This {type(net).__name__} adds no position embedding to its tokens; "
+            "choose a model with learned or sincos2d ones."
+        )
+    rows = table.detach().float().cpu().numpy().astype(np.float64).reshape(-1, table.shape[-1])
+    n_prefix = len(rows) - shape.n_patches  # 0 where the prefix tokens have none (timm's no_embed_class)
+    if not 0 <= n_prefix <= shape.n_prefix:
+        raise NotApplicable(
+            f"This {type(net).__name__} has {len(rows)} position embeddings for {shape.n_patches} patches, "
+            "so they cannot be laid out on the grid; choose a plain ViT."
+        )
+    return rows[:n_prefix], rows[n_prefix:]
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+
+
+def _distance_correlation(similarity: np.ndarray, grid: tuple[int, int]) -> float:
+    """Pearson r of similarity and minus the distance over pairs of different patches; NaN where either is constant."""
+    place = np.stack(np.unravel_index(np.arange(grid[0] * grid[1]), grid), axis=1)
+    nearness = -np.linalg.norm(place[:, None] - place[None], axis=-1)
+    pairs = ~np.eye(len(place), dtype=bool)
+    x, y = similarity[pairs], nearness[pairs]
+    if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])

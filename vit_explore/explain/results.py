@@ -1,0 +1,58 @@
+"""What the explanations return: frozen dataclasses of NumPy arrays with their geometry. No torch here, so plots can
+import it.
+
+G = (gh, gw) is the patch grid, N the tokens, L the layers, H the heads, B the images, D the width, P the patch size in
+pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PositionSimilarity:
+    """Cosine similarity of the patches' position embeddings (ViT paper, Fig. 7 centre)."""
+
+    values: np.ndarray  # (gh, gw, gh, gw) in [-1, 1]; values[r, c, r, c] is 1
+    prefix: np.ndarray  # (n_prefix, gh, gw): class token and registers against the patches; n_prefix may be 0
+    grid: tuple[int, int]
+    noise_floor: float  # 1 / sqrt(D): the size of a cosine between two random vectors
+    distance_correlation: float  # Pearson r of similarity and minus the grid distance, over pairs of different patches
+
+
+@dataclass(frozen=True)
+class FilterComponents:
+    """Principal components of the embedding filters (ViT paper, Fig. 7 left)."""
+
+    images: np.ndarray  # (k, P, P, 3) in [0, 1], each scaled jointly over RGB
+    components: np.ndarray  # (k, 3*P*P), unit rows
+    explained_variance_ratio: np.ndarray  # (k,)
+    filters: np.ndarray  # (D, P, P, 3) in [0, 1]: the raw filters
+    is_projection: bool  # False: the first layer of a conv stem or a CNN, not the paper's linear projection
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """Post-softmax attention of every layer and head, taken in eval mode before attention dropout."""
+
+    weights: np.ndarray  # (B, L, H, N, N), rows sum to 1
+    grid: tuple[int, int]
+    n_prefix: int  # class, distilled and register tokens, which come first
+    has_class_token: bool  # the head reads a class token, which is token 0
+    logits: np.ndarray  # (B, classes), of the same pass
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Deletion and insertion curves of a heatmap (Petsiuk et al. 2018): the probability of the class."""
+
+    fractions: np.ndarray  # (s,) share of the pixels changed, from 0 to 1
+    deletion: np.ndarray  # (s,) softmax probability
+    insertion: np.ndarray  # (s,)
+    deletion_auc: float  # lower is better
+    insertion_auc: float  # higher is better
+    target: int
+    baseline: str  # what deleted pixels become, in words

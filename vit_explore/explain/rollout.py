@@ -1,0 +1,54 @@
+"""Through all layers, which patches can have reached the output?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vit_explore.errors import BadConfig
+from vit_explore.explain.results import AttentionMaps
+
+_FUSIONS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max, "min": np.min}
+
+
+def attention_rollout(
+    maps: AttentionMaps, head_fusion: str = "mean", discard_ratio: float = 0.0, start_layer: int = 0
+) -> np.ndarray:
+    """Attention rollout (Abnar & Zuidema 2020): the class row of the product of all layers' attention, (B, gh, gw),
+    unscaled.
+
+    head_fusion: mean, max or min over heads. discard_ratio: share of the smallest entries of a layer set to 0, those of
+    prefix tokens spared. start_layer: the first layer of the product. Without a class token: the mean over the patch
+    rows.
+    """
+    _check(maps, head_fusion, discard_ratio, start_layer)
+    n, p = maps.weights.shape[-1], maps.n_prefix
+    rollout = np.broadcast_to(np.eye(n), (len(maps.weights), n, n))
+    for layer in range(start_layer, maps.weights.shape[1]):
+        fused = _FUSIONS[head_fusion](maps.weights[:, layer].astype(np.float64), axis=1)  # (B, N, N)
+        step = _discard(fused, discard_ratio, p) + np.eye(n)
+        rollout = (step / step.sum(axis=-1, keepdims=True)) @ rollout
+    row = rollout[:, 0, p:] if maps.has_class_token else rollout[:, p:, p:].mean(axis=1)
+    return row.reshape(-1, *maps.grid).astype(np.float32)
+
+
+def _discard(fused: np.ndarray, ratio: float, n_prefix: int) -> np.ndarray:
+    """Each image's floor(N² ratio) smallest entries become 0, except in the rows and columns of prefix tokens."""
+    batch, n, _ = fused.shape
+    smallest = np.argsort(fused.reshape(batch, -1), axis=1, kind="stable")[:, : int(n * n * ratio)]
+    drop = np.zeros((batch, n * n), dtype=bool)
+    np.put_along_axis(drop, smallest, True, axis=1)
+    drop = drop.reshape(fused.shape)
+    drop[:, :n_prefix, :] = drop[:, :, :n_prefix] = False
+    return np.where(drop, 0.0, fused)
+
+
+def _check(maps: AttentionMaps, head_fusion: str, discard_ratio: float, start_layer: int) -> None:
+    layers = maps.weights.shape[1]
+    if head_fusion not in _FUSIONS:
+        raise BadConfig(f"head_fusion = {head_fusion!r} is not possible: choose one of {', '.join(_FUSIONS)}.")
+    if not 0 <= discard_ratio < 1:
+        raise BadConfig(f"discard_ratio = {discard_ratio} is not possible: choose a share from 0 to below 1.")
+    if start_layer not in range(layers):
+        raise BadConfig(f"start_layer = {start_layer} is not possible: the layers are 0 to {layers - 1}.")

@@ -1,0 +1,22 @@
+"""Where state lives: one folder, named by VIT_EXPLORE_HOME or chosen by the platform."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_dir
+
+from vit_explore.errors import DiskFull
+
+
+def home() -> Path:
+    """The folder of runs.db, runs/ and data/, created when missing."""
+    path = Path(os.environ.get("VIT_EXPLORE_HOME") or user_data_dir("vit_explore", appauthor=False)).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskFull(
+            f"The folder {path} cannot be made ({error.strerror}); set VIT_EXPLORE_HOME to a folder that can be written."
+        ) from None
+    return path

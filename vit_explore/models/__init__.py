@@ -1,0 +1,58 @@
+"""Architectures by name, and what each costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vit_explore.config import ModelConfig
+from vit_explore.errors import UnknownName
+from vit_explore.models.base import architectures
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ModelSummary", "architectures", "create_model", "summarise"]
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What a model costs: parameters, and FLOPs of one image's forward pass (a multiply-add counts 2)."""
+
+    params: int
+    flops: int
+
+
+def create_model(config: ModelConfig) -> nn.Module:
+    """The model of `config`, freshly initialised: `model(x)` takes (B, 3, h, w), gives logits (B, classes).
+
+    Raises UnknownName for an architecture that is neither ours nor timm's.
+    """
+    name = config.architecture
+    if name in architectures:
+        return architectures.get(name)(config)
+    from timm import is_model
+
+    from vit_explore.models.timm_models import create_timm_model
+
+    if name.startswith("timm:") or is_model(name):
+        return create_timm_model(config)
+    raise UnknownName(
+        f"There is no model named {name!r}; choose one of {', '.join(architectures.names())}, "
+        "or timm:NAME for any model of timm."
+    )
+
+
+@lru_cache(maxsize=256)
+def summarise(config: ModelConfig) -> ModelSummary:
+    """Parameters and FLOPs of `config` (torch.utils.flop_counter), on the meta device: nothing is computed."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        model = create_model(config.replace(pretrained=False)).eval()
+        image = torch.empty(1, 3, config.image_size, config.image_size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(image)
+    return ModelSummary(sum(p.numel() for p in model.parameters()), counter.get_total_flops())

@@ -1,0 +1,45 @@
+"""Any timm image model by name, at the image size and the number of classes of the data."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import timm
+from timm.models import is_model_pretrained
+from torch import nn
+
+from vit_explore.config import ModelConfig
+from vit_explore.errors import BadConfig, ModelUnavailable, UnknownName
+
+
+def create_timm_model(config: ModelConfig) -> nn.Module:
+    """The timm model `timm:NAME` (or `NAME`) with `num_classes` outputs, for `image_size` where it takes a size."""
+    name = config.architecture.removeprefix("timm:")
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=3)
+        hint = f"did you mean {', '.join(near)}" if near else "timm.list_models() gives the names"
+        raise UnknownName(f"timm has no model named {name!r}; {hint}.")
+    if config.pretrained and not is_model_pretrained(name):
+        raise ModelUnavailable(f"timm publishes no weights for {name}; leave `pretrained` off or choose another model.")
+    try:
+        return _create(name, config)
+    except (OSError, RuntimeError) as error:
+        if not config.pretrained:
+            raise
+        raise ModelUnavailable(
+            f"The published weights of {name} are neither on this machine nor reachable ({type(error).__name__}); "
+            "connect once to fetch them, or use the model with random weights."
+        ) from None
+
+
+def _create(name: str, config: ModelConfig) -> nn.Module:
+    options: dict[str, Any] = {"pretrained": config.pretrained, "num_classes": config.num_classes}
+    try:
+        return timm.create_model(name, img_size=config.image_size, **options)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+        return timm.create_model(name, **options)  # a convolutional net takes any size
+    except (AssertionError, ValueError) as error:
+        raise BadConfig(f"timm's {name} cannot be built for {config.image_size} px images: {error}.") from None

@@ -1,0 +1,217 @@
+"""The Vision Transformer of "An Image is Worth 16x16 Words" (Dosovitskiy et al., ICLR 2021), whole, top to bottom.
+
+Parameter names and defaults are timm's, so weights go both ways. Shapes: B images, N tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from vit_explore.config import ModelConfig
+from vit_explore.errors import BadConfig
+from vit_explore.models.base import architectures
+
+
+class PatchEmbed(nn.Module):
+    """Cut the image into patches and project each linearly (paper, eq. 1): one convolution with stride = kernel = P."""
+
+    def __init__(self, image_size: int, patch_size: int, width: int) -> None:
+        super().__init__()
+        self.img_size = (image_size, image_size)
+        self.patch_size = (patch_size, patch_size)
+        self.grid_size = (image_size // patch_size, image_size // patch_size)
+        self.num_patches = self.grid_size[0] * self.grid_size[1]
+        self.proj = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, 3, h, w) -> (B, patches, D)
+        return rearrange(self.proj(x), "b d gh gw -> b (gh gw) d")
+
+
+class ConvStem(PatchEmbed):
+    """The paper's hybrid, small: log2(P) strided 3x3 convolutions, then a 1x1 projection (Xiao et al. 2021)."""
+
+    def __init__(self, image_size: int, patch_size: int, width: int) -> None:
+        super().__init__(image_size, patch_size, width)
+        halvings = int(math.log2(patch_size))
+        channels = [3, *(max(16, width >> (halvings - i)) for i in range(halvings))]
+        self.stem = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.GELU())
+                for a, b in pairwise(channels)
+            )
+        )
+        self.proj = nn.Conv2d(channels[-1], width, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.stem(x))
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (paper, appendix A, eq. 5-8). `fused` picks PyTorch's kernel, which never builds A."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = (width // num_heads) ** -0.5
+        self.fused = True
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.proj_drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:  # (B, N, D) -> (B, N, D)
+        q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
+        if self.fused and taps is None:
+            out = F.scaled_dot_product_attention(q, k, v)
+        else:
+            attention = torch.softmax((q * self.scale) @ k.transpose(-2, -1), dim=-1)  # (B, H, N, N), rows sum to 1
+            if taps is not None:
+                taps.append(attention)
+            out = attention @ v
+        return self.proj_drop(self.proj(rearrange(out, "b h n d -> b n (h d)")))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between (paper, section 3.1)."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): in training, a whole residual branch of an image is dropped at `rate`."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.rate == 0.0 or not self.training:
+            return x
+        keep = 1 - self.rate
+        return x * (torch.rand(x.shape[0], 1, 1, device=x.device) < keep).to(x.dtype) / keep
+
+
+class Block(nn.Module):
+    """Pre-norm encoder block (paper, eq. 2-3): x + MSA(LN(x)), then x + MLP(LN(x))."""
+
+    def __init__(self, width: int, num_heads: int, mlp_ratio: float, dropout: float, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, num_heads, dropout)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x), taps))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+@architectures.register("vit")
+class VisionTransformer(nn.Module):
+    """ViT for square images. Tokens in order: class token (pool = cls), registers, patches row by row.
+
+    With pool = avg there is no class token, and the norm follows the mean (`fc_norm`), as in timm.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, self.pool = config.width, config.pool
+        stem = ConvStem if config.stem == "conv" else PatchEmbed
+        self.patch_embed = stem(config.image_size, config.patch_size, width)
+        self.grid: tuple[int, int] = self.patch_embed.grid_size
+        self.patch_size = config.patch_size
+        self.embed_dim, self.num_classes = width, config.num_classes
+        self.has_class_token = config.pool == "cls"
+        self.num_prefix_tokens = int(self.has_class_token) + config.num_registers
+
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if self.has_class_token else None
+        self.reg_token = nn.Parameter(torch.zeros(1, config.num_registers, width)) if config.num_registers else None
+        self._init_pos_embed(config.pos_embed)
+        self.pos_drop = nn.Dropout(config.dropout)
+        rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
+        self.blocks = nn.ModuleList(
+            Block(width, config.num_heads, config.mlp_ratio, config.dropout, rate) for rate in rates
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6) if self.has_class_token else nn.Identity()
+        self.fc_norm = nn.Identity() if self.has_class_token else nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, config.num_classes)
+        self._init_weights()
+
+    def _init_pos_embed(self, kind: str) -> None:
+        tokens = self.num_prefix_tokens + self.patch_embed.num_patches
+        if kind == "none":
+            self.pos_embed = None
+        elif kind == "learned":
+            self.pos_embed = nn.Parameter(torch.randn(1, tokens, self.embed_dim) * 0.02)
+        else:
+            table = F.pad(sincos2d(*self.grid, self.embed_dim), (0, 0, self.num_prefix_tokens, 0))
+            self.register_buffer("pos_embed", table[None])
+
+    def _init_weights(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        for token in (self.cls_token, self.reg_token):
+            if token is not None:
+                nn.init.normal_(token, std=1e-6 if token is self.cls_token else 0.02)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Images (B, 3, h, w) to tokens (B, N, D): patches, prefix tokens, position embedding (paper, eq. 1)."""
+        if tuple(x.shape[1:]) != (3, *self.patch_embed.img_size):
+            raise BadConfig(
+                f"The model takes images (B, 3, {self.patch_embed.img_size[0]}, {self.patch_embed.img_size[1]}), "
+                f"{tuple(x.shape)} given; resize them first."
+            )
+        prefix = [token for token in (self.cls_token, self.reg_token) if token is not None]
+        tokens = [repeat(token, "1 n d -> b n d", b=x.shape[0]) for token in prefix]
+        x = torch.cat([*tokens, self.patch_embed(x)], dim=1)
+        return self.pos_drop(x if self.pos_embed is None else x + self.pos_embed)
+
+    def forward_features(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
+        """Tokens (B, N, D) after the last block; `taps` collects each block's attention (B, H, N, N)."""
+        x = self.embed(x)
+        for block in self.blocks:
+            x = block(x, taps)
+        return self.norm(x)
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        """Tokens (B, N, D) to logits (B, classes), from the class token or the mean patch (paper, eq. 4)."""
+        x = x[:, 0] if self.has_class_token else x[:, self.num_prefix_tokens :].mean(dim=1)
+        return self.head(self.fc_norm(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def forward_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits (B, classes) and every layer's attention (B, H, N, N), first to last, from one pass."""
+        taps: list[Tensor] = []
+        return self.forward_head(self.forward_features(x, taps)), taps
+
+    def set_fused_attention(self, fused: bool) -> None:
+        """Use PyTorch's fused attention, or the explicit one: the same numbers, whichever is faster here."""
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.fused = fused
+
+
+def sincos2d(gh: int, gw: int, width: int) -> Tensor:
+    """Fixed 2-D sine-cosine position embedding (gh * gw, width), as in MoCo v3 and "Better plain ViT baselines"."""
+    y, x = torch.meshgrid(torch.arange(gh), torch.arange(gw), indexing="ij")
+    omega = 1.0 / 10_000 ** (torch.arange(width // 4) / (width / 4 - 1))
+    y, x = y.flatten()[:, None] * omega, x.flatten()[:, None] * omega
+    return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], dim=1).float()

@@ -1,0 +1,56 @@
+"""The logit lens: what the head would answer if it read a token after each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from vit_explore.plots import theme
+from vit_explore.plots.canvas import labelled_tiles
+
+
+def logit_lens(
+    probs: np.ndarray, classes: Sequence[str], token: int = 0, top: int = 5, index: int = 0, height: int = 400
+) -> go.Figure:
+    """Probabilities (L, N, C), or (B, L, N, C), of one token by layer (0: the class token where there is one).
+
+    The `top` classes of the last layer are drawn.
+    """
+    values = _one(probs, index)[:, token]  # (L, C)
+    layers = np.arange(1, len(values) + 1)
+    chosen = np.argsort(values[-1])[::-1][:top]
+    fig = go.Figure(
+        [
+            go.Scatter(
+                x=layers,
+                y=values[:, c],
+                name=theme.plain(classes[c]),
+                mode="lines+markers",
+                line={"color": theme.PALETTE[i % len(theme.PALETTE)], "width": 3},
+                marker={"size": 8},
+                hovertemplate="after layer %{x}: %{fullData.name} %{y:.1%}<extra></extra>",
+            )
+            for i, c in enumerate(chosen)
+        ]
+    )
+    theme.style(fig, height, legend=True)
+    fig.update_xaxes(title_text="layer (depth)", dtick=1 if len(values) <= 12 else 4)
+    fig.update_yaxes(title_text="probability", tickformat=".0%", range=[0, 1.02])
+    return fig
+
+
+def logit_lens_maps(
+    probs: np.ndarray, target: int, grid: tuple[int, int], n_prefix: int, index: int = 0, columns: int = 6
+) -> go.Figure:
+    """One tile per layer: the probability of class `target` that each patch's token would give; 0 to 1 in all tiles."""
+    values = _one(probs, index)[:, n_prefix:, target].reshape(-1, *grid)
+    texts = [f"after layer {i + 1}<br>{tile.min():.0%} to {tile.max():.0%}" for i, tile in enumerate(values)]
+    labels = [f"layer {i + 1}" for i in range(len(values))]
+    return labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
+
+
+def _one(probs: np.ndarray, index: int) -> np.ndarray:
+    probs = np.asarray(probs)
+    return probs[index] if probs.ndim == 4 else probs

@@ -1,0 +1,144 @@
+"""One design language for every figure: colours, colour maps, type and margins.
+
+Backgrounds are transparent and text takes the page's colour, so a figure sits on a light and on a dark page alike. The
+palette is Okabe and Ito's (2008), which people with any of the common colour-vision deficiencies can tell apart.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sequential
+
+VIT = "#0072B2"  # the Vision Transformer, on every page
+RESNET = "#D55E00"  # its rival
+GREEN = "#009E73"
+PINK = "#CC79A7"
+AMBER = "#E69F00"
+SKY = "#56B4E9"
+GREY = "#8A8F98"  # what is not the subject: chance lines, baselines, annotations; readable on both backgrounds
+PALETTE = (VIT, RESNET, GREEN, PINK, AMBER, SKY)
+RULE = "rgba(128,132,142,0.28)"  # axes and grid lines
+
+# Source Sans is the font that Streamlit ships; elsewhere the system's own.
+FONT = '"Source Sans", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif'
+FONT_SIZE = 15  # the smallest that reads from the back row
+
+Map = Literal["heat", "similarity", "signed", "share"]
+
+_STOPS: dict[str, tuple[str, ...]] = {
+    "heat": tuple(sequential.Inferno),
+    "similarity": ("#08306b", "#0072B2", "#85b8dd", "#f4f2ee", "#f2a977", "#D55E00", "#6e2600"),
+    "signed": ("#0072B2", "#5aa2d0", "#f4f2ee", "#e8894d", "#D55E00"),
+    "share": ("#eef4f9", "#b5d3e9", "#6aabd6", "#0072B2", "#083a63"),
+}
+
+
+@functools.cache
+def _stops(name: str) -> np.ndarray:
+    """(k, 3) the stops of a colour map, 0 to 255."""
+    return np.array([rgb(stop) for stop in _STOPS[name]], dtype=np.float64)
+
+
+def colour_scale(name: Map) -> list[list[float | str]]:
+    """The map as a Plotly colour scale."""
+    stops = _STOPS[name]
+    return [[i / (len(stops) - 1), stop] for i, stop in enumerate(stops)]
+
+
+def colour(values: np.ndarray, name: Map, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Values of any shape as uint8 RGB (..., 3); what lies outside [low, high] takes the colour of the end."""
+    stops = _stops(name)
+    unit = (np.asarray(values, dtype=np.float64) - low) / ((high - low) or 1.0)
+    at = np.nan_to_num(np.clip(unit, 0, 1)) * (len(stops) - 1)
+    channels = [np.interp(at, np.arange(len(stops)), stops[:, c]) for c in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+def role_colour(role: str | None, index: int = 0) -> str:
+    """A model's colour by its role ("vit", "resnet"), or the palette's next one."""
+    known = {"vit": VIT, "resnet": RESNET, "chance": GREY}
+    return known.get(role or "", PALETTE[index % len(PALETTE)])
+
+
+def rgb(hex_colour: str) -> tuple[int, int, int]:
+    """The channels, 0 to 255."""
+    return int(hex_colour[1:3], 16), int(hex_colour[3:5], 16), int(hex_colour[5:7], 16)
+
+
+def faded(hex_colour: str, alpha: float) -> str:
+    """The colour with an alpha, for Plotly."""
+    r, g, b = rgb(hex_colour)
+    return f"rgba({r},{g},{b},{alpha:g})"
+
+
+def plain(text: object) -> str:
+    """A name that people typed, without the mark-up that Plotly would read in it."""
+    return str(text).replace("<", "&lt;")
+
+
+def style(fig: go.Figure, height: int, *, legend: bool = False) -> go.Figure:
+    """The look of a chart with axes. The text colour is left to the page's theme."""
+    fig.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34 if legend else 12, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": FONT_SIZE},
+        hoverlabel={"font": {"family": FONT, "size": FONT_SIZE}},
+        hovermode="closest",
+        dragmode=False,  # a touch scrolls the page instead of drawing a box
+        showlegend=legend,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": FONT_SIZE},
+            "title": {"text": ""},
+        },
+    )
+    axis = {
+        "gridcolor": RULE,
+        "linecolor": RULE,
+        "zeroline": False,
+        "automargin": True,
+        "title": {"font": {"size": FONT_SIZE}, "standoff": 8},
+        "tickfont": {"size": FONT_SIZE - 1},
+    }
+    fig.update_xaxes(**axis, showgrid=False, showline=True)
+    fig.update_yaxes(**axis, showgrid=True)
+    return fig
+
+
+def style_picture(fig: go.Figure, height: int) -> go.Figure:
+    """The look of a figure that is a picture: no axes, square pixels, first row on top."""
+    style(fig, height)
+    fig.update_layout(margin={"l": 0, "r": 0, "t": 4, "b": 4})
+    bare = {"visible": False, "showgrid": False, "constrain": "domain", "fixedrange": True}
+    fig.update_xaxes(**bare)
+    # pushed to the top: on a narrow screen the picture stays below its colour bar and its labels
+    fig.update_yaxes(**bare, constraintoward="top", scaleanchor="x", scaleratio=1)
+    return fig
+
+
+def colour_bar(title: str, **extra: object) -> dict[str, object]:
+    """A slim colour bar that lies above the picture, so that the picture keeps the width of a phone."""
+    return {
+        "orientation": "h",
+        "title": {"text": title, "side": "top", "font": {"size": FONT_SIZE}},
+        "tickfont": {"size": FONT_SIZE - 1},
+        "thickness": 12,
+        "len": 0.62,
+        "x": 0.5,
+        "xanchor": "center",
+        "y": 1.0,
+        "yanchor": "bottom",
+        "xpad": 0,
+        "ypad": 4,
+        "outlinewidth": 0,
+        **extra,
+    }

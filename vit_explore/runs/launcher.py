@@ -1,0 +1,69 @@
+"""Start the worker processes, once per home and device, and start them again when they are gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from vit_explore.runs.files import disk_errors
+from vit_explore.runs.records import WorkerInfo
+from vit_explore.runs.store import RunStore
+
+IDLE_EXIT_SECONDS = 300.0  # a worker outlives its app by this much, so that a restarted app finds it warm
+MAX_LOG_BYTES = 2**20
+# The worker shares the cores with the app: threads that spin while they wait would slow both down.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def ensure_worker(home: Path | None = None) -> WorkerInfo:
+    """Make sure that a worker is there (one per GPU where there are several), and give the first. Returns at once.
+
+    Cheap when all is well, so call it often. A worker that died before it was warm has the state "failed" for a while;
+    home/worker.log says why.
+    """
+    _children[:] = [child for child in _children if child.poll() is None]  # also takes leave of zombies
+    store = RunStore(home)
+    first, *_ = [_ensure(store, device) for device in worker_devices()]
+    return first
+
+
+def worker_devices() -> list[str]:
+    """A device for each worker: auto where there is at most one GPU. Looks at the machine without torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        count = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    else:
+        count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return [f"cuda:{i}" for i in range(count)] if count > 1 else ["auto"]
+
+
+def _ensure(store: RunStore, device: str) -> WorkerInfo:
+    worker = uuid.uuid4().hex[:8]
+    present = store.reserve_worker(worker, device)
+    if present is not None:
+        return present
+    child = _start(store.home, worker, device)
+    _children.append(child)
+    return store.announce_worker(worker, child.pid)
+
+
+def _start(home: Path, worker: str, device: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "vit_explore", "worker", "--device", device, "--id", worker]
+    command += ["--idle-exit", str(IDLE_EXIT_SECONDS), "--parent", str(os.getpid())]
+    root = str(Path(__file__).resolve().parents[2])  # the package may not be installed
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**ENVIRONMENT, **os.environ, "VIT_EXPLORE_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
+    log = home / "worker.log"
+    with disk_errors(log), open(log, "wb" if _is_large(log) else "ab") as output:
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+
+
+def _is_large(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > MAX_LOG_BYTES

@@ -1,0 +1,246 @@
+"""The store's part that keeps what a run says while it trains: events in, arrays out."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from vit_explore.config import ModelConfig
+from vit_explore.errors import BadReference
+from vit_explore.runs import schema
+from vit_explore.runs.base import StoreBase, update
+from vit_explore.runs.files import snapshots_to_drop
+from vit_explore.runs.records import SnapshotRow, pack, unpack
+from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+
+DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
+STEP_COLUMNS = tuple(field.name for field in dataclasses.fields(Step))
+_INTEGERS = {"step", "images_seen"}
+_EVALUATED_ARRAYS = ("per_class", "confusion", "sample_probs")
+_FINISHED_ARRAYS = ("per_class", "confusion", "predictions")
+
+
+class RunLost(Exception):
+    """The run is no longer this worker's: it was reaped, taken over or deleted. Nothing was written."""
+
+
+class RunMetrics(StoreBase):
+    """Record events, and read them back."""
+
+    def record(self, run: str, event: Event, worker: str | None = None) -> None:
+        """Keep one event. Raises as `record_all`."""
+        self.record_all(run, [event], worker)
+
+    def record_all(self, run: str, events: Iterable[Event], worker: str | None = None) -> None:
+        """Keep events, in one transaction; files are written before the rows that speak of them.
+
+        Raises RunNotFound; RunLost when `worker` is given and the run is not its own any more; DiskFull.
+        """
+        events = list(events)
+        with self._reading() as connection:  # before any file is written
+            self._check_owner(connection, run, worker)
+        sizes = self._write_files(run, events)
+        with self._writing() as connection:
+            self._check_owner(connection, run, worker)
+            for kind, group in itertools.groupby(events, key=type):
+                _INSERT[kind](connection, run, list(group), sizes)
+        if any(isinstance(event, Started | Snapshot) for event in events):
+            self._tidy_files(run)
+
+    def steps(self, run: str, after: int = -1) -> dict[str, np.ndarray]:
+        """The columns of Step, for the steps greater than `after`: name -> (n,) array."""
+        columns = [schema.steps.c[name] for name in STEP_COLUMNS]
+        query = (
+            sa.select(*columns)
+            .where(schema.steps.c.run == run, schema.steps.c.step > after)
+            .order_by(schema.steps.c.step)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+            if not rows:
+                self._row(connection, run)
+        values = list(zip(*rows, strict=True)) or [()] * len(STEP_COLUMNS)
+        return {
+            name: np.array(column, dtype=np.int64 if name in _INTEGERS else np.float64)
+            for name, column in zip(STEP_COLUMNS, values, strict=True)
+        }
+
+    def evaluations(self, run: str, after: int = -1) -> list[Evaluated]:
+        """The evaluations at steps greater than `after`, in order; those of the validation split come first."""
+        table = schema.evaluations
+        query = (
+            sa.select(table)
+            .where(table.c.run == run, table.c.step > after)
+            .order_by(table.c.step, table.c.split.desc())
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+            if not rows:
+                self._row(connection, run)
+        return [_evaluated(dict(row)) for row in rows]
+
+    def started(self, run: str) -> Started | None:
+        """The run's facts with its sample images; None before it started."""
+        with self._reading() as connection:
+            facts = self._row(connection, run).facts
+        if facts is None:
+            return None
+        values: dict[str, Any] = json.loads(facts)
+        values |= {name: tuple(values[name]) for name in ("classes", "mean", "std")}
+        values["model"] = ModelConfig(**values["model"])
+        images, labels = self.folder(run).read_samples()
+        return Started(**values, sample_images=images, sample_labels=labels)
+
+    def finished(self, run: str) -> Finished | None:
+        """The run's result; None before its end."""
+        query = sa.select(schema.finishes).where(schema.finishes.c.run == run)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                self._row(connection, run)
+                return None
+        values: dict[str, Any] = json.loads(row.scalars)
+        return Finished(**values | {name: unpack(getattr(row, name)) for name in _FINISHED_ARRAYS})
+
+    def snapshots(self, run: str) -> list[SnapshotRow]:
+        """The snapshots that were kept, in order of their step."""
+        table = schema.snapshots
+        query = sa.select(table.c.step, table.c.epoch, table.c.elapsed, table.c.bytes)
+        with self._reading() as connection:
+            rows = connection.execute(query.where(table.c.run == run).order_by(table.c.step)).all()
+            if not rows:
+                self._row(connection, run)
+        return [SnapshotRow(*row) for row in rows]
+
+    def snapshot_path(self, run: str, step: int) -> Path:
+        """The file of one snapshot. Raises BadReference, with the steps that there are."""
+        steps = [row.step for row in self.snapshots(run)]
+        path = self.folder(run).snapshot(step)
+        if step not in steps or not path.is_file():
+            known = ", ".join(map(str, steps)) or "none yet"
+            raise BadReference(f"The run {run!r} has no snapshot at step {step}; it has: {known}.")
+        return path
+
+    def _check_owner(self, connection: Connection, run: str, worker: str | None) -> None:
+        row = connection.execute(sa.select(schema.runs.c.worker).where(schema.runs.c.id == run)).first()
+        if worker is not None and (row is None or row.worker != worker):
+            raise RunLost(run)
+        if row is None:
+            self._missing(connection, run)
+
+    def _write_files(self, run: str, events: list[Event]) -> dict[int, int]:
+        """Write what belongs into the folder; gives the bytes of each snapshot by its step."""
+        folder, sizes = self.folder(run), {}
+        for event in events:
+            if isinstance(event, Started):
+                folder.write_samples(event)
+            elif isinstance(event, Snapshot):
+                sizes[event.step] = folder.write_snapshot(event.step, event.weights)
+        return sizes
+
+    def _tidy_files(self, run: str) -> None:
+        """Keep the snapshots within bounds, and count the folder's bytes; only for the process that trains the run."""
+        folder, rows = self.folder(run), self.snapshots(run)
+        steps = [row.step for row in rows]
+        dropped = snapshots_to_drop(steps, rows[-1].bytes) if rows else []
+        with self._writing() as connection:
+            table = schema.snapshots
+            connection.execute(sa.delete(table).where(table.c.run == run, table.c.step.in_(dropped)))
+        folder.keep_only(set(steps) - set(dropped))
+        with self._writing() as connection:
+            update(connection, run, disk_bytes=folder.size())
+
+
+def _evaluated(row: dict[str, Any]) -> Evaluated:
+    del row["run"]
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+    return Evaluated(**values | {name: unpack(row[name]) for name in _EVALUATED_ARRAYS})
+
+
+def is_kept(step: int) -> bool:
+    """Whether a step's row is kept: all of the first ones, then thinner and thinner, so that a long run stays small."""
+    return step % (1 << (step // DENSE_STEPS).bit_length()) == 0
+
+
+def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert or replace; NumPy's scalars become Python's, which SQLite knows (its NaN is NULL)."""
+    plain = [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in rows]
+    connection.execute(sa.insert(table).prefix_with("OR REPLACE"), plain)
+
+
+def _insert_steps(connection: Connection, run: str, events: list[Step], _sizes: dict[int, int]) -> None:
+    kept = [{"run": run, **vars(event)} for event in events if is_kept(int(event.step))]
+    if kept:
+        _insert(connection, schema.steps, kept)
+    progress = {name: float(value) for name, value in vars(events[-1]).items() if name not in {*_INTEGERS, "lr"}}
+    update(connection, run, note=None, step=int(events[-1].step), images_seen=int(events[-1].images_seen), **progress)
+
+
+def _insert_started(connection: Connection, run: str, events: list[Started], _sizes: dict[int, int]) -> None:
+    """Keep the facts; of a resumed run, forget what came after its checkpoint, so that curves stay single-valued."""
+    event = events[-1]
+    for table in (schema.steps, schema.evaluations, schema.snapshots):
+        later = table.c.step > event.resumed_at if event.resumed_at else sa.true()
+        connection.execute(sa.delete(table).where(table.c.run == run, later))
+    facts = {name: value for name, value in vars(event).items() if not name.startswith("sample_")}
+    facts["model"] = event.model.model_dump(mode="json")
+    update(
+        connection,
+        run,
+        facts=json.dumps(facts, default=float),
+        note=None,
+        params=event.params,
+        flops=event.flops,
+        device=event.device,
+        step=event.resumed_at,
+    )
+
+
+def _insert_evaluated(connection: Connection, run: str, events: list[Evaluated], _sizes: dict[int, int]) -> None:
+    for event in events:
+        arrays = {name: pack(getattr(event, name)) for name in _EVALUATED_ARRAYS}
+        _insert(connection, schema.evaluations, [{"run": run, **vars(event), **arrays}])
+        update(connection, run, **{"top1" if event.split == "val" else "test_top1": float(event.top1)})
+
+
+def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], sizes: dict[int, int]) -> None:
+    rows = [{"step": e.step, "epoch": e.epoch, "elapsed": e.elapsed, "bytes": sizes[e.step]} for e in events]
+    _insert(connection, schema.snapshots, [{"run": run, **row} for row in rows])
+
+
+def _insert_finished(connection: Connection, run: str, events: list[Finished], _sizes: dict[int, int]) -> None:
+    event = events[-1]
+    scalars = {name: value for name, value in vars(event).items() if name not in _FINISHED_ARRAYS}
+    arrays = {name: pack(getattr(event, name)) for name in _FINISHED_ARRAYS}
+    _insert(connection, schema.finishes, [{"run": run, "scalars": json.dumps(scalars, default=float), **arrays}])
+    update(
+        connection,
+        run,
+        step=int(event.step),
+        images_seen=int(event.images_seen),
+        device=event.device,
+        remaining=0.0,
+        top1=float(event.val_top1),
+        **{
+            name: float(getattr(event, name))
+            for name in ("test_top1", "macro_f1", "images_per_second", "train_seconds")
+        },
+    )
+
+
+_INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]] = {
+    Started: _insert_started,
+    Step: _insert_steps,
+    Evaluated: _insert_evaluated,
+    Snapshot: _insert_snapshots,
+    Finished: _insert_finished,
+}

@@ -1,0 +1,230 @@
+"""The store's part that says who trains what: the queue, the workers, their heartbeats, and the dead among them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from vit_explore.runs import schema
+from vit_explore.runs.base import StoreBase, update
+from vit_explore.runs.records import Claimant, WorkerInfo, is_alive, looks_dead, process_start
+
+STARTING_SECONDS = 90.0
+FAILED_SECONDS = 30.0  # how long a worker that died before it was warm is remembered, so that it is not retried at once
+
+Beat = Literal["go", "stop", "lost"]
+
+
+class RunQueue(StoreBase):
+    """Claim, keep alive, let go, and clear away."""
+
+    def claim_id(self, claimant: Claimant) -> str | None:
+        """The id of the first queued run for the claimant's slot, now running; None when there is none to take.
+
+        At most one run is on a slot. A run that names a device goes to the worker of that device where there is one.
+        """
+        if not self.has_queued():
+            return None
+        self.reap()
+        with self._writing() as connection:
+            if _is_busy(connection, claimant):
+                return None
+            devices = set(connection.execute(sa.select(schema.workers.c.device)).scalars())
+            for row in _queued(connection):
+                if suits(_device_of(row), claimant.device, devices):
+                    take(connection, row.id, claimant)
+                    return row.id
+        return None
+
+    def has_queued(self) -> bool:
+        """Whether a run waits; cheap enough to ask ten times a second."""
+        with self._reading() as connection:
+            query = sa.select(schema.runs.c.id).where(schema.runs.c.state == "queued").limit(1)
+            return connection.execute(query).first() is not None
+
+    def heartbeat(self, run: str, worker: str) -> Beat:
+        """Say that the run is alive. "stop": somebody asked for its end; "lost": it is not this worker's any more.
+
+        A run that was taken for dead while its machine slept is running again, unless another worker has it by now.
+        """
+        mine = (schema.runs.c.id == run, schema.runs.c.worker == worker)
+        with self._writing() as connection:
+            row = connection.execute(sa.select(schema.runs).where(*mine)).first()
+            if row is None or row.state not in ("running", "interrupted"):
+                return "lost"
+            update(connection, run, heartbeat=time.time())
+            if row.state == "interrupted":
+                update(connection, run, state="running", ended=None, error=None)
+        return "stop" if row.stop else "go"
+
+    def let_go(self, run: str, worker: str, state: str, error: str | None = None) -> None:
+        """The end of a claim: the run's new state; nothing happens when it is not this worker's any more."""
+        own = (schema.runs.c.id == run, schema.runs.c.worker == worker)
+        values = {"state": state, "error": error, "note": None, "ended": time.time(), "worker": None, "slot": None}
+        with self._writing() as connection:
+            connection.execute(sa.update(schema.runs).where(*own).values(**values))
+
+    def set_note(self, run: str, note: str) -> None:
+        """What goes on before the first step, for people to read."""
+        with self._writing() as connection:
+            update(connection, run, note=note)
+
+    def set_checkpoint(self, run: str, exists: bool) -> None:
+        """Say whether the run's folder holds a checkpoint, and count the folder's bytes again."""
+        with self._writing() as connection:
+            update(connection, run, has_checkpoint=exists, disk_bytes=self.folder(run).size())
+
+    def reap(self) -> list[str]:
+        """Mark the runs of dead workers as interrupted, and forget dead workers; gives the ids of those runs."""
+        with self._reading() as connection:  # looking is cheap and takes no lock
+            if not _dead_runs(connection) and not _dead_workers(connection):
+                return []
+        with self._writing() as connection:
+            dead = _dead_runs(connection)
+            for row in dead:
+                update(connection, row.id, state="interrupted", note=None, ended=time.time(), error=_interrupted(row))
+            for row in _dead_workers(connection):
+                _bury(connection, row)
+        return [row.id for row in dead]
+
+    def workers(self) -> list[WorkerInfo]:
+        """The workers that live (or failed just now)."""
+        self.reap()
+        with self._reading() as connection:
+            return [_info(row) for row in connection.execute(sa.select(schema.workers)).all()]
+
+    def register(self, claimant: Claimant, state: str, run: str | None = None) -> None:
+        """Enter or refresh a worker; this is its heartbeat, too."""
+        row = {
+            "id": claimant.worker,
+            "pid": claimant.pid,
+            "pid_started": claimant.pid_started,
+            "host": claimant.host,
+            "device": claimant.device,
+            "state": state,
+            "heartbeat": time.time(),
+            "run": run,
+        }
+        with self._writing() as connection:
+            connection.execute(sa.insert(schema.workers).prefix_with("OR REPLACE"), [row])
+
+    def unregister(self, worker: str) -> None:
+        """Forget a worker that ends."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(schema.workers).where(schema.workers.c.id == worker))
+
+    def reserve_worker(self, worker: str, device: str) -> WorkerInfo | None:
+        """Announce a worker that is about to be started; when there is one for this device already, give that one."""
+        self.reap()
+        table = schema.workers
+        with self._writing() as connection:
+            row = connection.execute(
+                sa.select(table).where(table.c.device == device, table.c.host == platform.node())
+            ).first()
+            if row is not None:
+                return _info(row)
+            values = {"id": worker, "host": platform.node(), "device": device}
+            connection.execute(sa.insert(table).values(**values, state="starting", heartbeat=time.time()))
+        return None
+
+    def announce_worker(self, worker: str, pid: int) -> WorkerInfo:
+        """Add the process to a reservation, unless the worker has registered itself already."""
+        table = schema.workers
+        with self._writing() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.id == worker, table.c.pid.is_(None))
+                .values(pid=pid, pid_started=process_start(pid))
+            )
+            return _info(connection.execute(sa.select(table).where(table.c.id == worker)).one())
+
+
+def take(connection: Connection, run: str, claimant: Claimant) -> None:
+    """Mark a run as running, in the claimant's hands."""
+    now = time.time()
+    update(
+        connection,
+        run,
+        state="running",
+        stop=False,
+        error=None,
+        ended=None,
+        claimed=now,
+        heartbeat=now,
+        worker=claimant.worker,
+        slot=claimant.slot,
+        pid=claimant.pid,
+        pid_started=claimant.pid_started,
+        host=claimant.host,
+    )
+
+
+def suits(wish: str, device: str, devices: set[str]) -> bool:
+    """Whether a run that wishes a device may go to the worker of `device`, when there are workers for `devices`.
+
+    A device that no worker has (mistyped, or the CPU of a machine whose workers have GPUs) goes to any worker: it fails
+    there with a sentence, or trains on the CPU.
+    """
+    if wish in ("auto", device) or device == "auto":
+        return True
+    if wish == "cuda":
+        return device.startswith("cuda") or not any(name.startswith("cuda") for name in devices)
+    return wish not in devices
+
+
+def _is_busy(connection: Connection, claimant: Claimant) -> bool:
+    """Whether a run is on the claimant's slot of this machine already."""
+    table = schema.runs.c
+    same_slot = (table.slot == claimant.slot, table.host == claimant.host)
+    return connection.execute(sa.select(table.id).where(table.state == "running", *same_slot)).first() is not None
+
+
+def _queued(connection: Connection) -> list[Row[Any]]:
+    table = schema.runs
+    return list(connection.execute(sa.select(table).where(table.c.state == "queued").order_by(table.c.position)).all())
+
+
+def _device_of(row: Row[Any]) -> str:
+    return json.loads(row.config)["train"]["device"]
+
+
+def _dead_runs(connection: Connection) -> list[Row[Any]]:
+    rows = connection.execute(sa.select(schema.runs).where(schema.runs.c.state == "running")).all()
+    return [row for row in rows if looks_dead(row)]
+
+
+def _dead_workers(connection: Connection) -> list[Row[Any]]:
+    rows = connection.execute(sa.select(schema.workers)).all()
+    return [row for row in rows if _is_over(row)]
+
+
+def _is_over(row: Row[Any]) -> bool:
+    silent = time.time() - row.heartbeat
+    if row.state == "failed":
+        return silent > FAILED_SECONDS
+    if row.state == "starting":  # it has no heartbeat yet; importing torch from a slow disk takes long
+        return silent > STARTING_SECONDS or (row.pid is not None and row.host == platform.node() and not is_alive(row))
+    return looks_dead(row)
+
+
+def _bury(connection: Connection, row: Row[Any]) -> None:
+    table = schema.workers
+    if row.state == "starting":
+        change = sa.update(table).where(table.c.id == row.id).values(state="failed", heartbeat=time.time())
+        connection.execute(change)
+    else:
+        connection.execute(sa.delete(table).where(table.c.id == row.id))
+
+
+def _interrupted(row: Row[Any]) -> str:
+    goes_on = "resume it to go on from its last checkpoint" if row.has_checkpoint else "resume it to start it again"
+    return f"The process that trained this run ended at step {row.step or 0}; {goes_on}."
+
+
+def _info(row: Row[Any]) -> WorkerInfo:
+    return WorkerInfo(row.id, row.pid, row.device, row.state, row.heartbeat, row.run)

@@ -1,0 +1,224 @@
+"""Train one run and write down what it says; the worker and the command line share it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from vit_explore.config import RunConfig
+from vit_explore.errors import DiskFull, VitExploreError
+from vit_explore.runs.files import RunFolder
+from vit_explore.runs.metrics import RunLost
+from vit_explore.runs.pulse import Pulse, Watch
+from vit_explore.runs.records import RunRecord, State
+from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Event, Finished, Started, Step
+
+FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
+CHECKPOINT_SECONDS = 10.0
+FIRST_CHECKPOINT_SECONDS = 2.0
+CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: large models have fewer
+NOTE_SECONDS = 0.3
+LEFT = "The process that trained this run was asked to end; resume the run to go on."
+
+logger = logging.getLogger("vit_explore")
+
+
+class AnyTrainer(Protocol):
+    """What is needed of training.Trainer."""
+
+    def events(self) -> Iterator[Event]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+TrainerFactory = Callable[..., AnyTrainer]  # (config, should_stop=, state=, progress=)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. state "lost": another process took it over, nothing more was written."""
+
+    state: State | Literal["lost"]
+    error: VitExploreError | None = None  # of a failed run
+    started: bool = False  # whether training began at all
+    unexpected: bool = False  # a failure that is a bug; the traceback is in the run's log.txt
+
+
+class Leaving(Exception):
+    """This process was asked to end; the checkpoint is written."""
+
+
+def train_run(
+    store: RunStore,
+    record: RunRecord,
+    pulse: Pulse,
+    leaving: threading.Event,
+    left_as: State = "interrupted",
+    on_event: Callable[[Event], None] | None = None,
+    make_trainer: TrainerFactory | None = None,
+) -> Outcome:
+    """Train a claimed run to its end and write every event into the store; never raises for what goes wrong in the run.
+
+    leaving: set (by a signal) to checkpoint and let go of the run in the state `left_as`.
+    """
+    worker, told = pulse.claimant.worker, Told(on_event)
+    with pulse.watching(record.id) as watch, _log_into(store.folder(record.id)):
+        try:
+            state: State = _train(store, record, watch, worker, leaving, told, make_trainer or _trainer)
+            outcome = Outcome(state, started=True)
+        except Leaving:
+            outcome = Outcome(left_as, started=told.started)
+        except RunLost:
+            return Outcome("lost", started=told.started)
+        except VitExploreError as error:
+            outcome = Outcome("failed", error, started=told.started)
+        except Exception as error:
+            logger.exception("run %s failed", record.id)
+            shown = VitExploreError(f"unexpected: {type(error).__name__}: {error} (see {store.folder(record.id).log})")
+            outcome = Outcome("failed", shown, started=told.started, unexpected=True)
+        sentence = str(outcome.error) if outcome.error else LEFT if outcome.state == "interrupted" else None
+        try:
+            store.let_go(record.id, worker, outcome.state, sentence)
+        except DiskFull as error:  # not even its end can be written: the run will show as interrupted
+            return Outcome("failed", outcome.error or error, outcome.started)
+    return outcome
+
+
+class Told:
+    """Passes events on to a listener, and remembers whether there was any."""
+
+    def __init__(self, listener: Callable[[Event], None] | None) -> None:
+        self.listener, self.started = listener, False
+
+    def __call__(self, event: Event) -> None:
+        self.started = True
+        if self.listener is not None:
+            self.listener(event)
+
+
+def _trainer(config: RunConfig, **options: Any) -> AnyTrainer:
+    from vit_explore.training import Trainer
+
+    return Trainer(config, **options)
+
+
+def _train(
+    store: RunStore,
+    record: RunRecord,
+    watch: Watch,
+    worker: str,
+    leaving: threading.Event,
+    told: Told,
+    make_trainer: TrainerFactory,
+) -> State:
+    state = store.folder(record.id).read_checkpoint() if record.has_checkpoint else None
+    note = _Notes(store, record.id, leaving)
+    trainer = make_trainer(record.config, should_stop=watch.stop.is_set, state=state, progress=note)
+    with _recording(store, record.id, worker, trainer) as recorder:
+        stopped = False
+        for event in trainer.events():
+            if watch.lost.is_set():
+                raise RunLost(record.id)
+            recorder.add(event)
+            told(event)
+            if isinstance(event, Finished):
+                stopped = event.stopped
+            elif leaving.is_set():
+                recorder.save_checkpoint()
+                raise Leaving
+        recorder.end(stopped)
+    return "stopped" if stopped else "finished"
+
+
+class _Notes:
+    """The trainer's progress before the first step (a download, say) as the run's note; the place to leave early."""
+
+    def __init__(self, store: RunStore, run: str, leaving: threading.Event) -> None:
+        self.store, self.run, self.leaving, self.next = store, run, leaving, 0.0
+
+    def __call__(self, what: str, share: float) -> None:
+        if self.leaving.is_set():
+            raise Leaving
+        now = time.monotonic()
+        if now >= self.next:
+            self.next = now + NOTE_SECONDS
+            self.store.set_note(self.run, f"{what} ({share:.0%})")
+
+
+class Recorder:
+    """Buffers steps, writes everything else at once, and saves a checkpoint from time to time."""
+
+    def __init__(self, store: RunStore, run: str, worker: str, trainer: AnyTrainer) -> None:
+        self.store, self.run, self.worker, self.trainer = store, run, worker, trainer
+        self._steps: list[Event] = []
+        self._next_flush = 0.0
+        self._pause = FIRST_CHECKPOINT_SECONDS
+        self._next_checkpoint = time.monotonic() + self._pause
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+        self._steps.append(event)
+        now = time.monotonic()
+        if not isinstance(event, Step) or now >= self._next_flush:
+            self.flush()
+            self._next_flush = now + FLUSH_SECONDS
+        if isinstance(event, Started):
+            self._next_checkpoint = now + self._pause
+        elif isinstance(event, Step) and now >= self._next_checkpoint:
+            self.save_checkpoint()
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        events, self._steps = self._steps, []
+        if events:
+            self.store.record_all(self.run, events, self.worker)
+
+    def save_checkpoint(self) -> None:
+        """Write the trainer's state; what was recorded up to it is written first."""
+        self.flush()
+        begun = time.monotonic()
+        self.store.folder(self.run).write_checkpoint(self.trainer.state_dict())
+        self.store.set_checkpoint(self.run, True)
+        now = time.monotonic()
+        self._pause = min(2 * self._pause, CHECKPOINT_SECONDS)
+        self._next_checkpoint = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
+
+    def end(self, stopped: bool) -> None:
+        """After the last event: a stopped run keeps a checkpoint to go on from, a finished one needs none."""
+        if stopped:
+            self.save_checkpoint()
+            return
+        self.flush()
+        self.store.checkpoint_path(self.run).unlink(missing_ok=True)
+        self.store.set_checkpoint(self.run, False)
+
+
+@contextmanager
+def _recording(store: RunStore, run: str, worker: str, trainer: AnyTrainer) -> Iterator[Recorder]:
+    """A recorder whose buffered steps are kept also when training fails."""
+    recorder = Recorder(store, run, worker, trainer)
+    try:
+        yield recorder
+    except BaseException:
+        with suppress(VitExploreError, RunLost):  # what is being raised says more than a second failure would
+            recorder.flush()
+        raise
+
+
+@contextmanager
+def _log_into(folder: RunFolder) -> Iterator[None]:
+    """The package's warnings and unexpected errors of this run go into its log.txt, made at the first of them."""
+    handler = logging.FileHandler(folder.log, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,191 @@
+"""What the store hands out: frozen rows, and the arrays inside them packed small."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import time
+import uuid
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import psutil
+from sqlalchemy import Row
+
+from vit_explore.config import ModelConfig, RunConfig
+
+State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+
+SILENT_SECONDS = 5.0  # a process that we cannot see is taken for dead after this long without a heartbeat
+HUNG_SECONDS = 30.0  # one that we see alive may be busy (swapping, suspended); after this long it counts as dead too
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A process that trains.
+
+    device: what it takes runs for (auto, cpu, cuda:0, …); slot: the device that it keeps busy (auto made concrete).
+    """
+
+    worker: str
+    device: str
+    slot: str
+    pid: int
+    pid_started: float  # a process id alone may be given again to another process
+    host: str
+
+    @classmethod
+    def this_process(cls, device: str, slot: str, worker: str | None = None) -> Claimant:
+        """The calling process, under a fresh worker id unless one is given."""
+        pid = os.getpid()
+        return cls(worker or uuid.uuid4().hex[:8], device, slot, pid, process_start(pid), platform.node())
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """A worker process. state: starting, warm, busy, or failed (it died before it was warm: see worker.log)."""
+
+    id: str
+    pid: int | None
+    device: str
+    state: str
+    heartbeat: float
+    run: str | None
+
+
+@dataclass(frozen=True)
+class SnapshotRow:
+    """Weights that were kept: at which step, epoch and second of training; the file's size in bytes."""
+
+    step: int
+    epoch: float
+    elapsed: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the store knows it. Times of day are seconds since 1970; what is not known yet is None."""
+
+    id: str
+    name: str
+    state: State
+    config: RunConfig
+    created: float
+    started: float | None  # when a worker took it
+    ended: float | None
+    error: str | None
+    note: str | None  # what goes on before the first step
+    place: int | None  # in the queue, from 1; None when not queued
+    stop_requested: bool
+    heartbeat: float | None
+    has_checkpoint: bool
+    disk_bytes: int
+    step: int | None
+    epoch: float | None
+    loss: float | None
+    elapsed: float | None  # seconds of training
+    remaining: float | None
+    top1: float | None  # the latest on the validation split
+    test_top1: float | None
+    macro_f1: float | None
+    params: int | None
+    flops: int | None
+    images_seen: int | None
+    images_per_second: float | None
+    train_seconds: float | None
+    device: str | None
+    precision: str | None
+    classes: tuple[str, ...] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    model: ModelConfig | None  # resolved: with the image size and the classes of the data
+    train_size: int | None
+    val_size: int | None
+    test_size: int | None
+    steps_per_epoch: int | None
+
+    def on_device(self, device: str) -> RunRecord:
+        """The run as its worker trains it: on the worker's own device."""
+        return replace(self, config=self.config.update(device=device))
+
+
+_AS_STORED = (
+    *("id", "name", "state", "created", "ended", "error", "note", "heartbeat", "has_checkpoint", "disk_bytes"),
+    *("step", "epoch", "loss", "elapsed", "remaining", "top1", "test_top1", "macro_f1", "params", "flops"),
+    *("images_seen", "images_per_second", "train_seconds", "device"),
+)
+_AS_SAID = ("precision", "train_size", "val_size", "test_size", "steps_per_epoch")  # by Started
+
+
+def record_of(row: Row[Any], place: int | None) -> RunRecord:
+    """A row of the table `runs` as a RunRecord."""
+    facts = json.loads(row.facts) if row.facts else {}
+    values: dict[str, Any] = {name: getattr(row, name) for name in _AS_STORED}
+    values |= {name: facts.get(name) for name in _AS_SAID}
+    values |= {name: _maybe_tuple(facts.get(name)) for name in ("classes", "mean", "std")}
+    return RunRecord(
+        **values,
+        config=RunConfig(**json.loads(row.config)).replace(name=row.name),
+        started=row.claimed,
+        stop_requested=row.stop,
+        place=place,
+        model=ModelConfig(**facts["model"]) if facts else None,
+    )
+
+
+def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def config_json(config: RunConfig) -> str:
+    """Every setting, so that a later default changes no stored run; what follows the data is left to follow it."""
+    values = config.model_dump(mode="json")
+    for name in ("image_size", "num_classes"):
+        if name not in config.model.model_fields_set:
+            del values["model"][name]
+    return json.dumps(values)
+
+
+def process_start(pid: int) -> float:
+    """When the process began, or 0.0 when there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def is_alive(row: Row[Any]) -> bool:
+    """Whether the process (pid, pid_started) of this machine runs.
+
+    A finished child is a zombie that still answers kill(pid, 0), hence its status; a pid may be given again.
+    """
+    try:
+        process = psutil.Process(row.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - row.pid_started) < 2.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+def looks_dead(row: Row[Any]) -> bool:
+    """Whether the process behind a row (pid, pid_started, host, heartbeat) is gone, by heartbeat and process table."""
+    silent = time.time() - (row.heartbeat or 0.0)
+    if row.host != platform.node() or row.pid is None:
+        return silent > SILENT_SECONDS
+    return not is_alive(row) or silent > HUNG_SECONDS
+
+
+def pack(array: np.ndarray) -> bytes:
+    """An array as compressed .npy bytes."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return zlib.compress(buffer.getvalue(), level=1)
+
+
+def unpack(data: bytes) -> np.ndarray:
+    """The array of `pack`."""
+    return np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False)

@@ -1,0 +1,198 @@
+"""Model references: one string that names a model anywhere, and `load_model`, which turns it into one to look inside.
+
+run:ID            the latest snapshot of a run            run:ID@STEP         the one at that step
+bundled:NAME      weights that come with the package      bundled:NAME@STEP   one of its earlier snapshots
+timm:NAME         a timm model, its published weights     timm:NAME@random    the same, freshly initialised
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vit_explore.config import ModelConfig
+from vit_explore.data.images import load_image, resize_crop
+from vit_explore.errors import BadReference, ModelUnavailable
+from vit_explore.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+FORMS = "run:ID, run:ID@STEP, bundled:NAME, timm:NAME or timm:NAME@random"
+_FORM = re.compile(r"(?P<kind>run|bundled|timm):(?P<name>[\w.+-]+)(?:@(?P<at>\d+|random))?")
+
+Kind = Literal["run", "bundled", "timm"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference taken apart. step: None for the latest; random: a timm model without its published weights."""
+
+    kind: Kind
+    name: str
+    step: int | None = None
+    random: bool = False
+
+    def __str__(self) -> str:
+        at = "@random" if self.random else "" if self.step is None else f"@{self.step}"
+        return f"{self.kind}:{self.name}{at}"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model to look inside: in eval mode, without gradients on its weights. Shared by threads: never change it."""
+
+    model: nn.Module
+    classes: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, float, float]  # of pixels in [0, 1], per channel
+    std: tuple[float, float, float]
+    ref: str  # with the step that "latest" stood for
+
+    def preprocess(self, image: Any) -> Tensor:
+        """Any picture that load_image takes, as the model sees it: (1, 3, h, w), resized, cropped, normalised."""
+        import torch
+
+        pixels = resize_crop(load_image(image), self.image_size)
+        x = torch.tensor(pixels).permute(2, 0, 1).float().div(255)
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return ((x - mean) / std)[None]
+
+
+@dataclass(frozen=True)
+class Available:
+    """A model that a picker can offer."""
+
+    ref: str
+    title: str
+    steps: tuple[int, ...]  # of its snapshots
+
+
+def parse_reference(ref: str) -> Reference:
+    """Take a reference apart. Raises BadReference, which lists the forms."""
+    match = _FORM.fullmatch(ref.strip())
+    if match is None or (match["at"] == "random") > (match["kind"] == "timm"):
+        raise BadReference(f"{ref!r} is no model reference; write one of {FORMS}.")
+    kind, at = match["kind"], match["at"]
+    if kind == "timm" and at not in (None, "random"):
+        raise BadReference(f"{ref!r} is no model reference: timm models have no steps; write timm:{match['name']}.")
+    step = int(at) if at and at != "random" else None
+    return Reference(kind, match["name"], step, at == "random")  # type: ignore[arg-type]
+
+
+def load_model(ref: str, home: Path | None = None) -> LoadedModel:
+    """The model that `ref` names.
+
+    Raises BadReference for one that does not parse or points at nothing (RunNotFound for a run that is not there),
+    ModelUnavailable for weights that are neither here nor reachable.
+    """
+    parsed = parse_reference(ref)
+    if parsed.kind == "timm":
+        from vit_explore.runs.timm_reference import load_timm
+
+        return load_timm(parsed.name, parsed.random)
+    stored = find_stored(parsed, home)
+    return LoadedModel(
+        model=_build(stored), classes=stored.classes, image_size=stored.config.image_size, mean=stored.mean,
+        std=stored.std, ref=str(stored.ref),
+    )  # fmt: skip
+
+
+def snapshot_steps(ref: str, home: Path | None = None) -> list[int]:
+    """The steps at which there are weights of a run or a bundled model; none for a timm model."""
+    parsed = parse_reference(ref)
+    if parsed.kind == "run":
+        return [row.step for row in RunStore(home).snapshots(parsed.name)]
+    return _bundled_steps(parsed.name) if parsed.kind == "bundled" else []
+
+
+def available_references(home: Path | None = None) -> list[Available]:
+    """The runs that have snapshots, newest first, then the bundled models."""
+    store = RunStore(home)
+    runs = [(record, [row.step for row in store.snapshots(record.id)]) for record in store.list()]
+    offers = [Available(f"run:{record.id}", record.name, tuple(steps)) for record, steps in runs if steps]
+    for path in sorted(WEIGHTS.glob("*.json")):
+        title = json.loads(path.read_text(encoding="utf-8")).get("title", path.stem)
+        offers.append(Available(f"bundled:{path.stem}", title, tuple(_bundled_steps(path.stem))))
+    return offers
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Weights in a file, and what is needed to build their model."""
+
+    ref: Reference
+    weights: Path
+    config: ModelConfig
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    about: dict[str, Any]  # for people: the name, the results
+
+
+def find_stored(ref: Reference, home: Path | None = None) -> Stored:
+    """Where a run's or a bundled model's weights are. Raises BadReference."""
+    return _find_run(ref, home) if ref.kind == "run" else _find_bundled(ref)
+
+
+def _find_run(ref: Reference, home: Path | None) -> Stored:
+    store = RunStore(home)
+    record = store.get(ref.name)
+    steps = [row.step for row in store.snapshots(ref.name)]
+    if record.model is None or record.classes is None or record.mean is None or record.std is None or not steps:
+        raise BadReference(f"The run {ref.name!r} has no snapshot yet; wait for its first step, or start it.")
+    step = steps[-1] if ref.step is None else ref.step
+    about = {"run": record.id, "title": record.name, "step": step, "top1": record.top1, "test_top1": record.test_top1}
+    path, resolved = store.snapshot_path(ref.name, step), Reference("run", ref.name, step)
+    return Stored(resolved, path, record.model, record.classes, _three(record.mean), _three(record.std), about)
+
+
+def _find_bundled(ref: Reference) -> Stored:
+    card = WEIGHTS / f"{ref.name}.json"
+    if not card.is_file():
+        names = ", ".join(path.stem for path in sorted(WEIGHTS.glob("*.json"))) or "none"
+        raise BadReference(f"No bundled model is named {ref.name!r}; there are: {names}.")
+    path = WEIGHTS / (f"{ref.name}.safetensors" if ref.step is None else f"{ref.name}/{ref.step}.safetensors")
+    if not path.is_file():
+        known = ", ".join(map(str, _bundled_steps(ref.name))) or "none"
+        raise BadReference(f"The bundled model {ref.name!r} has no weights at {path.name}; its steps are: {known}.")
+    about = json.loads(card.read_text(encoding="utf-8"))
+    config, classes = ModelConfig(**about.pop("config")), tuple(about.pop("classes"))
+    return Stored(ref, path, config, classes, _three(about.pop("mean")), _three(about.pop("std")), about)
+
+
+def _bundled_steps(name: str) -> list[int]:
+    return sorted(int(path.stem) for path in (WEIGHTS / name).glob("*.safetensors") if path.stem.isdigit())
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _build(stored: Stored) -> nn.Module:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from vit_explore.models import create_model
+
+    try:
+        weights = load_file(stored.weights)
+    except (OSError, SafetensorError) as error:
+        raise ModelUnavailable(
+            f"The weights of {stored.ref} cannot be read ({type(error).__name__}); choose another step or model."
+        ) from None
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+        model = create_model(stored.config.replace(pretrained=False))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelUnavailable(
+            f"The weights of {stored.ref} do not fit its model ({str(error).splitlines()[0]}); choose another one."
+        ) from None
+    return model.eval().requires_grad_(False)

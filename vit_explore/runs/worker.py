@@ -1,0 +1,121 @@
+"""The worker: a process that has torch imported, waits for queued runs and trains them, one after another."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from vit_explore.errors import VitExploreError
+from vit_explore.runs.pulse import Pulse
+from vit_explore.runs.recorder import TrainerFactory, train_run
+from vit_explore.runs.records import Claimant, RunRecord, process_start
+from vit_explore.runs.store import RunStore
+
+POLL_SECONDS = 0.1
+
+
+def run_worker(
+    device: str = "auto",
+    once: bool = False,
+    idle_exit: float | None = None,
+    parent: int | None = None,
+    worker: str | None = None,
+    home: Path | None = None,
+    make_trainer: TrainerFactory | None = None,
+) -> int:
+    """Serve the queue until SIGTERM; gives the exit status.
+
+    once: leave after one run, or when none waits. idle_exit: leave after so many seconds without work, unless the
+    process `parent` (the app that started this worker) is still there. Raises DeviceUnavailable.
+    """
+    store = RunStore(home)
+    claimant = Claimant.this_process(device, slot="", worker=worker)
+    store.register(claimant, "starting")
+    claimant = Claimant.this_process(device, slot=concrete_device(device), worker=claimant.worker)
+    _warm_up()
+    idle = _Idle(idle_exit, parent)
+    with leave_on(signal.SIGTERM, signal.SIGINT) as leaving, Pulse(store, claimant, registered=True) as pulse:
+        while not leaving.is_set() and not idle.is_over() and store.is_there():
+            record = store.claim(claimant)
+            if record is not None:
+                _serve(store, record, pulse, leaving, make_trainer)
+                idle.reset()
+            if once:
+                break
+            if record is None:
+                leaving.wait(POLL_SECONDS)
+    return 0
+
+
+def _serve(
+    store: RunStore, record: RunRecord, pulse: Pulse, leaving: threading.Event, make_trainer: TrainerFactory | None
+) -> None:
+    """Train one run. A store that cannot be written at its end (a full disk) must not end the worker."""
+    if pulse.claimant.device != "auto":
+        record = record.on_device(pulse.claimant.slot)
+    try:
+        outcome = train_run(store, record, pulse, leaving, make_trainer=make_trainer)
+    except VitExploreError as error:
+        sys.stderr.write(f"{record.id}: {error}\n")
+    else:
+        sys.stderr.write(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}\n")
+    sys.stderr.flush()
+
+
+def concrete_device(wish: str) -> str:
+    """The device that `wish` stands for here, such as cpu or cuda:0. Raises DeviceUnavailable."""
+    from vit_explore.training.devices import pick_device
+
+    device = pick_device(wish)
+    return f"cuda:{device.index or 0}" if device.type == "cuda" else str(device)
+
+
+def _warm_up() -> None:
+    """Import all that training needs, so that a click on Start finds it imported."""
+    from vit_explore.config import ModelConfig
+    from vit_explore.data import datasets
+    from vit_explore.models import summarise
+    from vit_explore.training import Trainer  # noqa: F401
+
+    datasets.names()
+    summarise(ModelConfig())
+
+
+@contextmanager
+def leave_on(*signals: signal.Signals) -> Iterator[threading.Event]:
+    """An event that the first of these signals sets; the second one ends the process as usual. Main thread only."""
+    leaving = threading.Event()
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        leaving.set()
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    before = {number: signal.signal(number, leave) for number in signals}
+    try:
+        yield leaving
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Idle:
+    """How long there has been nothing to do."""
+
+    def __init__(self, seconds: float | None, parent: int | None) -> None:
+        self.seconds, self.parent = seconds, parent
+        self.parent_started = process_start(parent) if parent else 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        self.since = time.monotonic()
+
+    def is_over(self) -> bool:
+        if self.seconds is None or time.monotonic() - self.since < self.seconds:
+            return False
+        return not self.parent_started or process_start(self.parent or 0) != self.parent_started

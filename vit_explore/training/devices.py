@@ -1,0 +1,100 @@
+"""Which device, in which precision: found out, not guessed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import DeviceUnavailable
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How a step is computed: bf16 autocast or fp32, fused or explicit attention."""
+
+    precision: str  # "fp32" or "bf16"
+    fused: bool
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which the forward pass runs."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def apply(self, model: nn.Module) -> None:
+        """Set the model's attention, where it offers the choice."""
+        setter = getattr(model, "set_fused_attention", None)
+        if callable(setter):
+            setter(self.fused)
+
+
+def pick_device(wish: str) -> torch.device:
+    """The device called `wish`; auto is the CUDA device with the most free memory, then mps, then the CPU."""
+    if wish == "auto":
+        if torch.cuda.is_available():
+            free = [torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())]
+            return torch.device("cuda", free.index(max(free)))
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    known = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    known += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    known += ["mps"] if torch.backends.mps.is_available() else []
+    if wish not in known:
+        raise DeviceUnavailable(f"There is no device {wish!r} here; choose auto or one of: {', '.join(known)}.")
+    return torch.device(wish)
+
+
+def pick_numerics(model: nn.Module, batch: Tensor, precision: str) -> Numerics:
+    """How to compute a step of `model` on `batch` (B, 3, h, w); auto times a few steps on a copy and keeps the fastest.
+
+    A precision that is asked for is not probed, so that the same seed gives the same numbers.
+    """
+    if precision != "auto":
+        return Numerics(precision, fused=batch.is_cuda or precision == "fp32")
+    if batch.is_cuda:
+        return Numerics("bf16" if torch.cuda.is_bf16_supported() else "fp32", fused=True)
+    attentions = [True, False] if hasattr(model, "set_fused_attention") else [True]
+    choices = [Numerics(p, fused) for p in ("fp32", "bf16") for fused in attentions]
+    trial = copy.deepcopy(model)
+    return min(choices, key=lambda numerics: _time_steps(trial, batch, numerics))
+
+
+def _time_steps(model: nn.Module, batch: Tensor, numerics: Numerics, repeats: int = 3) -> float:
+    """Seconds of the fastest of `repeats` forward and backward passes, after one to warm up."""
+    numerics.apply(model)
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        with numerics.autocast(batch.device):
+            loss = model(batch).float().square().mean()
+        loss.backward()
+        times.append(time.perf_counter() - start)
+    model.zero_grad(set_to_none=True)
+    return min(times[1:])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is PyTorch saying that the memory of a device, or of the machine, is spent."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def largest_batch(step: Callable[[int], object], batch_size: int) -> int:
+    """The largest batch below `batch_size`, by halving, for which `step(size)` fits in memory; 0 when none does."""
+    size = batch_size // 2
+    while size >= 1:
+        try:
+            step(size)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            size //= 2
+        else:
+            return size
+    return 0
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words, with the name of the card."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

@@ -1,0 +1,59 @@
+"""A model's results on a split, in large batches, the model left in the mode it was in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vit_explore.data.augment import to_input
+from vit_explore.training.devices import Numerics
+from vit_explore.training.metrics import confusion_matrix, recall
+
+BATCH = {"cpu": 250, "cuda": 2000}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results on n images and C classes."""
+
+    loss: float
+    top1: float
+    per_class: np.ndarray  # (C,)
+    confusion: np.ndarray  # (C, C)
+    probs: np.ndarray  # (n, C) float32
+    predictions: np.ndarray  # (n,) int64
+    seconds: float
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, images: np.ndarray, labels: np.ndarray, mean: Tensor, std: Tensor, numerics: Numerics
+) -> Evaluation:
+    """Evaluate on uint8 images (n, 3, h, w); `mean` and `std` are (1, 3, 1, 1) on the model's device."""
+    start, training = time.perf_counter(), model.training
+    device = mean.device
+    model.eval()
+    logits = []
+    for batch in torch.from_numpy(np.array(images)).split(BATCH.get(device.type, 250)):
+        x = to_input(batch.to(device), mean, std).contiguous(memory_format=torch.channels_last)
+        with numerics.autocast(device):
+            logits.append(model(x).float())
+    model.train(training)
+    scores = torch.cat(logits).cpu()
+    truth = torch.from_numpy(np.array(labels))
+    predictions = scores.argmax(1).numpy()
+    confusion = confusion_matrix(labels, predictions, scores.shape[1])
+    return Evaluation(
+        loss=F.cross_entropy(scores, truth).item(),
+        top1=float(confusion.trace() / max(1, confusion.sum())),
+        per_class=recall(confusion),
+        confusion=confusion,
+        probs=scores.softmax(1).numpy(),
+        predictions=predictions,
+        seconds=time.perf_counter() - start,
+    )

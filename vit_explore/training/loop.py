@@ -1,0 +1,314 @@
+"""fit(): one training run as a generator of events.
+
+The data lie on the device as uint8 and are indexed and augmented there in whole batches. Order and augmentation of a
+step follow from (seed, step) alone, so a resumed run goes on exactly where it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vit_explore.config import RunConfig
+from vit_explore.data import Dataset, Split, load_dataset
+from vit_explore.data.augment import take_batch, to_input
+from vit_explore.errors import TrainingFailed
+from vit_explore.models import create_model, summarise
+from vit_explore.training.devices import (
+    Numerics,
+    device_name,
+    is_out_of_memory,
+    largest_batch,
+    pick_device,
+    pick_numerics,
+)
+from vit_explore.training.evaluate import evaluate
+from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.metrics import macro_f1
+from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
+from vit_explore.training.setup import decay_groups, fit_to_data, generator
+
+SAMPLE = 16  # validation images whose predictions are followed
+CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
+PACE = 0.9  # weight of the past in the running images/s
+
+
+def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Iterator[Event]:
+    """Train as `config` says and yield Started, then Step, Evaluated and Snapshot events, then Finished.
+
+    `should_stop` is asked after each step. Raises TrainingFailed when the loss is not finite or the memory is spent.
+    """
+    yield from Trainer(config, should_stop=should_stop).events()
+
+
+class Trainer:
+    """A run in progress: `events()` trains; `state_dict()`, passed as `state` later, goes on from there."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        state: dict[str, Any] | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        self.config, self.train = config, config.train
+        self.should_stop = should_stop or (lambda: False)
+        self.device = pick_device(self.train.device)
+        if self.train.threads:
+            torch.set_num_threads(self.train.threads)
+        self.dataset = dataset or load_dataset(config.data, progress)
+        self.model_config = fit_to_data(config.model, self.dataset)
+        self.images = torch.from_numpy(np.ascontiguousarray(self.dataset.train.images)).to(self.device)
+        self.labels = torch.from_numpy(self.dataset.train.labels).to(self.device)
+        self.mean, self.std = (
+            torch.tensor(v, device=self.device).view(1, 3, 1, 1) for v in (self.dataset.mean, self.dataset.std)
+        )
+        self.batch_size = min(self.train.batch_size, len(self.labels))
+        self.steps_per_epoch = len(self.labels) // self.batch_size
+        total = None if self.train.epochs is None else max(1, round(self.train.epochs * self.steps_per_epoch))
+        self.budget = Budget(total, self.train.seconds)
+        self.step, self.rate, self.eval_seconds = 0, 0.0, 0.0
+        self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
+        self._order_of = -1  # the epoch whose order is at hand
+        self._build()
+        if state is not None:
+            self._load(state)
+        self._counted = self.budget.used  # seconds that are in the running images/s already
+
+    def _build(self) -> None:
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+            torch.manual_seed(self.train.seed)
+            self.model = create_model(self.model_config)
+        self.model.to(self.device).to(memory_format=torch.channels_last).train()
+        self._has_dropout = any(getattr(self.model_config, name) for name in ("dropout", "drop_path"))
+        groups = decay_groups(self.model, self.train.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.train.lr, fused=self.device.type in ("cpu", "cuda"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed": self.budget.elapsed,
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.budget.used = int(state["step"]), float(state["elapsed"])
+
+    # ------------------------------------------------------------------ the run
+
+    def events(self) -> Iterator[Event]:
+        """The run, from where it stands to the end of its budget or to `should_stop`."""
+        try:
+            yield from self._events()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingFailed(self._out_of_memory()) from error
+
+    def _events(self) -> Iterator[Event]:
+        self.numerics = pick_numerics(self.model, self._batch(0)[0], self.train.precision)
+        self.numerics.apply(self.model)
+        yield self._started()
+        self.budget.start()
+        if self.step == 0:
+            yield self._snapshot()
+        looks = math.floor(self.progress * self.train.evaluations)
+        if self.step == 0:
+            yield self._evaluate("val", self.train.val_images)
+        stopped = False
+        pending: list[tuple[int, Tensor]] = []
+        while self.progress < 1 and not stopped:
+            pending.append((self.step + 1, self._train_step()))
+            stopped = self.should_stop()
+            if self._reports():
+                yield self._step_event(pending)
+                pending.clear()
+            if is_snapshot_step(self.step, self.steps_per_epoch):
+                yield self._snapshot()
+            if self.progress < 1 and math.floor(self.progress * self.train.evaluations) > looks:
+                looks = math.floor(self.progress * self.train.evaluations)
+                yield self._evaluate("val", self.train.val_images)
+        yield from self._end(stopped and self.progress < 1)
+
+    def _end(self, stopped: bool) -> Iterator[Event]:
+        seconds = self.budget.elapsed
+        self.budget = Budget(self.budget.total_steps, self.budget.seconds, used=seconds)  # the clock stands still
+        if not is_snapshot_step(self.step, self.steps_per_epoch):
+            yield self._snapshot()
+        val = self._evaluate("val")
+        yield val
+        test = self._evaluate("test")
+        yield test
+        yield Finished(
+            step=self.step,
+            stopped=stopped,
+            test_top1=test.top1,
+            test_loss=test.loss,
+            macro_f1=macro_f1(test.confusion),
+            val_top1=val.top1,
+            per_class=test.per_class,
+            confusion=test.confusion,
+            predictions=self._predictions,
+            params=self.summary.params,
+            flops=self.summary.flops,
+            images_seen=self.images_seen,
+            images_per_second=self.images_seen / max(seconds, 1e-9),
+            train_seconds=seconds,
+            eval_seconds=self.eval_seconds,
+            device=device_name(self.device),
+        )
+
+    # ------------------------------------------------------------------ one step
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Normalised images (B, 3, h, w) and labels (B,) of a step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self._order_of != epoch:
+            order = torch.randperm(len(self.labels), generator=generator(self.train.seed, epoch, 1))
+            self._order, self._order_of = order.to(self.device), epoch
+        index = self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        batch = take_batch(self.images, index, self.train.augment, generator(self.train.seed, step, 2))
+        x = to_input(batch, self.mean, self.std).contiguous(memory_format=torch.channels_last)
+        return x, self.labels[index]
+
+    def _train_step(self) -> Tensor:
+        """One step of AdamW; the loss stays on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        if self._has_dropout:
+            torch.manual_seed(self.train.seed * 1_000_003 + self.step)
+        x, y = self._batch(self.step)
+        with self.numerics.autocast(self.device):
+            logits = self.model(x)
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.train.grad_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    @property
+    def progress(self) -> float:
+        return self.budget.progress(self.step)
+
+    @property
+    def lr(self) -> float:
+        return self.train.lr * lr_factor(self.progress, self.train.warmup_fraction)
+
+    @property
+    def epoch(self) -> float:
+        return self.step / self.steps_per_epoch
+
+    @property
+    def images_seen(self) -> int:
+        return self.step * self.batch_size
+
+    # ------------------------------------------------------------------ what is said
+
+    def _reports(self) -> bool:
+        return self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0 or self.progress >= 1
+
+    def _started(self) -> Started:
+        self.summary = summarise(self.model_config)
+        train, val, test = self.dataset.train, self.dataset.val, self.dataset.test
+        return Started(
+            device=device_name(self.device),
+            precision=self.numerics.precision,
+            threads=torch.get_num_threads(),
+            params=self.summary.params,
+            flops=self.summary.flops,
+            classes=self.dataset.classes,
+            model=self.model_config,
+            mean=self.dataset.mean,
+            std=self.dataset.std,
+            train_size=len(train.labels),
+            val_size=len(val.labels),
+            test_size=len(test.labels),
+            steps_per_epoch=self.steps_per_epoch,
+            sample_images=np.ascontiguousarray(val.images[:SAMPLE]),
+            sample_labels=val.labels[:SAMPLE],
+            resumed_at=self.step,
+        )
+
+    def _step_event(self, pending: list[tuple[int, Tensor]]) -> Step:
+        losses = torch.stack([loss for _, loss in pending]).tolist()  # waits for the GPU
+        for (step, _), loss in zip(pending, losses, strict=True):
+            if not math.isfinite(loss):
+                raise TrainingFailed(self._not_finite(step, loss))
+        return Step(
+            step=self.step,
+            epoch=self.epoch,
+            loss=losses[-1],
+            lr=self.lr,
+            images_seen=self.images_seen,
+            images_per_second=self._images_per_second(len(pending)),
+            elapsed=self.budget.elapsed,
+            remaining=self.budget.remaining(self.step),
+        )
+
+    def _images_per_second(self, steps: int) -> float:
+        """Running mean of the pace, evaluations left out."""
+        now = self.budget.elapsed
+        busy, self._counted = now - self._counted, now
+        rate = steps * self.batch_size / max(busy, 1e-9)
+        self.rate = rate if not self.rate else PACE * self.rate + (1 - PACE) * rate
+        return self.rate
+
+    def _snapshot(self) -> Snapshot:
+        weights = {
+            name: (value.half() if value.is_floating_point() else value).cpu().clone()
+            for name, value in self.model.state_dict().items()
+        }
+        return Snapshot(self.step, self.epoch, self.budget.elapsed, weights)
+
+    def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
+        part: Split = getattr(self.dataset, split)
+        result = evaluate(self.model, part.images[:at_most], part.labels[:at_most], self.mean, self.std, self.numerics)
+        sample = self.dataset.val.images[:SAMPLE]
+        if split == "val":
+            self._sample_probs = result.probs[: len(sample)]
+        self._predictions = result.predictions
+        self.eval_seconds += result.seconds
+        self._counted = self.budget.elapsed
+        return Evaluated(
+            step=self.step,
+            epoch=self.epoch,
+            elapsed=self.budget.elapsed,
+            images_seen=self.images_seen,
+            split=split,
+            loss=result.loss,
+            top1=result.top1,
+            per_class=result.per_class,
+            confusion=result.confusion,
+            sample_probs=self._sample_probs,
+        )
+
+    def _not_finite(self, step: int, loss: float) -> str:
+        return (
+            f"The loss became {loss} at step {step} with lr = {self.train.lr:g}; "
+            "try a learning rate a third as large, a longer warm-up, or gradient clipping at 1."
+        )
+
+    def _out_of_memory(self) -> str:
+        def attempt(size: int) -> None:
+            x = torch.zeros(size, 3, *self.images.shape[-2:], device=self.device)
+            with self.numerics.autocast(self.device):
+                self.model(x).float().sum().backward()
+
+        self.optimizer.zero_grad(set_to_none=True)
+        size = largest_batch(attempt, self.batch_size)
+        advice = f"a batch size of {size} would fit" if size else "not even one image fits: choose a smaller model"
+        return f"The memory of {device_name(self.device)} is spent at a batch size of {self.batch_size}; {advice}."

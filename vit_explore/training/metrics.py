@@ -1,0 +1,24 @@
+"""Numbers of a classifier, from its confusion matrix (rows are the truth)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """(C, C) int64: how many images of class r were called c."""
+    return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+
+
+def recall(confusion: np.ndarray) -> np.ndarray:
+    """(C,) float32: the share of each class that was recognised; NaN for a class without images."""
+    total = confusion.sum(1)
+    return np.where(total > 0, confusion.diagonal() / np.maximum(total, 1), np.nan).astype(np.float32)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean over the classes of 2 TP / (2 TP + FP + FN); a class neither present nor predicted is left out."""
+    hits = confusion.diagonal()
+    total = confusion.sum(0) + confusion.sum(1)
+    present = total > 0
+    return float((2 * hits[present] / total[present]).mean())

@@ -1,0 +1,52 @@
+"""The budget as one number from 0 to 1, and what follows from it: the learning rate and when to look."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+
+def lr_factor(progress: float, warmup_fraction: float) -> float:
+    """Share of the peak learning rate: linear warm-up, then half a cosine to 0. `progress` is in [0, 1]."""
+    if progress < warmup_fraction:
+        return max(progress / warmup_fraction, 1e-3)  # the very first step moves a little too
+    rest = (min(progress, 1.0) - warmup_fraction) / (1 - warmup_fraction)
+    return 0.5 * (1 + math.cos(math.pi * rest))
+
+
+def is_snapshot_step(step: int, steps_per_epoch: int) -> bool:
+    """Steps 0, 1, 2, 4, 8, … and then the end of each epoch: early training changes most."""
+    if step < steps_per_epoch:
+        return step & (step - 1) == 0
+    return step % steps_per_epoch == 0
+
+
+@dataclass
+class Budget:
+    """Counts steps or seconds, whichever was set; seconds are wall time since `start` and what was used before."""
+
+    total_steps: int | None
+    seconds: float | None
+    used: float = 0.0
+    _start: float = field(default=0.0, repr=False)
+
+    def start(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far."""
+        return self.used + (time.perf_counter() - self._start if self._start else 0.0)
+
+    def progress(self, step: int) -> float:
+        """Share of the budget that is used, in [0, 1]."""
+        if self.total_steps is not None:
+            return min(1.0, step / self.total_steps)
+        return min(1.0, self.elapsed / (self.seconds or 1.0))
+
+    def remaining(self, step: int) -> float:
+        """Seconds left: exact for a budget in seconds, from the pace so far for one in epochs."""
+        if self.seconds is not None:
+            return max(0.0, self.seconds - self.elapsed)
+        return self.elapsed / max(1, step) * ((self.total_steps or 0) - step)

@@ -1,0 +1,39 @@
+"""What a run needs before its first step: random numbers, a model that fits the data, groups for the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vit_explore.config import ModelConfig
+from vit_explore.data import Dataset
+from vit_explore.errors import BadConfig
+
+
+def generator(seed: int, number: int, purpose: int) -> torch.Generator:
+    """Random numbers that depend on (seed, number, purpose) alone."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, number, purpose)).generate_state(1)[0]))
+
+
+def fit_to_data(config: ModelConfig, dataset: Dataset) -> ModelConfig:
+    """The model with the image size and the classes of the data; BadConfig when it was set to others."""
+    classes = len(dataset.classes)
+    if "num_classes" in config.model_fields_set and config.num_classes != classes:
+        raise BadConfig(
+            f"The model has {config.num_classes} outputs and the data {classes} classes; "
+            "leave num_classes out, and it follows the data."
+        )
+    return config.replace(num_classes=classes, image_size=dataset.train.images.shape[-1])
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices; none on biases, norms, tokens and position embeddings."""
+    spared = ("pos_embed", "cls_token", "reg_token")
+    decay: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        (rest if parameter.ndim < 2 or name.endswith(spared) else decay).append(parameter)
+    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]

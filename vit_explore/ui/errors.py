@@ -1,0 +1,25 @@
+"""A user's mistake is one sentence on the page, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from vit_explore.errors import NotApplicable, VitExploreError
+from vit_explore.ui.text import escaped
+
+
+@contextmanager
+def friendly() -> Iterator[None]:
+    """Show what the domain refuses as one sentence, in place of what could not be drawn; the rest of the page goes on.
+
+    A question that does not fit the model is information, the rest is an error. Use it inside fragments too.
+    """
+    try:
+        yield
+    except NotApplicable as error:
+        st.info(escaped(str(error)), icon=":material/info:")
+    except VitExploreError as error:
+        st.error(escaped(str(error)), icon=":material/error:")

@@ -1,0 +1,136 @@
+"""Two looks inside a model in training, as small PNGs: its position embeddings, and what it attends to on one picture.
+
+A PNG replaces its predecessor without a flicker and costs a few milliseconds, where a Plotly figure would remount.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from vit_explore.errors import NotApplicable, VitExploreError
+from vit_explore.explain.results import AttentionMaps, PositionSimilarity
+from vit_explore.plots import theme
+from vit_explore.plots.canvas import mosaic
+from vit_explore.plots.heat import blended
+from vit_explore.runs.store import RunStore
+
+EVERY = 3.0  # seconds between two looks while the run trains: it shares the cores with this process
+MAX_BLOCKS = 8
+_TILE_SIDE, _PICTURE_SIDE = 420, 128  # pixels
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What one snapshot looks like. A picture that cannot be is None, and its sentence says why."""
+
+    step: int
+    tiles: bytes | None = None
+    tiles_note: str = ""
+    correlation: float | None = None  # of the similarity with the nearness of patches
+    blocks: tuple[tuple[str, bytes], ...] = ()  # (name, PNG)
+    attention_note: str = ""
+
+
+@dataclass
+class Watcher:
+    """Follows the snapshots of a run on one picture; while it trains, it looks at most every EVERY seconds."""
+
+    run: str
+    pinned: int
+    view: Inside | None = None
+    _looked: float = field(default=float("-inf"))
+
+    def look(self, store: RunStore, picture: np.ndarray, training: bool) -> Inside | None:
+        """The view of the latest snapshot, or an earlier one when it is too soon; picture is uint8 (h, w, 3).
+
+        Needs torch. Raises RunNotFound.
+        """
+        snapshots = store.snapshots(self.run)
+        if not snapshots or (self.view is not None and self.view.step == snapshots[-1].step):
+            return self.view
+        if training and time.monotonic() - self._looked < EVERY:
+            return self.view
+        try:
+            self.view = look_inside(f"run:{self.run}@{snapshots[-1].step}", snapshots[-1].step, picture, store)
+        except VitExploreError:
+            if not training:
+                raise
+            # the snapshot was given up for a newer one in this very moment: the next look finds that one
+        self._looked = time.monotonic()
+        return self.view
+
+
+def look_inside(ref: str, step: int, picture: np.ndarray, store: RunStore) -> Inside:
+    """Position similarity and class-token attention of the model `ref` on a picture uint8 (h, w, 3)."""
+    from vit_explore import explain
+    from vit_explore.runs.references import load_model
+
+    loaded = load_model(ref, store.home)
+    tiles: bytes | None = None
+    blocks: tuple[tuple[str, bytes], ...] = ()
+    tiles_note = attention_note = ""
+    correlation = None
+    try:
+        similarity = explain.position_similarity(loaded)
+        tiles, correlation = tiles_png(similarity), similarity.distance_correlation
+    except NotApplicable as error:
+        tiles_note = str(error)
+    try:
+        blocks = block_pngs(explain.attention_maps(loaded, loaded.preprocess(picture)), picture)
+    except NotApplicable as error:
+        attention_note = str(error)
+    return Inside(step, tiles, tiles_note, correlation, blocks, attention_note)
+
+
+def tiles_png(similarity: PositionSimilarity) -> bytes:
+    """All tiles in one picture, in the colours of the page Position embeddings."""
+    gh, gw = similarity.grid
+    gap = max(1, round(min(gh, gw) / 6))
+    tiles = theme.colour(similarity.values.reshape(gh * gw, gh, gw), "similarity", -1.0, 1.0)
+    return _png(_enlarged(mosaic(tiles, gw, gap), _TILE_SIDE))
+
+
+def block_pngs(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[str, bytes], ...]:
+    """The picture under each block's attention (mean over heads): of the class token, or of all patches without one."""
+    weights = maps.weights[0].mean(axis=1)  # (L, N, N)
+    rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
+    shown = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MAX_BLOCKS)).round().astype(int))
+    side = _crop_to_grid(picture, maps.grid)
+    return tuple(
+        (
+            f"Block {layer + 1}",
+            _png(
+                _enlarged(blended(rows[layer, maps.n_prefix :].reshape(maps.grid), side, _PICTURE_SIDE), _PICTURE_SIDE)
+            ),
+        )
+        for layer in shown
+    )
+
+
+def picture_png(picture: np.ndarray) -> bytes:
+    """A small picture uint8 (h, w, 3), enlarged without smoothing."""
+    return _png(_enlarged(picture, _PICTURE_SIDE))
+
+
+def _crop_to_grid(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Enlarge so that each patch has whole pixels."""
+    gh, gw = grid
+    factor = max(1, -(-_PICTURE_SIDE // max(gh, gw)))
+    size = (gw * factor, gh * factor)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
+
+
+def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
+    factor = max(1, -(-side // max(pixels.shape[:2])))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
+    return buffer.getvalue()

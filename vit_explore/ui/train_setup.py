@@ -1,0 +1,339 @@
+"""The Train page before Start: presets, the form, what the choice costs, and one big button."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from typing import Any
+
+import streamlit as st
+
+from vit_explore.config import ModelConfig, RunConfig
+from vit_explore.data import DatasetStatus, dataset_status, datasets
+from vit_explore.data.sources import shapes
+from vit_explore.errors import BadData, VitExploreError
+from vit_explore.home import home
+from vit_explore.models import ModelSummary
+from vit_explore.presets import DEFAULT, Preset, presets
+from vit_explore.runs.files import disk_errors, write_atomically
+from vit_explore.runs.launcher import ensure_worker
+from vit_explore.ui import background, caches, forms, wording
+from vit_explore.ui.errors import friendly
+from vit_explore.ui.train_state import open_run
+
+_KNOWN_MODELS = ("vit", "resnet-slim", "resnet18", "resnet34", "resnet50")  # until torch is there to ask the registry
+_IMAGES = {"cifar10": 50_000, "cifar100": 50_000}  # for training, before validation is split off
+_IN_THE_OPEN = {
+    "data": ("dataset", "classes", "per_class", "path", "coarse_labels"),
+    "train": ("seconds", "epochs"),
+}
+
+
+def setup() -> None:
+    """Choose what to train, and start it."""
+    forms.ensure(presets.get(DEFAULT).config)
+    _preset_row()
+    _start_box()
+    st.subheader("Or change anything", anchor=False)
+    with st.container(key="train_form"):
+        data, model, budget = st.columns([1, 1.25, 1], gap="medium")
+        with data.container(border=True):
+            _data_form()
+        with model.container(border=True):
+            _model_form()
+        with budget.container(border=True):
+            _budget_form()
+        _folded_form()
+
+
+# ---------------------------------------------------------------------- presets
+
+
+def _preset_row() -> None:
+    titles = {name: preset.title for name, preset in presets}
+    st.session_state.setdefault("train_preset", DEFAULT)
+    st.pills(
+        "Ready-made runs", list(titles), format_func=titles.__getitem__, key="train_preset", required=True,
+        on_change=_take_preset, persist_state="session",
+    )  # fmt: skip
+
+
+def _take_preset() -> None:
+    forms.fill(_chosen_preset().config)
+
+
+def _chosen_preset() -> Preset:
+    name: str = st.session_state.get("train_preset") or DEFAULT
+    return presets.get(name if name in presets else DEFAULT)
+
+
+# ---------------------------------------------------------------------- Start
+
+
+def _start_box() -> None:
+    """The choice in words and numbers, the button, and what stands in the way."""
+    preset = _chosen_preset()
+    try:
+        config: RunConfig | None = forms.read(skip=_meaningless())
+        trouble = None
+    except VitExploreError as error:
+        config, trouble = None, str(error)
+    status = status_of(forms.value_of("dataset") or "")
+    cost = None
+    if config is not None:
+        try:
+            cost = background.cost(model_of(config, status))
+        except VitExploreError as error:
+            trouble = str(error)
+    with st.container(border=True, key="train_start_box"):
+        text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
+        with text:
+            st.markdown(f"**{preset.title}.** {preset.why}")
+            if config is not None:
+                _say_changes(config, preset)
+            if trouble:
+                st.error(trouble, icon=":material/error:")
+            elif config is not None:
+                _say_cost(config, status, cost)
+        with button:
+            _start_button(config if trouble is None else None)
+        _data_notice(status)
+
+
+def _meaningless() -> set[str]:
+    """The settings that the chosen dataset has no use for."""
+    name = forms.value_of("dataset") or ""
+    skip = set() if name == "folder" else {"path"}
+    coarse = name in datasets and datasets.get(name).coarse_classes
+    return skip if coarse else skip | {"coarse_labels"}
+
+
+def _say_changes(config: RunConfig, preset: Preset) -> None:
+    changed = forms.changes(config, preset.config)
+    if changed:
+        st.markdown(f":orange-badge[changed] {wording.plain('; '.join(changed))}.")
+
+
+def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummary | None) -> None:
+    images = training_images(config, status)
+    facts = {
+        "Parameters": wording.count(cost.params) if cost else "…",
+        "FLOPs per image": wording.count(cost.flops) if cost else "…",
+        "Training images": "all" if images is None else wording.count(images),
+        "Budget": budget_words(config),
+    }
+    with st.container(horizontal=True, gap="large"):
+        for label, value in facts.items():
+            st.metric(label, value, width="content")
+    if cost is None:
+        model = model_of(config, status)
+        background.ask_again(lambda: background.cost(model, patience=0) is not None, "Counting the parameters…")
+
+
+def model_of(config: RunConfig, status: DatasetStatus | None) -> ModelConfig:
+    """The model with as many outputs as the data have classes, where that is known."""
+    classes = count_classes(config, status)
+    return config.model.replace(num_classes=classes) if classes else config.model
+
+
+def count_classes(config: RunConfig, status: DatasetStatus | None) -> int:
+    """How many classes the run tells apart; 0 where only the data can tell."""
+    if config.data.classes is not None:
+        return len(config.data.classes)
+    if status is None:
+        return 0
+    return len(datasets.get(status.name).coarse_classes if config.data.coarse_labels else status.classes)
+
+
+def training_images(config: RunConfig, status: DatasetStatus | None) -> int | None:
+    """How many images the run trains on; None where only the data can tell."""
+    data = config.data
+    classes = count_classes(config, status)
+    if not classes:
+        return None
+    if data.per_class is not None:
+        return classes * data.per_class
+    if data.dataset == "shapes":
+        return classes * shapes.TRAIN_PER_CLASS
+    known = _IMAGES.get(data.dataset)
+    share = classes / (count_classes(config.update(classes=None), status) or 1)
+    return None if known is None else round(known * share * (1 - data.val_fraction))
+
+
+def budget_words(config: RunConfig) -> str:
+    """The budget as people say it."""
+    train = config.train
+    if train.seconds is not None:
+        return wording.duration(train.seconds)
+    return f"{train.epochs:g} epoch{'' if train.epochs == 1 else 's'}"
+
+
+def _start_button(config: RunConfig | None) -> None:
+    clicked = st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="train_start",
+        disabled=config is None,
+    )  # fmt: skip
+    if clicked and config is not None:
+        with friendly():
+            start(config)
+
+
+def start(config: RunConfig) -> None:
+    """Queue the run and watch it. Raises DiskFull, StoreUnusable."""
+    run = caches.store().create(config)
+    ensure_worker()
+    open_run(run)
+    st.rerun()
+
+
+def status_of(name: str) -> DatasetStatus | None:
+    return dataset_status(name) if name in datasets else None
+
+
+def _data_notice(status: DatasetStatus | None) -> None:
+    """One sentence when the data are not on this machine, with the way out beside it."""
+    if status is None or status.available or status.name == "folder":
+        return
+    text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
+    text.warning(
+        f"{status.title} is not on this machine, so Start downloads it first, which needs a network "
+        "(or set VIT_EXPLORE_DATA to a folder that has it).",
+        icon=":material/cloud_download:",
+    )
+    button.button(
+        "Use Shapes instead: no download", icon=":material/category:", on_click=_use_shapes, width="stretch",
+        key="train_use_shapes",
+    )  # fmt: skip
+
+
+def _use_shapes() -> None:
+    st.session_state[forms.PREFIX + "dataset"] = "shapes"
+    st.session_state[forms.PREFIX + "classes"] = []
+    st.session_state[forms.PREFIX + "per_class"] = None
+
+
+# ---------------------------------------------------------------------- the form
+
+
+def _data_form() -> None:
+    st.markdown("##### :material/photo_library: Data")
+    fields = forms.widgets()
+    st.selectbox(
+        "Dataset", datasets.names(), format_func=lambda name: dataset_status(name).title, help=fields["dataset"].help,
+        key=fields["dataset"].key, on_change=_forget_classes, persist_state="session",
+    )  # fmt: skip
+    status = dataset_status(st.session_state[fields["dataset"].key])
+    st.caption(status.description)
+    if status.name == "folder":
+        _folder_form()
+    classes = _class_names(status)
+    if classes:
+        _classes_form(classes)
+    forms.draw(fields["per_class"])
+
+
+def _class_names(status: DatasetStatus) -> tuple[str, ...]:
+    """What can be chosen from; a dataset with two kinds of labels asks which first."""
+    coarse = datasets.get(status.name).coarse_classes
+    if not coarse:
+        return status.classes
+    field = forms.widgets()["coarse_labels"]
+    st.toggle(field.label, key=field.key, help=field.help, on_change=_forget_classes, persist_state="session")
+    return coarse if st.session_state[field.key] else status.classes
+
+
+def _forget_classes() -> None:
+    st.session_state[forms.PREFIX + "classes"] = []
+
+
+def _classes_form(classes: tuple[str, ...]) -> None:
+    field = forms.widgets()["classes"]
+    kept = [name for name in st.session_state[field.key] if name in classes]
+    if kept != list(st.session_state[field.key]):  # another dataset came from a preset or another run
+        st.session_state[field.key] = kept
+    st.multiselect(
+        field.label, classes, key=field.key, help=field.help, persist_state="session",
+        placeholder=f"all {len(classes)} classes",
+    )  # fmt: skip
+
+
+def _folder_form() -> None:
+    forms.draw(forms.widgets()["path"])
+    upload = st.file_uploader("Or a zip of class folders", type=["zip"], key="train_zip")
+    if upload is not None and upload.file_id != st.session_state.get("train_zip_taken"):
+        with friendly():
+            path = save_upload(upload.getvalue())
+            st.session_state["train_zip_taken"] = upload.file_id
+            st.session_state["train_pending"] = {"path": path}
+            st.rerun()
+
+
+def save_upload(content: bytes) -> str:
+    """Keep an uploaded zip under the home, named by its content alone; gives its path. Raises BadData, DiskFull."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise BadData("The file is not a zip archive; upload a zip with one folder of images for each class.")
+    folder = home() / "data" / "uploads"
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
+    with disk_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_atomically(path, lambda file: file.write(content))
+    return str(path)
+
+
+def _model_form() -> None:
+    st.markdown("##### :material/hub: Model")
+    field = forms.widgets()["model"]
+    known = background.architecture_names(_KNOWN_MODELS)
+    chosen = st.session_state.get(field.key)
+    st.selectbox(
+        field.label, known if chosen in known or not chosen else [*known, chosen], key=field.key, help=field.help,
+        accept_new_options=True, persist_state="session",
+    )  # fmt: skip
+    names = [name for name, widget in forms.widgets().items() if _is_open(widget, "model")]
+    forms.draw_many(names)
+    if forms.value_of("model") != "vit":
+        st.caption("Nothing else to choose for this architecture.")
+
+
+def _budget_form() -> None:
+    st.markdown("##### :material/timer: Budget")
+    st.segmented_control(
+        "Stop after so many", ["seconds", "epochs"], key=forms.PREFIX + "budget", required=True, width="stretch",
+        persist_state="session",
+    )  # fmt: skip
+    forms.draw(forms.widgets()[st.session_state[forms.PREFIX + "budget"] or "seconds"])
+    st.caption(
+        "With seconds the learning rate follows the clock, so that the run ends well whatever the machine's speed. "
+        "Validation and the final test come on top."
+    )
+
+
+def _folded_form() -> None:
+    with st.expander("Everything else: split, optimiser, seeds, device", icon=":material/tune:"):
+        for section, title in (("data", "Data"), ("model", "Model"), ("train", "Training")):
+            names = [name for name, widget in forms.widgets().items() if _is_folded(widget, section)]
+            if any(forms.widgets()[name].applies(forms.value_of("model") or "") for name in names):
+                st.markdown(f"**{title}**")
+                forms.draw_many(names, columns=4)
+
+
+def _is_open(widget: forms.Widget, section: str) -> bool:
+    return section == "model" == widget.section and widget.name != "model" and not widget.advanced
+
+
+def _is_folded(widget: forms.Widget, section: str) -> bool:
+    if widget.section != section or widget.name == "model" or _is_open(widget, section):
+        return False
+    return widget.name not in _IN_THE_OPEN.get(section, ())
+
+
+def take_pending() -> None:
+    """Put what another page (or an upload) left for the form into it, before its widgets are drawn."""
+    pending: Any = st.session_state.pop("train_pending", None)
+    if isinstance(pending, RunConfig):
+        forms.fill(pending)
+    elif pending:
+        for name, value in pending.items():
+            st.session_state[forms.PREFIX + name] = value

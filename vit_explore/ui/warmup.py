@@ -1,0 +1,82 @@
+"""Heavy imports and the worker, off the path of the first paint: once per server process, in a thread."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import threading
+import time
+
+import streamlit as st
+
+from vit_explore.errors import VitExploreError
+
+_PAINT_SECONDS = 0.7  # the browser fetches the page's scripts meanwhile; importing torch would hold it up
+_NEEDED = ("torch", "vit_explore.models.vit", "vit_explore.explain.capture", "vit_explore.runs.references")
+_LATER = ("captum.attr",)
+
+
+class WarmUp:
+    """The thread that imports torch and starts the worker. `trouble`: why there is no worker, one sentence."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self._now = threading.Event()
+        self._ready = threading.Event()
+        threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def wait(self) -> None:
+        """Until torch is there. Two threads that import it at the same time can see half of a module."""
+        self._now.set()
+        self._ready.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether torch is there."""
+        return self._ready.is_set()
+
+    def _run(self) -> None:
+        start = time.monotonic()
+        self._start_worker()
+        self._now.wait(max(0.0, _PAINT_SECONDS - (time.monotonic() - start)))
+        try:
+            for name in _NEEDED:
+                importlib.import_module(name)
+            _one_thread()
+        finally:
+            self._ready.set()  # also after a failed import: the page that needs it then says what is wrong
+        for name in _LATER:
+            if importlib.util.find_spec(name.partition(".")[0]):
+                importlib.import_module(name)
+        # Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at
+        gc.collect()
+        gc.freeze()
+
+    def _start_worker(self) -> None:
+        from vit_explore.runs import launcher
+
+        try:
+            launcher.ensure_worker()
+        except VitExploreError as error:
+            self.trouble = str(error)
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> WarmUp:
+    """Start the warm-up if it has not been started; returns at once."""
+    return WarmUp()
+
+
+def need_torch() -> None:
+    """Call before anything that imports torch, timm or captum in a page: waits for the warm-up, then costs nothing."""
+    warm = warm_up()
+    if not warm.ready:
+        with st.spinner("Waking PyTorch up (once after the start of the app)…"):
+            warm.wait()
+
+
+def _one_thread() -> None:
+    """The worker needs the cores; what the pages ask for is small."""
+    import torch
+
+    torch.set_num_threads(1)
