@@ -1,4 +1,4 @@
-"""Train a small Vision Transformer live and look inside it. Names are imported at first use, so this import is cheap."""
+"""Train a small Vision Transformer live and look inside it. Names are imported at first use: cheap."""
 
 from __future__ import annotations
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from vit_explore.cli import main
+from vit_explore.openmp import wait_passively
+
+wait_passively()
+
+from vit_explore.cli import main  # noqa: E402  (after the threads know how to wait)
 
 sys.exit(main())

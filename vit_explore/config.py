@@ -194,7 +194,7 @@ class TrainConfig(Config):
         0.1,
         ge=0,
         lt=1,
-        description="Share of the budget in which the learning rate rises linearly; then a cosine to 0.",
+        description="Share of the budget in which the learning rate rises; then a cosine to 0.",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of the target spread over all classes.")
     augment: Literal["none", "flip", "flip+crop"] = Field(

@@ -17,6 +17,6 @@ def home() -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskFull(
-            f"The folder {path} cannot be made ({error.strerror}); set VIT_EXPLORE_HOME to a folder that can be written."
+            f"The folder {path} cannot be made ({error.strerror}); set VIT_EXPLORE_HOME to one that can be written."
         ) from None
     return path

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from vit_explore.ui import attention_views as views
-from vit_explore.ui import panel, state
+from vit_explore.ui import looking, panel, state
 from vit_explore.ui.pictures import pick_picture
 from vit_explore.ui.views import column, sides
-from vit_explore.ui.warmup import need_torch
 
 st.title("Attention")
 st.markdown("In each layer every patch decides where to take information from. **Where does each head look?**")
-choice = state.require_model("where each of its heads looks on a photo of yours")
+NAMES = [name for view in views.VIEWS for name in view.explanations]
+choice = state.require_model("where each of its heads looks on a photo of yours", *NAMES)
+looking.open_or_stop(choice.ref)
 
 picture = pick_picture()
 narrow, wide = st.columns([1, 3], gap="large")
@@ -35,5 +36,4 @@ with wide:
                     with place, column(side, titled=len(both) > 1):
                         view.draw(side.ref, picture, controls)
 
-need_torch()
-panel.panel(*(panel.of_explanation(name) for view in views.VIEWS for name in view.explanations))
+panel.panel(*(panel.of_explanation(name) for name in NAMES))

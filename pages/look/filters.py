@@ -7,7 +7,6 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.ui import looking, panel, state
 from vit_explore.ui.views import Side, chart, column, sides
-from vit_explore.ui.warmup import need_torch
 
 
 def components(side: Side, titled: bool) -> None:
@@ -41,7 +40,8 @@ def variance(side: Side, titled: bool) -> None:
 
 st.title("Filters")
 st.markdown("The first layer turns each patch into a token. **Which patterns does it look for?**")
-choice = state.require_model("how its filters turn from noise into colours, edges and waves")
+choice = state.require_model("how its filters turn from noise into colours, edges and waves", "filter_components")
+looking.open_or_stop(choice.ref)
 left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
 with left:
     state.snapshot_slider()
@@ -57,5 +57,4 @@ for tab, draw in zip(st.tabs(list(views), key="filters_view", on_change="rerun")
                 with place:
                     draw(side, titled=len(both) > 1)
 
-need_torch()
 panel.panel(panel.of_explanation("filter_components"))

@@ -10,7 +10,6 @@ from vit_explore import plots
 from vit_explore.explain.results import PositionSimilarity
 from vit_explore.ui import looking, panel, state
 from vit_explore.ui.views import Side, chart, column, sides
-from vit_explore.ui.warmup import need_torch
 
 PATCH = "positions_patch"
 
@@ -41,7 +40,7 @@ def enlarged(side: Side, titled: bool) -> None:
         numbers(result)
         if len(result.prefix):
             st.markdown("**The tokens in front of the patches**")
-            chart(plots.position_prefix(result), f"prefix_{side.step}")
+            chart(plots.position_prefix(result, height=230), f"prefix_{side.step}")
 
 
 def numbers(result: PositionSimilarity) -> None:
@@ -60,7 +59,8 @@ def numbers(result: PositionSimilarity) -> None:
 
 st.title("Position embeddings")
 st.markdown("A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**")
-choice = state.require_model("how its position embeddings become a map of the picture")
+choice = state.require_model("how its position embeddings become a map of the picture", "position_similarity")
+looking.open_or_stop(choice.ref)
 left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
 with left:
     state.snapshot_slider()
@@ -80,7 +80,6 @@ else:
     for draw in (tiles, enlarged):
         for place, side in zip(st.columns(2, gap="large"), both, strict=True):
             with place:
-                draw(side, titled=draw is tiles)
+                draw(side, titled=True)
 
-need_torch()
 panel.panel(panel.of_explanation("position_similarity"))

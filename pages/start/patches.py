@@ -27,8 +27,8 @@ with right:
 
 tokens = grid.shape[0] * grid.shape[1] + 1
 st.markdown(f"##### The sequence: {tokens - 1:,} patches, read row by row, behind the class token")
-rows = -(-min(tokens, 64) // 24)
-chart(plots.token_strip(grid, columns=24, height=16 + 60 * rows), "patches_strip")
+rows = -(-min(tokens, 64) // 13)
+chart(plots.token_strip(grid, columns=13, height=16 + 64 * rows), "patches_strip")
 
 st.subheader("What the projection sees", anchor=False)
 cutting.one_patch(grid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from vit_explore.runs import launcher
+from vit_explore.runs import launcher, references
 from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
 from vit_explore.training.events import Event, Finished
@@ -75,6 +77,30 @@ def make_run(home: Path, events_of: Callable[[RunConfig], list[Event]]) -> MakeR
         return run
 
     return make
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bundled model made of a run, with its snapshots; its reference. The store is empty again."""
+    store, run = RunStore(), make_run()
+    record, steps = store.get(run), [row.step for row in store.snapshots(run)]
+    weights = tmp_path / "weights"
+    (weights / "tiny").mkdir(parents=True)
+    for step in steps:
+        shutil.copy(store.snapshot_path(run, step), weights / "tiny" / f"{step}.safetensors")
+    shutil.copy(store.snapshot_path(run, steps[-1]), weights / "tiny.safetensors")
+    assert record.model is not None
+    card = {
+        "title": "A tiny ViT",
+        "config": record.model.model_dump(mode="json"),
+        "classes": record.classes,
+        "mean": record.mean,
+        "std": record.std,
+    }
+    (weights / "tiny.json").write_text(json.dumps(card), encoding="utf-8")
+    store.delete(run)
+    monkeypatch.setattr(references, "WEIGHTS", weights)
+    return "bundled:tiny"
 
 
 @pytest.fixture

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PAGES, TINY, MakeRun, OpenPage
+from conftest import APP, PAGES, TINY, MakeRun, OpenPage
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.attention_views import VIEWS, AttentionView
 
 LOOKING = ("positions", "filters", "attention")
 ALL = ("home", "patches", *LOOKING)
@@ -43,7 +48,8 @@ def test_no_model_at_all(open_page: OpenPage, page: str) -> None:
     assert not at.error
     if page in LOOKING:
         assert "no model to look at yet" in shown(at)
-    assert ("Behind this page" in shown(at)) == (page not in LOOKING)
+        assert [button.label for button in at.button] == ["Train a model"]
+    assert "Behind this page" in shown(at)
 
 
 @pytest.mark.parametrize("state", ["running", "finished", "stopped", "failed", "interrupted"])
@@ -74,10 +80,23 @@ def test_a_timm_model_by_name(open_page: OpenPage, page: str) -> None:
 
 
 @pytest.mark.parametrize("page", LOOKING)
+def test_a_bundled_model(open_page: OpenPage, bundled: str, page: str) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    assert param(at, "model") == bundled
+    at.select_slider(key="shell_step").set_value(0).run()
+    assert not at.exception
+    assert not at.error
+    assert param(at, "step") == "0"
+
+
+@pytest.mark.parametrize("page", LOOKING)
 def test_an_unknown_timm_name_is_one_sentence(open_page: OpenPage, page: str) -> None:
     at = open_page(page, model="timm:vit_tniy@random")
     assert not at.exception
-    assert any("timm has no model" in error.value for error in at.error)
+    assert len(at.error) == 1
+    assert "timm has no model" in at.error[0].value
 
 
 @pytest.mark.parametrize(
@@ -172,15 +191,26 @@ def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
         assert at.info
 
 
-@pytest.mark.parametrize("tab", ["Heads", "Rollout", "Relevance", "Grad-CAM", "Distance and entropy"])
-def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, tab: str) -> None:
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.title)
+def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: AttentionView) -> None:
     make_run()
     at = open_page("attention")
-    at.session_state["attention_view"] = tab
+    at.session_state["attention_view"] = view.title
     at.run()
+    assert [other.title for other in VIEWS if other.about in shown(at)] == [view.title]  # the others compute nothing
     assert not at.exception
     assert not at.error
     assert not at.info
+
+
+def test_distances_over_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run()
+    at = open_page("attention")
+    at.session_state["attention_view"] = "Distance and entropy"
+    at.run()
+    at.toggle(key="distance_many").set_value(True).run()
+    assert not at.exception
+    assert not at.error
 
 
 def test_an_upload_follows_to_the_other_page(open_page: OpenPage, make_run: MakeRun) -> None:
@@ -231,3 +261,20 @@ def test_home_walks_through_the_figure(open_page: OpenPage) -> None:
         next(button for button in at.button if button.label == "Next").click().run()
         assert not at.exception
     assert [button.label for button in at.button] == ["Back", "Train one"]
+
+
+def test_home_and_patches_do_without_torch(tmp_path: Path) -> None:
+    """The first paint must not wait for torch, timm or captum."""
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+from vit_explore.ui import warmup
+warmup.WarmUp.__init__ = lambda self: setattr(self, "trouble", None)
+at = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
+at.switch_page("pages/start/patches.py").run()
+assert not at.exception, at.exception
+print([name for name in ("torch", "timm", "captum", "sklearn", "pyarrow.parquet") if name in sys.modules])
+"""
+    environment = {**os.environ, "VIT_EXPLORE_HOME": str(tmp_path), "PYTHONPATH": str(APP.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

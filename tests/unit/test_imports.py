@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "flags": BASE | {"presets"},
     "progress": {"training"},
     "cli": BASE | {"data", "models", "training", "runs", "presets", "flags", "progress"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "openmp"},
+    "openmp": set(),
     "__init__": set(),
 }
 HOME_OF = {"streamlit": {"ui"}, "plotly": {"plots"}, "captum": {"explain"}, "sqlalchemy": {"runs"}}

@@ -261,7 +261,12 @@ def test_kill_9_leaves_a_run_that_loads_and_goes_on(store: RunStore, worker: sub
 
 def test_sigterm_ends_a_worker_with_a_checkpoint(store: RunStore) -> None:
     run = store.create(tiny_config())
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+
+    def end_it() -> None:
+        wait_for(lambda: (store.get(run).step or 0) > 0)  # before, SIGTERM would end these tests
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_it).start()
     assert run_worker("cpu", make_trainer=FakeTrainer(steps=10_000, pause=0.005)) == 0
     record = store.get(run)
     assert (record.state, record.has_checkpoint) == ("interrupted", True)
@@ -292,6 +297,7 @@ def test_a_worker_serves_the_queue_in_order_and_survives_a_failing_run(store: Ru
 def test_a_worker_leaves_when_its_home_is_gone(store: RunStore, tmp_path: Path) -> None:
     home = tmp_path / "gone"
     home.mkdir()
+    RunStore(home)
     threading.Timer(0.5, lambda: (home / "runs.db").unlink()).start()
     assert run_worker("cpu", home=home) == 0
 

@@ -23,14 +23,15 @@ class StoreBase:
         self.home = Path(home) if home is not None else homes.home()
         self.path = self.home / "runs.db"
         self._engine = schema.open_engine(self.path)
+        self._inode = self.path.stat().st_ino
 
     def folder(self, run: str) -> RunFolder:
         """The run's folder (whether or not it exists)."""
         return RunFolder(self.home, run)
 
     def is_there(self) -> bool:
-        """Whether runs.db still exists; a home that was deleted needs no worker any more."""
-        return self.path.exists()
+        """Whether runs.db is still the file that was opened; a home that was deleted needs no worker any more."""
+        return self.path.exists() and self.path.stat().st_ino == self._inode
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

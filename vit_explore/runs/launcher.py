@@ -14,8 +14,6 @@ from vit_explore.runs.store import RunStore
 
 IDLE_EXIT_SECONDS = 300.0  # a worker outlives its app by this much, so that a restarted app finds it warm
 MAX_LOG_BYTES = 2**20
-# The worker shares the cores with the app: threads that spin while they wait would slow both down.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
 
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -57,7 +55,7 @@ def _start(home: Path, worker: str, device: str) -> subprocess.Popen[bytes]:
     command += ["--idle-exit", str(IDLE_EXIT_SECONDS), "--parent", str(os.getpid())]
     root = str(Path(__file__).resolve().parents[2])  # the package may not be installed
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**ENVIRONMENT, **os.environ, "VIT_EXPLORE_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**os.environ, "VIT_EXPLORE_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
     log = home / "worker.log"
     with disk_errors(log), open(log, "wb" if _is_large(log) else "ab") as output:
         return subprocess.Popen(

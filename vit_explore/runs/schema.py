@@ -222,7 +222,7 @@ def translated(path: Path) -> Iterator[None]:
             raise StoreUnusable(
                 f"The store of runs {path} is held by another program; close that program and try again."
             ) from error
-        if "not a database" in text or "malformed" in text:
+        if any(words in text for words in ("not a database", "malformed", "no such table")):
             raise StoreUnusable(
                 f"The store of runs {path} is damaged ({text}); move it away, "
                 "or set VIT_EXPLORE_HOME to another folder."

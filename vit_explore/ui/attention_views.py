@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from vit_explore import explain, plots
+from vit_explore import plots
+from vit_explore.config import DataConfig
 from vit_explore.data.images import resize_crop
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui import caches, looking
@@ -21,7 +22,7 @@ from vit_explore.ui.components.attention_explorer import (
     pack_attention,
 )
 from vit_explore.ui.errors import friendly
-from vit_explore.ui.pictures import Picture
+from vit_explore.ui.pictures import OF_THIS_RUN, Picture, dataset_configs
 from vit_explore.ui.text import escaped
 from vit_explore.ui.views import chart, enlarged
 
@@ -52,7 +53,10 @@ def seen_and_predicted(ref: str, picture: Picture) -> None:
         )
         st.markdown("**What it says**" + (f" · it is: *{escaped(picture.truth)}*" if picture.truth else ""))
         for name, probability in looking.top_classes(ref, picture):
-            st.progress(probability, text=f"{escaped(name.partition(',')[0])} · {probability:.0%}")
+            st.progress(
+                probability,
+                text=f"{escaped(name.partition(',')[0])} · {probability:{'.0%' if probability >= 0.1 else '.1%'}}",
+            )
 
 
 def _explored(_: str) -> View:
@@ -131,21 +135,29 @@ def _name_target(ref: str, picture: Picture, target: int | None) -> None:
     st.caption(f"For the class: {escaped(name)}" + (" (predicted)" if target is None else ""))
 
 
-def _renormalise(_: str) -> bool:
-    return st.toggle(
+def _number_controls(_: str) -> tuple[bool, DataConfig | None]:
+    renormalise = st.toggle(
         "Leave out what goes to the class token", key="distance_renormalise",
         help="The paper counts attention to the class token as distance 0; on, each row is divided by what is left.",
     )  # fmt: skip
+    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_RUN)), None)
+    if data is None:
+        st.caption("Measured on this one picture; the paper takes the mean over 128.")
+        return renormalise, None
+    many = st.toggle(
+        f"Mean over {looking.DATA_IMAGES} validation images, in place of this picture", key="distance_many"
+    )
+    return renormalise, data if many else None
 
 
-def _numbers(ref: str, picture: Picture, renormalise: bool) -> None:
-    maps, patch = looking.attention(ref, picture), looking.patch_pixels(ref)
-    distances = explain.attention_distance(maps, patch, renormalise=renormalise)
-    uniform = explain.uniform_attention_distance(maps, patch, renormalise=renormalise)
+def _numbers(ref: str, picture: Picture, controls: tuple[bool, DataConfig | None]) -> None:
+    renormalise, data = controls
+    numbers = looking.attention_numbers(ref, picture, data, renormalise)
     st.markdown("**How far it looks**: mean attention distance of each head")
-    chart(plots.attention_distance(distances, uniform=uniform, max_distance=1.7 * uniform), f"distance_{ref}")
+    top = 1.7 * numbers.uniform
+    chart(plots.attention_distance(numbers.distances, numbers.uniform, max_distance=top), f"distance_{ref}")
     st.markdown("**How spread it is**: entropy of each head's attention")
-    chart(plots.attention_entropy(explain.attention_entropy(maps)), f"entropy_{ref}")
+    chart(plots.attention_entropy(numbers.entropies), f"entropy_{ref}")
 
 
 VIEWS = (
@@ -166,8 +178,8 @@ VIEWS = (
         ("grad_cam",), _target, _grad_cam,
     ),
     AttentionView(
-        "Distance and entropy", "One dot for each head, measured on this one picture.",
-        ("attention_distance", "attention_entropy"), _renormalise, _numbers,
+        "Distance and entropy", "One dot for each head: near and far, focused and spread.",
+        ("attention_distance", "attention_entropy"), _number_controls, _numbers,
     ),
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What the pages keep between reruns: the store, opened models, datasets.
 
-Models are shared between threads: never change one. Keys are short strings (a model reference, a picture's SHA-256, a config as JSON), never arrays.
+Models are shared between threads: never change one. Keys are short strings (a model reference, a picture's SHA-256,
+a config as JSON), never arrays.
 """
 
 from __future__ import annotations

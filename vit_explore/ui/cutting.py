@@ -52,7 +52,9 @@ def one_patch(grid: np.ndarray) -> None:
     patch = grid[chosen // gw, chosen % gw]
     channels = [np.where(np.arange(3) == c, patch, 0).astype(np.uint8) for c in range(3)]
     captions = (f"Patch {chosen + 1}", "Red", "Green", "Blue")
-    for place, pixels, caption in zip(st.columns(4, gap="small"), (patch, *channels), captions, strict=True):
+    for place, pixels, caption in zip(
+        st.columns(4, gap="small", wrap=False), (patch, *channels), captions, strict=True
+    ):
         place.image(enlarged(pixels, 160), caption=caption, width="stretch")
     numbers = (patch.transpose(2, 0, 1).reshape(-1) / 255).round(2)
     shown = ", ".join(f"{n:.2f}" for n in numbers[:8])

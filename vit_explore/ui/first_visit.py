@@ -1,8 +1,8 @@
 """A link straight to a page works on a fresh server, too.
 
-Streamlit takes a folder `pages/` for its old kind of multipage app until `st.navigation` has run once in the server. The
-very first visitor, when coming by a link to a page, would get that page behind a dialog "Page not found". So the browser
-asks once more: the second answer is the plain page.
+Streamlit takes a folder `pages/` for its old kind of multipage app until `st.navigation` has run once in the server.
+The very first visitor, when coming by a link to a page, would get that page behind a dialog "Page not found". So the
+browser asks once more: the second answer is the plain page.
 """
 
 from __future__ import annotations

@@ -49,10 +49,11 @@ NOTE = Note(
     r"z'_l = \operatorname{MSA}(\operatorname{LN}(z_{l-1})) + z_{l-1} \qquad "
     r"z_l = \operatorname{MLP}(\operatorname{LN}(z'_l)) + z'_l \qquad "
     r"y = \operatorname{head}(\operatorname{LN}(z^0_L))",
-    what_to_look_for="How little of the picture is built in: only the cut into patches. That neighbours belong together, "
-    "the model has to find out. The page Position embeddings shows that it does.",
+    what_to_look_for="How little of the picture is built in: only the cut into patches. That neighbours belong "
+    "together, the model has to find out. The page Position embeddings shows that it does.",
     what_to_beware="The figure has nine patches so that it reads from the back row; the models here have 16 to 196. "
-    "The vectors and the lines are drawn to explain, not computed by a trained model; on the page Attention they are real.",
+    "The vectors and the lines are drawn to explain, not computed by a trained model; on the page Attention they are "
+    "real.",
     source="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, Figure 1 and equations 1 to 4",
     code=("vit_explore.models.vit", "VisionTransformer"),
 )

@@ -6,8 +6,7 @@ A PNG replaces its predecessor without a flicker and costs a few milliseconds, w
 from __future__ import annotations
 
 import io
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -19,9 +18,9 @@ from vit_explore.plots.canvas import mosaic
 from vit_explore.plots.heat import blended
 from vit_explore.runs.store import RunStore
 
-EVERY = 3.0  # seconds between two looks while the run trains: it shares the cores with this process
 MAX_BLOCKS = 8
-_TILE_SIDE, _PICTURE_SIDE = 420, 128  # pixels
+# pixels; shown as they are, because Streamlit encodes a picture that it has to shrink anew at each tick
+_TILE_SIDE, _PICTURE_SIDE = 390, 128
 
 
 @dataclass(frozen=True)
@@ -32,28 +31,26 @@ class Inside:
     tiles: bytes | None = None
     tiles_note: str = ""
     correlation: float | None = None  # of the similarity with the nearness of patches
+    picture: bytes = b""  # PNG
     blocks: tuple[tuple[str, bytes], ...] = ()  # (name, PNG)
     attention_note: str = ""
 
 
 @dataclass
 class Watcher:
-    """Follows the snapshots of a run on one picture; while it trains, it looks at most every EVERY seconds."""
+    """Follows the snapshots of a run on one picture: a new one is looked into once."""
 
     run: str
     pinned: int
     view: Inside | None = None
-    _looked: float = field(default=float("-inf"))
 
     def look(self, store: RunStore, picture: np.ndarray, training: bool) -> Inside | None:
-        """The view of the latest snapshot, or an earlier one when it is too soon; picture is uint8 (h, w, 3).
+        """The view of the latest snapshot, None before the first; picture is uint8 (h, w, 3).
 
         Needs torch. Raises RunNotFound.
         """
         snapshots = store.snapshots(self.run)
         if not snapshots or (self.view is not None and self.view.step == snapshots[-1].step):
-            return self.view
-        if training and time.monotonic() - self._looked < EVERY:
             return self.view
         try:
             self.view = look_inside(f"run:{self.run}@{snapshots[-1].step}", snapshots[-1].step, picture, store)
@@ -61,7 +58,6 @@ class Watcher:
             if not training:
                 raise
             # the snapshot was given up for a newer one in this very moment: the next look finds that one
-        self._looked = time.monotonic()
         return self.view
 
 
@@ -84,7 +80,7 @@ def look_inside(ref: str, step: int, picture: np.ndarray, store: RunStore) -> In
         blocks = block_pngs(explain.attention_maps(loaded, loaded.preprocess(picture)), picture)
     except NotApplicable as error:
         attention_note = str(error)
-    return Inside(step, tiles, tiles_note, correlation, blocks, attention_note)
+    return Inside(step, tiles, tiles_note, correlation, picture_png(picture), blocks, attention_note)
 
 
 def tiles_png(similarity: PositionSimilarity) -> bytes:
@@ -100,24 +96,19 @@ def block_pngs(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[str, byt
     weights = maps.weights[0].mean(axis=1)  # (L, N, N)
     rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
     shown = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MAX_BLOCKS)).round().astype(int))
-    side = _crop_to_grid(picture, maps.grid)
-    return tuple(
-        (
-            f"Block {layer + 1}",
-            _png(
-                _enlarged(blended(rows[layer, maps.n_prefix :].reshape(maps.grid), side, _PICTURE_SIDE), _PICTURE_SIDE)
-            ),
-        )
-        for layer in shown
-    )
+    under = _on_grid(picture, maps.grid)
+    tiles = [blended(rows[layer, maps.n_prefix :].reshape(maps.grid), under, _PICTURE_SIDE) for layer in shown]
+    return tuple((f"Block {layer + 1}", _png(tile)) for layer, tile in zip(shown, tiles, strict=True))
 
 
 def picture_png(picture: np.ndarray) -> bytes:
-    """A small picture uint8 (h, w, 3), enlarged without smoothing."""
-    return _png(_enlarged(picture, _PICTURE_SIDE))
+    """A picture uint8 (h, w, 3) at the size of the blocks' maps."""
+    if max(picture.shape[:2]) <= _PICTURE_SIDE:
+        return _png(_enlarged(picture, _PICTURE_SIDE))
+    return _png(np.asarray(Image.fromarray(picture).resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BOX)))
 
 
-def _crop_to_grid(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+def _on_grid(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Enlarge so that each patch has whole pixels."""
     gh, gw = grid
     factor = max(1, -(-_PICTURE_SIDE // max(gh, gw)))
@@ -126,7 +117,8 @@ def _crop_to_grid(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
-    factor = max(1, -(-side // max(pixels.shape[:2])))
+    """Up to `side` pixels, by whole factors, so that all cells stay alike."""
+    factor = max(1, side // max(pixels.shape[:2]))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

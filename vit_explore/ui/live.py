@@ -7,20 +7,23 @@ import streamlit as st
 
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
-from vit_explore.runs.launcher import ensure_worker
+from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RESUMABLE, RunStore
 from vit_explore.ui import caches, wording
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
-from vit_explore.ui.components.predictions import Answer, Card, predictions
+from vit_explore.ui.components.predictions import Answer, Card, predictions, sprite_uri
 from vit_explore.ui.curves import AXES, Curves
 from vit_explore.ui.errors import friendly
-from vit_explore.ui.inside import Watcher, picture_png
+from vit_explore.ui.inside import Watcher
 from vit_explore.ui.results import next_steps, results
+from vit_explore.ui.text import escaped
 from vit_explore.ui.train_state import new_run, open_run, run_ahead
 from vit_explore.ui.versus import is_resnet
 from vit_explore.ui.warmup import warm_up
 
+# Seconds between two ticks of the numbers and of the pictures: each element that is sent costs the training some time.
+_PACE = {"waiting": (0.5, 3.0), "training": (1.0, 3.0), "over": (None, None)}
 SMOOTHING = 0.95  # of the loss: about the last twenty steps
 _KEPT = 12  # runs whose curves a session keeps
 
@@ -31,13 +34,17 @@ def watch(run: str) -> None:
     try:
         record = store.get(run)
     except RunNotFound as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.sentence(error), icon=":material/error:")
         st.button("Train a new one", type="primary", icon=":material/add:", on_click=new_run, key="train_after_lost")
         return
     others = {other.id: other.name for other in store.list() if other.id != run and other.step}
     phase = phase_of(record)
-    every = {"waiting": 0.5, "training": 1.0, "over": None}[phase]
+    every, pictures_every = _PACE[phase]
     st.fragment(_live, run_every=every)(run, phase, others)
+    if phase == "over":
+        with friendly():
+            results(store, record)
+    st.fragment(_pictures, run_every=pictures_every)(run)
 
 
 def phase_of(record: RunRecord) -> str:
@@ -71,13 +78,10 @@ def _live(run: str, phase: str, others: dict[str, str]) -> None:
             next_steps(record)
         if record.step is not None:
             _charts(store, record, curves, others)
-        if phase == "over":
-            results(store, record)
-        _samples(store, record, curves)
     except RunNotFound:
         st.rerun()  # deleted in another tab: the page says so
     except VitExploreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.sentence(error), icon=":material/error:")
 
 
 # ---------------------------------------------------------------------- what goes on
@@ -87,7 +91,7 @@ def _head(store: RunStore, record: RunRecord) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live_head"):
         colour, icon = wording.STATE_COLOURS[record.state], wording.STATE_ICONS[record.state]
         st.subheader(
-            f"{wording.plain(record.name)} :{colour}-badge[{icon} {wording.STATE_WORDS[record.state]}]", anchor=False
+            f"{escaped(record.name)} :{colour}-badge[{icon} {wording.STATE_WORDS[record.state]}]", anchor=False
         )
         _buttons(store, record)
 
@@ -104,7 +108,7 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
             "Resume", icon=":material/play_arrow:", key="live_resume", type="primary"
         ):
             store.resume(record.id)
-            ensure_worker()
+            launcher.ensure_worker()
             st.rerun()
     retry = "Try again with changes" if record.state == "failed" else "Change and train again"
     if st.button(retry, icon=":material/tune:", key="live_change"):
@@ -123,9 +127,9 @@ def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
     """The state in words and the four numbers, large enough for the back row."""
     with st.container(border=True, key="live_status"):
         if record.state == "failed":
-            st.error(record.error or "It failed without saying why.", icon=":material/error:")
+            st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
         elif record.state == "interrupted":
-            st.warning(record.error or "It was interrupted.", icon=":material/power_off:")
+            st.warning(escaped(record.error or "It was interrupted."), icon=":material/power_off:")
         ahead = run_ahead(store, record) if record.state == "queued" else None
         st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}**")
         if record.state == "queued":
@@ -137,10 +141,10 @@ def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
 
 
 def _check_worker() -> None:
-    worker = ensure_worker()
+    worker = launcher.ensure_worker()
     if worker.state == "failed":
         st.error(
-            f"The worker process could not start; {caches.store().home / 'worker.log'} says why.",
+            f"The worker process could not start; {escaped(str(caches.store().home / 'worker.log'))} says why.",
             icon=":material/error:",
         )
 
@@ -159,7 +163,6 @@ def _numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | No
             ("Macro F1", f"{record.macro_f1:.3f}", None),
             ("Validation accuracy", wording.percent(record.top1), None),
             rate,
-            ("Training time", wording.duration(record.train_seconds), f"on {record.device}"),
         ]
     left = wording.duration(record.remaining) if record.state == "running" else "–"
     return [
@@ -230,26 +233,36 @@ def _budget(record: RunRecord, axis: str) -> float | None:
 # ---------------------------------------------------------------------- pictures
 
 
-def _samples(store: RunStore, record: RunRecord, curves: Curves) -> None:
+def _pictures(run: str) -> None:
     """Validation images with the present answers, and the inside of the newest snapshot."""
-    if not curves.evaluations:
-        return
-    images, labels, classes = _sample_images(store, record)
+    store, curves = caches.store(), curves_of(run)
+    with friendly():
+        try:
+            record = store.get(run)
+        except RunNotFound:
+            return  # the other fragment says so
+        if curves.evaluations:
+            _samples(store, record, curves)
+
+
+def _samples(store: RunStore, record: RunRecord, curves: Curves) -> None:
+    images, labels, classes, sheet = _sample_images(store, record)
     look = curves.evaluations[-1]
     st.markdown(f"#### What it says of {len(images)} validation images · step {look.step:,}")
-    predictions(answers(images, labels, classes, look.sample_probs), key="live_samples")
+    predictions(answers(images, labels, classes, look.sample_probs), key="live_samples", sheet=sheet)
     if warm_up().ready:
         _inside(store, record, images)
 
 
-def _sample_images(store: RunStore, record: RunRecord) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Images (n, h, w, 3), labels and class names; read once for each attempt of the run."""
+def _sample_images(store: RunStore, record: RunRecord) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], str]:
+    """Images (n, h, w, 3), labels, class names, and the images as one sheet; made once for each attempt of the run."""
     key, kept = (record.id, record.started), st.session_state.get("live_sample_images")
     if kept is None or kept[0] != key:
         started = store.started(record.id)
         if started is None:
-            return np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64), ()
-        kept = (key, started.sample_images.transpose(0, 2, 3, 1), started.sample_labels, started.classes)
+            return np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64), (), ""
+        images = started.sample_images.transpose(0, 2, 3, 1)
+        kept = (key, images, started.sample_labels, started.classes, sprite_uri(list(images)))
         st.session_state["live_sample_images"] = kept
     return kept[1:]
 
@@ -283,13 +296,13 @@ def _inside(store: RunStore, record: RunRecord, images: np.ndarray) -> None:
         if view.tiles is None:
             st.info(view.tiles_note, icon=":material/info:")
         else:
-            st.image(view.tiles, width=380)
+            st.image(view.tiles, width="content")
             st.caption(_tiles_caption(view.correlation))
     with attention:
         st.markdown("**Attention on the pinned image**")
         if view.blocks:
             names = ["What it sees", *(name for name, _ in view.blocks)]
-            st.image([picture_png(picture), *(png for _, png in view.blocks)], caption=names, width=128)
+            st.image([view.picture, *(png for _, png in view.blocks)], caption=names, width="content")
             st.caption("Bright: where the class token (or, without one, the average patch) looks; mean over the heads.")
         else:
             st.info(view.attention_note, icon=":material/info:")
@@ -307,7 +320,7 @@ def other_active(store: RunStore, active: list[RunRecord]) -> None:
     for record in active[:3]:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f"{wording.STATE_ICONS[record.state]} **{wording.plain(record.name)}** · "
+                f"{wording.STATE_ICONS[record.state]} **{escaped(record.name)}** · "
                 f"{wording.state_line(record, run_ahead(store, record))}"
             )
             if st.button("Watch", key=f"train_watch_{record.id}", icon=":material/visibility:"):

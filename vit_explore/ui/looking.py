@@ -6,19 +6,40 @@ again outside. Attention maps are large and shared, not copied: they are read-on
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from vit_explore import explain
+from vit_explore.config import DataConfig
 from vit_explore.explain.results import AttentionMaps, FilterComponents, PositionSimilarity
 from vit_explore.home import home
 from vit_explore.ui import caches
+from vit_explore.ui.errors import friendly
 from vit_explore.ui.pictures import Picture
 from vit_explore.ui.state import Choice
 from vit_explore.ui.warmup import need_torch
+
+DATA_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class AttentionNumbers:
+    """distances: (L, H) pixels; uniform: the distance of attention spread evenly; entropies: (L, H) in [0, 1]."""
+
+    distances: np.ndarray
+    uniform: float
+    entropies: np.ndarray
+
+
+def open_or_stop(ref: str) -> None:
+    """Open the model, or say in one sentence why it cannot be opened, and end the script."""
+    with friendly():
+        caches.model(ref)
+        return
+    st.stop()
 
 
 def positions(ref: str) -> PositionSimilarity:
@@ -48,6 +69,16 @@ def probabilities(ref: str, picture: Picture) -> np.ndarray:
     return _probabilities(ref, picture.key, str(home()), caches.model(ref), picture.pixels)
 
 
+def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renormalise: bool) -> AttentionNumbers:
+    """Distance and entropy of each head, on the picture, or the mean over validation images of `data`."""
+    model, folder = caches.model(ref), str(home())
+    key, images = picture.key, [picture.pixels]
+    if data is not None:
+        key, split = data.model_dump_json(), caches.dataset(data).val
+        images = list(split.images[:DATA_IMAGES].transpose(0, 2, 3, 1))
+    return AttentionNumbers(*_attention_numbers(ref, key, renormalise, folder, model, images))
+
+
 def rollout(ref: str, picture: Picture, fusion: str, discard: float, start: int) -> np.ndarray:
     """attention_rollout, (gh, gw)."""
     maps = attention(ref, picture)
@@ -64,13 +95,6 @@ def seen(ref: str, picture: Picture) -> np.ndarray:
     from vit_explore.data.images import resize_crop
 
     return resize_crop(picture.pixels, caches.model(ref).image_size)
-
-
-def patch_pixels(ref: str) -> tuple[int, int]:
-    """Height and width of a patch of the model. Raises NotApplicable for a model without patches."""
-    from vit_explore.explain.geometry import geometry
-
-    return geometry(caches.model(ref).model).patch_size
 
 
 def top_classes(ref: str, picture: Picture, count: int = 5) -> list[tuple[str, float]]:
@@ -97,6 +121,22 @@ def _attention(ref: str, key: str, folder: str, _model: Any, _pixels: np.ndarray
     result = _plain(explain.attention_maps(_model, _model.preprocess(_pixels)))
     result["weights"].setflags(write=False)
     return result
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _attention_numbers(
+    ref: str, key: str, renormalise: bool, folder: str, _model: Any, _images: list[np.ndarray]
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Distances (L, H), that of even attention, entropies (L, H); image by image, for the maps are large."""
+    from vit_explore.explain.geometry import geometry
+
+    cell, distances, entropies, uniform = geometry(_model.model).patch_size, [], [], 0.0
+    for image in _images:
+        maps = explain.attention_maps(_model, _model.preprocess(image))
+        distances.append(explain.attention_distance(maps, cell, renormalise=renormalise))
+        entropies.append(explain.attention_entropy(maps))
+        uniform = explain.uniform_attention_distance(maps, cell, renormalise=renormalise)
+    return np.mean(distances, axis=0), uniform, np.mean(entropies, axis=0)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)

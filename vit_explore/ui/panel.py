@@ -32,11 +32,11 @@ class Note:
     code: tuple[str, str] | None = None
 
 
-def of_explanation(name: str, *functions: Callable[..., Any]) -> Note:
-    """The note of a row of EXPLANATIONS; more functions add their source to that of the explanation. Needs torch."""
+def of_explanation(name: str) -> Note:
+    """The note of a row of EXPLANATIONS, with its function's code."""
     row = EXPLANATIONS.get(name)
     texts = (row.what_you_see, row.formula, row.what_to_look_for, row.what_to_beware)
-    return Note(row.title, *texts, functions=(row.function, *functions), source=row.source)
+    return Note(row.title, *texts, source=row.source, code=(f"vit_explore.explain.{row.module}", row.name))
 
 
 def panel(*notes: Note) -> None:

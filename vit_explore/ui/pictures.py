@@ -24,6 +24,7 @@ SOURCES = {
 }
 _TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "bmp", "tif", "tiff", "jp2"]
 _UPLOAD_MB = 20
+OF_THIS_RUN = " (of this run)"
 _PICTURE, _FILE, _SOURCE = "picked_picture", "picked_file", "picked_source"
 
 
@@ -103,7 +104,7 @@ def dataset_configs() -> dict[str, DataConfig]:
     choice = chosen_model()
     if choice is not None and choice.base.startswith("run:"):
         config = caches.store().get(choice.base.removeprefix("run:")).config.data
-        configs[f"{config.dataset} (of this run)"] = config
+        configs[config.dataset + OF_THIS_RUN] = config
     for name in datasets.names():
         if name != "folder" and dataset_status(name).available:
             # a drawn dataset is drawn anew: a few images suffice to look at

@@ -13,7 +13,7 @@ from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
 from vit_explore.plots.compare import Curve
 from vit_explore.presets import presets
-from vit_explore.runs.launcher import ensure_worker, worker_devices
+from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
@@ -22,6 +22,7 @@ from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.components.predictions import Answer, Card, predictions
 from vit_explore.ui.errors import friendly
 from vit_explore.ui.live import curves_of
+from vit_explore.ui.text import escaped
 from vit_explore.ui.train_setup import model_of, status_of
 from vit_explore.ui.train_state import run_ahead
 from vit_explore.ui.views import chart
@@ -60,14 +61,14 @@ def start_box(store: RunStore) -> None:
         )
         with friendly():
             _say_costs(config, opponent)
-        if len(worker_devices()) == 1:
+        if len(launcher.worker_devices()) == 1:
             st.caption(
                 "This machine trains one run at a time: they run one after the other, each with the whole budget."
             )
         if pressed:
             with friendly():
                 pair = versus.start_pair(store, config, opponent)
-                ensure_worker()
+                launcher.ensure_worker()
                 _keep(pair)
                 st.rerun()
 
@@ -130,7 +131,7 @@ def _settle(records: list[RunRecord]) -> None:
                 st.session_state[key] = named
             else:
                 st.warning(
-                    f"There is no run {wording.plain(named)} any more; choose another one below.",
+                    f"There is no run {escaped(named)} any more; choose another one below.",
                     icon=":material/info:",
                 )
         if st.session_state.get(key) not in known:
@@ -185,7 +186,7 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
     except RunNotFound:
         st.rerun()  # deleted in another tab: the pickers settle it
     except VitExploreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.sentence(error), icon=":material/error:")
 
 
 def titled(records: list[RunRecord]) -> Pair:
@@ -208,7 +209,7 @@ def _progress(store: RunStore, pair: Pair) -> None:
         with column.container(border=True):
             best = record.test_top1 if record.test_top1 is not None else record.top1
             kind = "test" if record.test_top1 is not None else "validation"
-            st.metric(f"{wording.plain(title)}: {kind} accuracy", wording.percent(best))
+            st.metric(f"{escaped(title)}: {kind} accuracy", wording.percent(best))
             st.progress(wording.progress_of(record), text=wording.state_line(record, ahead))
             st.page_link(
                 "pages/train/train.py",
@@ -250,7 +251,7 @@ def _colour(record: RunRecord, index: int, same: bool) -> str:
 
 def _table(pair: Pair, results: dict[str, Finished | None]) -> None:
     st.markdown("#### In numbers")
-    plain = {title: wording.plain(title) for title in pair}  # cells are Markdown
+    plain = {title: escaped(title) for title in pair}  # cells are Markdown
     rows = versus.table({plain[t]: r for t, r in pair.items()}, {plain[t]: r for t, r in results.items()})
     st.table(rows, hide_index=True, border="horizontal")
 
@@ -264,7 +265,7 @@ def _answers(pair: Pair, results: dict[str, Finished | None]) -> None:
         st.markdown("#### Where each goes wrong: confusion on the test images")
         for column, (title, result) in zip(st.columns(2), done.items(), strict=False):
             with column:
-                st.markdown(f"**{wording.plain(title)}**")
+                st.markdown(f"**{escaped(title)}**")
                 chart(plots.confusion(result.confusion, pair[title].classes or ()), f"race_confusion_{pair[title].id}")
     if len(done) == 2:
         st.markdown("#### The images on which they disagree")

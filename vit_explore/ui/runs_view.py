@@ -10,6 +10,7 @@ import streamlit as st
 from vit_explore.config import flat_fields
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
+from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RESUMABLE, RunStore
 from vit_explore.ui import caches, runs_table, state, wording
@@ -17,17 +18,20 @@ from vit_explore.ui.curves import AXES
 from vit_explore.ui.errors import friendly
 from vit_explore.ui.forms import widgets
 from vit_explore.ui.live import curves_of, draw_curves
+from vit_explore.ui.text import escaped
 from vit_explore.ui.train_state import TRAIN_PAGE, new_run
 
 EVERY = 2.0  # seconds between two looks while something trains
 _SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
 _COLUMNS = {
+    "Name": st.column_config.TextColumn(width=210),
+    "Model": st.column_config.TextColumn(width=105),
     "Parameters": st.column_config.NumberColumn(format="compact", width=90),
     "Top-1 (%)": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100, width=120),
     "On": st.column_config.TextColumn(
         help="The test images, once at the end; before that a part of the validation images."
     ),
-    "Training (s)": st.column_config.NumberColumn(format="%.0f", width=90),
+    "Training (s)": st.column_config.NumberColumn(format="%.0f", width=85),
     "Disk (MB)": st.column_config.NumberColumn(format="%.1f", width=80),
     "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=115),
 }
@@ -72,7 +76,7 @@ def _view(was_active: bool) -> None:
     except RunNotFound:
         st.rerun()
     except VitExploreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.sentence(error), icon=":material/error:")
 
 
 def _summary(records: list[RunRecord]) -> None:
@@ -161,8 +165,6 @@ def _actions_of_one(store: RunStore, record: RunRecord) -> None:
 
 
 def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
-    from vit_explore.runs.launcher import ensure_worker
-
     with friendly():
         if record.state in wording.ACTIVE:
             if st.button("Stop", icon=":material/stop:", key="runs_stop", disabled=record.stop_requested):
@@ -171,7 +173,7 @@ def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
         elif record.state in RESUMABLE and (record.has_checkpoint or record.state != "failed"):  # noqa: SIM102
             if st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
                 store.resume(record.id)
-                ensure_worker()
+                launcher.ensure_worker()
                 st.rerun()
 
 
@@ -191,7 +193,7 @@ def _confirm_deletion(runs: list[str]) -> None:
     there = [run for run in runs if run in names]
     size = sum(record.disk_bytes for record in store.list() if record.id in there)
     st.markdown(f"With the weights and the curves, {wording.size(size)} in all:")
-    st.markdown("\n".join(f"- {wording.plain(names[run])} ({run})" for run in there))
+    st.markdown("\n".join(f"- {escaped(names[run])} ({run})" for run in there))
     yes, no = st.columns(2)
     if yes.button("Delete", type="primary", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
         with friendly():
@@ -208,7 +210,7 @@ def _confirm_deletion(runs: list[str]) -> None:
 
 def _details(record: RunRecord) -> None:
     if record.error:
-        st.warning(record.error, icon=":material/error:")
+        st.warning(escaped(record.error), icon=":material/error:")
     with st.expander("Its settings", icon=":material/tune:"):
         rows = [
             (widgets()[name].label, _said(getattr(getattr(record.config, section), field)))

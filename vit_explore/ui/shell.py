@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd  # noqa: F401 - whole before any thread draws: plotly looks into a half-imported pandas and fails
 import streamlit as st
 
 from vit_explore.ui import state

@@ -1,9 +1,9 @@
 """Which model is being looked at: chosen once in the sidebar, kept in the URL, followed from page to page.
 
 The choice is two query parameters, `model` ("run:3f2a", "bundled:vit-cifar10", "timm:vit_tiny_patch16_224@random") and
-`step` (a snapshot; none means the latest, which grows with a running run). What the URL says wins; a page without them in
-its URL gets those of the session, so the choice follows the person. The shell calls `choose_model()` before the page; a
-page asks `require_model()`, or `chosen_model()` where it works without one.
+`step` (a snapshot; none means the latest, which grows with a running run). What the URL says wins; a page without them
+in its URL gets those of the session, so the choice follows the person. The shell calls `choose_model()`, then the page
+runs and asks `require_model()`, or `chosen_model()` where it works without one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import streamlit as st
 from vit_explore.errors import BadReference, VitExploreError
 from vit_explore.home import home
 from vit_explore.runs.references import Available, available_references, parse_reference, snapshot_steps
+from vit_explore.ui.panel import of_explanation, panel
 from vit_explore.ui.text import escaped
 
 if TYPE_CHECKING:
@@ -78,18 +79,21 @@ def chosen_model() -> Choice | None:
     return st.session_state.get(_NOW)
 
 
-def require_model(question: str) -> Choice:
+def require_model(question: str, *explanations: str) -> Choice:
     """The model being looked at; without any an inviting page that leads to Train, and the script ends here.
 
     question: what this page would show, as a part of a sentence: "how position embeddings become a map".
+    explanations: the rows of EXPLANATIONS that the page's panel explains, here too.
     """
     choice = chosen_model()
     if choice is None:
         with st.container(border=True):
             st.subheader("There is no model to look at yet", anchor=False)
             st.markdown(f"Train one for a minute, and this page shows {question}, step by step.")
-            st.page_link(TRAIN_PAGE, label="Train a model", icon=":material/play_circle:")
+            if st.button("Train a model", type="primary", icon=":material/play_circle:"):
+                st.switch_page(TRAIN_PAGE)
             st.caption("Or name a model of timm in the sidebar, such as vit_tiny_patch16_224@random.")
+        panel(*(of_explanation(name) for name in explanations))
         st.stop()
     return choice
 
@@ -225,7 +229,7 @@ def _picker(offers: list[Available], choice: Choice | None) -> None:
             key="shell_timm",
             on_change=_named,
             placeholder="vit_tiny_patch16_224@random",
-            help="A name alone takes the published weights (fetched once, over the network); @random an untrained model.",
+            help="A name alone takes the published weights (fetched once); @random an untrained model.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_ACTIVE = r"\`*[]<>$~|"
+_ACTIVE = r"\`*_[]<>$~|#:"
 
 
 def escaped(text: str) -> str:

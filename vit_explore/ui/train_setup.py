@@ -16,10 +16,11 @@ from vit_explore.errors import BadData, VitExploreError
 from vit_explore.home import home
 from vit_explore.models import ModelSummary
 from vit_explore.presets import DEFAULT, Preset, presets
+from vit_explore.runs import launcher
 from vit_explore.runs.files import disk_errors, write_atomically
-from vit_explore.runs.launcher import ensure_worker
 from vit_explore.ui import background, caches, forms, wording
 from vit_explore.ui.errors import friendly
+from vit_explore.ui.text import escaped
 from vit_explore.ui.train_state import open_run
 
 _KNOWN_MODELS = ("vit", "resnet-slim", "resnet18", "resnet34", "resnet50")  # until torch is there to ask the registry
@@ -78,14 +79,14 @@ def _start_box() -> None:
         config: RunConfig | None = forms.read(skip=_meaningless())
         trouble = None
     except VitExploreError as error:
-        config, trouble = None, str(error)
+        config, trouble = None, wording.sentence(error)
     status = status_of(forms.value_of("dataset") or "")
     cost = None
     if config is not None:
         try:
             cost = background.cost(model_of(config, status))
         except VitExploreError as error:
-            trouble = str(error)
+            trouble = wording.sentence(error)
     with st.container(border=True, key="train_start_box"):
         text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
         with text:
@@ -112,7 +113,7 @@ def _meaningless() -> set[str]:
 def _say_changes(config: RunConfig, preset: Preset) -> None:
     changed = forms.changes(config, preset.config)
     if changed:
-        st.markdown(f":orange-badge[changed] {wording.plain('; '.join(changed))}.")
+        st.markdown(f":orange-badge[changed] {escaped('; '.join(changed))}.")
 
 
 def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummary | None) -> None:
@@ -182,7 +183,7 @@ def _start_button(config: RunConfig | None) -> None:
 def start(config: RunConfig) -> None:
     """Queue the run and watch it. Raises DiskFull, StoreUnusable."""
     run = caches.store().create(config)
-    ensure_worker()
+    launcher.ensure_worker()
     open_run(run)
     st.rerun()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import threading
 import time
 
@@ -12,8 +12,10 @@ import streamlit as st
 from vit_explore.errors import VitExploreError
 
 _PAINT_SECONDS = 0.7  # the browser fetches the page's scripts meanwhile; importing torch would hold it up
-_NEEDED = ("torch", "vit_explore.models.vit", "vit_explore.explain.capture", "vit_explore.runs.references")
-_LATER = ("captum.attr",)
+_NEEDED = ("torch", "vit_explore.models.vit", "vit_explore.models.resnet", "vit_explore.explain.capture")
+# timm alone brings 200,000 objects: whatever is imported after the last freeze is looked at on each tick of a live page
+_LATER = ("captum.attr", "plotly.graph_objects")  # pandas: see shell.py
+_LATER_SECONDS = 3.0  # the page that waited for torch is drawn meanwhile
 
 
 class WarmUp:
@@ -45,12 +47,12 @@ class WarmUp:
             _one_thread()
         finally:
             self._ready.set()  # also after a failed import: the page that needs it then says what is wrong
+        _freeze()
+        time.sleep(_LATER_SECONDS)
         for name in _LATER:
             if importlib.util.find_spec(name.partition(".")[0]):
                 importlib.import_module(name)
-        # Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at
-        gc.collect()
-        gc.freeze()
+        _freeze()
 
     def _start_worker(self) -> None:
         from vit_explore.runs import launcher
@@ -73,6 +75,12 @@ def need_torch() -> None:
     if not warm.ready:
         with st.spinner("Waking PyTorch up (once after the start of the app)…"):
             warm.wait()
+
+
+def _freeze() -> None:
+    """Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at."""
+    gc.collect()
+    gc.freeze()
 
 
 def _one_thread() -> None:

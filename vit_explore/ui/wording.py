@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from vit_explore.runs.records import RunRecord
+from vit_explore.ui.text import escaped
 
 STATE_WORDS = {
     "queued": "waiting",
@@ -76,9 +77,10 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def plain(text: str) -> str:
-    """Text that a person typed, with Markdown's signs switched off, for labels, captions and messages."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+-.!|~$:" else sign for sign in text)
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence of its own, safe inside markdown."""
+    text = str(error)
+    return escaped(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
 
 
 def progress_of(record: RunRecord) -> float:
@@ -94,25 +96,26 @@ def progress_of(record: RunRecord) -> float:
 
 
 def state_line(record: RunRecord, ahead: str | None = None) -> str:
-    """The run's state in one sentence. `ahead`: the name of the run that it waits for (not escaped)."""
+    """The run's state in one sentence. `ahead`: the name of the run that it waits for."""
     if record.state == "queued":
         place = "next" if (record.place or 1) == 1 else ordinal(record.place or 1)
-        behind = f" behind “{plain(ahead)}”" if ahead else ""
+        behind = f" behind “{escaped(ahead)}”" if ahead else ""
         return f"Waiting: {place} in the queue{behind}."
     if record.state == "running":
         return _running(record)
     if record.state == "finished":
         return f"Finished after {duration(record.train_seconds)} of training."
+    where = f"at step {record.step:,}" if record.step else "before its first step"
     if record.state == "stopped":
-        return f"Stopped at step {record.step or 0:,}. Resume goes on from there."
-    return record.error or "It ended without saying why."  # failed, interrupted: a whole sentence of the worker
+        return f"Stopped {where}. Resume goes on from there."
+    return f"{STATE_WORDS[record.state].capitalize()} {where}."
 
 
 def _running(record: RunRecord) -> str:
     if record.stop_requested:
         return "Stopping: it finishes this step and takes the test."
     if not record.step:
-        return f"{record.note or 'Getting ready'}…"
+        return f"{escaped(record.note or 'Getting ready')}…"
     if progress_of(record) >= 1 or record.remaining == 0:
         return "Training is over; it takes the test."
     return f"Training: {duration(record.remaining)} left."

@@ -45,11 +45,14 @@ class Card:
     answers: Sequence[Answer]
 
 
-def predictions(cards: Sequence[Card], *, key: str, side: int = 72) -> None:
-    """Draw the cards in rows; `side` is the picture's side on the screen in pixels."""
+def predictions(cards: Sequence[Card], *, key: str, side: int = 72, sheet: str | None = None) -> None:
+    """Draw the cards in rows; `side` is the picture's side on the screen in pixels.
+
+    sheet: what `sprite_uri` made of the pictures earlier, so that drawing again does not encode them again.
+    """
     data = {
         "side": side,
-        "sheet": sprite_uri([card.image for card in cards]) if cards else "",
+        "sheet": sheet or (sprite_uri([card.image for card in cards]) if cards else ""),
         "cards": [
             {
                 "truth": card.truth,

@@ -1,0 +1,324 @@
+"""Train, ViT vs ResNet and Runs: every page in every state of a run, and what their buttons do."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, MakeRun, OpenPage
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.data.base import DatasetStatus
+from vit_explore.presets import DEFAULT, presets
+from vit_explore.runs.store import RunStore
+from vit_explore.ui import forms, train_setup
+
+STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
+TRAINING = ("train", "versus", "runs")
+RESNET = TINY.update(model="resnet-slim")
+
+
+def shown(at: AppTest) -> str:
+    """Everything that the page says."""
+    kinds = (at.title, at.subheader, at.markdown, at.caption, at.info, at.warning, at.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def param(at: AppTest, name: str) -> str | None:
+    value = at.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def button(at: AppTest, key: str) -> object:
+    return at.button(key=key)
+
+
+@pytest.mark.parametrize("page", TRAINING)
+def test_without_any_run(open_page: OpenPage, page: str) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    assert "Behind this page" in shown(at)
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("page", TRAINING)
+def test_a_run_in_any_state(open_page: OpenPage, make_run: MakeRun, page: str, state: str) -> None:
+    run = make_run(state)
+    at = open_page(page, run=run) if page == "train" else open_page(page)
+    assert not at.exception
+    assert "Behind this page" in shown(at)
+
+
+@pytest.mark.parametrize(
+    ("state", "keys", "absent"),
+    [
+        ("queued", {"live_stop"}, {"live_resume"}),
+        ("running", {"live_stop"}, {"live_resume"}),
+        ("finished", {"live_change"}, {"live_stop", "live_resume"}),
+        ("stopped", {"live_resume", "live_change"}, {"live_stop"}),
+        ("interrupted", {"live_resume"}, {"live_stop"}),
+        ("failed", {"live_change"}, {"live_stop", "live_resume"}),
+    ],
+)
+def test_the_buttons_fit_the_state(
+    open_page: OpenPage, make_run: MakeRun, state: str, keys: set[str], absent: set[str]
+) -> None:
+    at = open_page("train", run=make_run(state))
+    there = {element.key for element in at.button}
+    assert keys <= there
+    assert not absent & there
+
+
+def test_start_queues_the_run_of_the_form_and_puts_it_into_the_address(open_page: OpenPage) -> None:
+    at = open_page("train")
+    at.pills(key="train_preset").set_value("shapes").run()
+    at.number_input(key="form_width").set_value(32).run()
+    at.number_input(key="form_seconds").set_value(5.0).run()
+    at.button(key="train_start").click().run()
+    (record,) = RunStore().list()
+    assert not at.exception
+    assert param(at, "run") == record.id
+    assert (record.config.data.dataset, record.config.model.width, record.config.train.seconds) == ("shapes", 32, 5.0)
+    assert "Waiting: next in the queue" in at.get("progress")[0].proto.text
+
+
+def test_a_mistake_is_one_sentence_start_is_off_and_nothing_is_lost(open_page: OpenPage) -> None:
+    at = open_page("train")
+    at.number_input(key="form_patch_size").set_value(5).run()
+    assert [element.value for element in at.error] == [
+        "A patch size of 5 does not divide the image size 32; choose one of 2, 4, 8, 16."
+    ]
+    assert at.button(key="train_start").disabled
+    assert at.number_input(key="form_patch_size").value == 5
+    at.number_input(key="form_patch_size").set_value(8).run()
+    assert not at.error
+    assert not at.button(key="train_start").disabled
+
+
+def test_an_unknown_architecture_is_one_sentence(open_page: OpenPage) -> None:
+    at = open_page("train")
+    at.session_state["form_model"] = "timm:no_such_net"
+    for _ in range(40):  # PyTorch answers in a thread
+        at.run()
+        if at.error:
+            break
+    assert "no_such_net" in at.error[0].value
+    assert at.button(key="train_start").disabled
+
+
+def test_what_was_typed_survives_another_page(open_page: OpenPage) -> None:
+    at = open_page("train")
+    at.number_input(key="form_depth").set_value(3).run()
+    at.switch_page("pages/train/runs.py").run()
+    at.switch_page("pages/train/train.py").run()
+    assert at.number_input(key="form_depth").value == 3
+
+
+def test_presets_fill_the_form(open_page: OpenPage) -> None:
+    at = open_page("train")
+    for name, preset in presets:
+        at.pills(key="train_preset").set_value(name).run()
+        assert not at.exception
+        assert at.session_state["form_model"] == preset.config.model.architecture
+        assert at.session_state["form_classes"] == list(preset.config.data.classes or ())
+        assert not [line for line in at.markdown if "[changed]" in line.value], name
+
+
+def test_missing_data_are_said_before_start_and_shapes_is_one_click_away(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = train_setup.dataset_status
+
+    def status(name: str) -> DatasetStatus:
+        found = real(name)
+        return DatasetStatus(name, found.title, found.description, found.classes, name == "shapes", "nowhere")
+
+    monkeypatch.setattr(train_setup, "dataset_status", status)
+    at = open_page("train")
+    assert "CIFAR-10 is not on this machine" in at.warning[0].value
+    at.button(key="train_use_shapes").click().run()
+    assert not at.warning
+    assert at.selectbox(key="form_dataset").value == "shapes"
+    assert not at.button(key="train_start").disabled
+
+
+def test_without_an_address_the_active_run_is_shown(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished")
+    active = make_run("running")
+    at = open_page("train")
+    assert param(at, "run") == active
+    at.button(key="live_new").click().run()
+    assert not at.exception
+    assert param(at, "run") is None
+    assert at.button(key="train_start")
+    at.button(key=f"train_watch_{active}").click().run()
+    assert param(at, "run") == active
+
+
+def test_a_finished_run_shows_its_results_and_where_to_go_next(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("finished")
+    at = open_page("train", run=run)
+    labels = {metric.label for metric in at.metric}
+    assert {"Test accuracy", "Macro F1"} <= labels
+    links = [element.proto for element in at.get("page_link")]
+    assert any("Attention" in link.label and run in link.query_string for link in links)
+    assert at.get("plotly_chart")
+    assert len(at.dataframe[0].value) == 3
+
+
+def test_a_deleted_run_that_is_still_open_is_one_sentence(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("finished")
+    at = open_page("train", run=run)
+    RunStore().delete(run)
+    at.run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "was deleted" in at.error[0].value
+    at.button(key="train_after_lost").click().run()
+    assert at.button(key="train_start")
+
+
+@pytest.mark.parametrize("page", TRAINING)
+def test_an_address_with_nonsense(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    make_run("finished")
+    at = open_page(page, run="../../etc", vit="<b>", resnet="?", model="run:zzzz", step="-1")
+    assert not at.exception
+
+
+def test_stop_and_resume(open_page: OpenPage, make_run: MakeRun) -> None:
+    store = RunStore()
+    running = make_run("running")
+    at = open_page("train", run=running)
+    at.button(key="live_stop").click().run()
+    assert store.get(running).stop_requested
+    assert at.button(key="live_stop").disabled
+    stopped = make_run("stopped")
+    at = open_page("train", run=stopped)
+    at.button(key="live_resume").click().run()
+    assert store.get(stopped).state == "queued"
+
+
+def test_a_failed_run_gives_its_sentence_and_fills_the_form(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("failed")
+    at = open_page("train", run=run)
+    assert [element.value for element in at.error] == [
+        "The loss became infinite at step 3; try a smaller learning rate."
+    ]
+    assert at.button(key="live_change").label == "Try again with changes"
+    at.button(key="live_change").click().run()
+    assert at.number_input(key="form_width").value == TINY.model.width
+    assert at.multiselect(key="form_classes").value == ["square", "star", "ring"]
+    assert at.session_state["form_budget"] == "epochs"
+
+
+def test_the_queue_names_the_run_ahead(open_page: OpenPage, make_run: MakeRun) -> None:
+    store = RunStore()
+    first = make_run("running")
+    store.rename(first, "the *first* one")
+    make_run("queued")
+    last = make_run("queued")
+    at = open_page("train", run=last)
+    text = at.get("progress")[0].proto.text
+    assert "2nd in the queue" in text
+
+
+def test_comparing_with_an_earlier_run(open_page: OpenPage, make_run: MakeRun) -> None:
+    earlier, now = make_run("finished"), make_run("running")
+    at = open_page("train", run=now)
+    at.multiselect(key=f"live_compare_{now}").set_value([earlier]).run()
+    assert not at.exception
+    RunStore().delete(earlier)
+    at.run()
+    assert not at.exception
+
+
+@pytest.mark.parametrize("config", [RESNET, TINY.update(pos_embed="none"), TINY.update(pool="avg", stem="conv")])
+def test_other_architectures(open_page: OpenPage, make_run: MakeRun, config: object) -> None:
+    at = open_page("train", run=make_run("finished", config))
+    assert not at.exception
+    assert not at.error
+
+
+# ---------------------------------------------------------------------- ViT vs ResNet
+
+
+def test_the_race_starts_two_runs_that_differ_in_the_model_alone(open_page: OpenPage) -> None:
+    at = open_page("versus")
+    at.selectbox(key="race_preset").set_value("shapes").run()
+    at.number_input(key="race_budget_shapes").set_value(7.0).run()
+    at.button(key="race_start").click().run()
+    assert not at.exception
+    resnet, vit = RunStore().list()
+    assert (vit.config.model.architecture, resnet.config.model.architecture) == ("vit", "resnet-slim")
+    assert (vit.config.data, vit.config.train) == (resnet.config.data, resnet.config.train)
+    assert vit.config.train.seconds == 7.0
+    assert (param(at, "vit"), param(at, "resnet")) == (vit.id, resnet.id)
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "finished", "stopped", "failed"])
+def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str) -> None:
+    vit, resnet = make_run("finished"), make_run(state, RESNET)
+    at = open_page("versus", vit=vit, resnet=resnet)
+    assert not at.exception
+    assert not at.warning
+    text = shown(at)
+    assert ("disagree" in text) == (state == "finished")
+
+
+def test_an_unfair_race_warns(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit, resnet = make_run("finished"), make_run("finished", RESNET.update(seed=1, epochs=1))
+    at = open_page("versus", vit=vit, resnet=resnet)
+    (warning,) = at.warning
+    assert "budget in epochs" in warning.value
+    assert "training seed" in warning.value
+
+
+@pytest.mark.parametrize("axis", ["epoch", "elapsed", "images_seen", "flops"])
+def test_every_axis_of_the_race(open_page: OpenPage, make_run: MakeRun, axis: str) -> None:
+    at = open_page("versus", vit=make_run("finished"), resnet=make_run("finished", RESNET))
+    at.segmented_control(key="race_axis").set_value(axis).run()
+    assert not at.exception
+
+
+# ---------------------------------------------------------------------- Runs
+
+
+def test_no_run_invites_to_train(open_page: OpenPage) -> None:
+    assert "No run yet" in shown(open_page("runs"))
+
+
+def test_the_table_lists_and_filters(open_page: OpenPage, make_run: MakeRun) -> None:
+    kept, _ = make_run("finished"), make_run("failed")
+    RunStore().rename(kept, "needle <b>")
+    at = open_page("runs")
+    assert len(at.dataframe[0].value) == 2
+    at.text_input(key="runs_filter").set_value("NEEDLE").run()
+    assert list(at.dataframe[0].value["Name"]) == ["needle <b>"]
+    at.text_input(key="runs_filter").set_value("nothing like it").run()
+    assert "No run fits" in at.info[0].value
+
+
+# ---------------------------------------------------------------------- uploads
+
+
+def test_an_upload_is_kept_by_its_content_alone(home: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("../../evil.png", b"x")
+    path = Path(train_setup.save_upload(buffer.getvalue()))
+    assert path.parent == home / "data" / "uploads"
+    assert path.read_bytes() == buffer.getvalue()
+    assert train_setup.save_upload(buffer.getvalue()) == str(path)
+    with pytest.raises(train_setup.BadData, match="not a zip"):
+        train_setup.save_upload(b"plain text")
+
+
+def test_the_default_preset_is_what_the_page_starts_with(open_page: OpenPage) -> None:
+    at = open_page("train")
+    assert at.pills(key="train_preset").value == DEFAULT
+    assert at.number_input(key="form_lr").value == pytest.approx(presets.get(DEFAULT).config.train.lr)
+    assert np.all([forms.PREFIX + name in at.session_state for name in forms.widgets()])
