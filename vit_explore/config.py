@@ -99,13 +99,13 @@ class ModelConfig(Config):
         json_schema_extra={"architectures": _VIT},
     )
     width: int = Field(
-        128,
+        96,
         ge=8,
         le=1536,
         description="Embedding width D; a multiple of the heads.",
         json_schema_extra={"architectures": _VIT},
     )
-    depth: int = Field(6, ge=1, le=48, description="Transformer blocks L.", json_schema_extra={"architectures": _VIT})
+    depth: int = Field(4, ge=1, le=48, description="Transformer blocks L.", json_schema_extra={"architectures": _VIT})
     num_heads: int = Field(
         4, ge=1, le=32, description="Attention heads H per block.", json_schema_extra={"architectures": _VIT}
     )
@@ -176,7 +176,7 @@ class ModelConfig(Config):
             )
         if self.stem == "conv" and self.patch_size & (self.patch_size - 1):
             raise ValueError(
-                f"the conv stem halves the image step by step, so its patch size is a power of two, {self.patch_size} given; "
+                f"the conv stem halves the image step by step, so its patch size is a power of two, not {self.patch_size}; "
                 "choose 2, 4, 8 or 16"
             )
         return self

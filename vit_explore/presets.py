@@ -35,7 +35,6 @@ _minute = _add(
     "A small pure-patch ViT on four classes of CIFAR-10: enough to watch position embeddings and attention form.",
     RunConfig(
         data=DataConfig(classes=FOUR_CLASSES),
-        model=ModelConfig(width=96, depth=4, num_heads=4),
         train=TrainConfig(seconds=60, lr=2e-3),
     ),
 )
@@ -61,7 +60,7 @@ _add(
     "ten-classes",
     "All ten classes, two minutes",
     "All of CIFAR-10, with more time because there is more to learn.",
-    RunConfig(model=ModelConfig(width=96, depth=4, num_heads=4), train=TrainConfig(seconds=120, lr=2e-3)),
+    RunConfig(train=TrainConfig(seconds=120, lr=2e-3)),
 )
 _add(
     "shapes",
@@ -69,7 +68,6 @@ _add(
     "Ten drawn shapes on cluttered backgrounds, the object's mask known: works without any network.",
     RunConfig(
         data=DataConfig(dataset="shapes"),
-        model=ModelConfig(width=96, depth=4, num_heads=4),
         train=TrainConfig(seconds=60, lr=2e-3),
     ),
 )

@@ -28,7 +28,7 @@ def photo(size: tuple[int, int] = (640, 480)) -> bytes:
 def points(page: Page) -> float:
     """The last x of the loss curve, as the chart itself says it."""
     label = page.locator("canvas[aria-label*='training loss']").get_attribute("aria-label") or ""
-    found = re.findall(r" at ([\d.]+)", label)
+    found = re.findall(r" at (\d+(?:\.\d+)?)", label)
     return float(found[-1]) if found else -1.0
 
 
@@ -45,6 +45,7 @@ def trained(browser: Any, app: App) -> str:
     page.set_default_timeout(60_000)
     page.goto(f"{app.url}/train")
     page.get_by_text("Shapes: nothing to download").click()
+    expect(page.get_by_role("combobox", name="Dataset")).to_have_value("Shapes")  # the preset has filled the form
     seconds = page.get_by_label("Seconds", exact=True)
     seconds.fill("12")
     seconds.press("Enter")

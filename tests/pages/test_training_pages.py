@@ -32,10 +32,6 @@ def param(at: AppTest, name: str) -> str | None:
     return value[0] if isinstance(value, list) else value
 
 
-def button(at: AppTest, key: str) -> object:
-    return at.button(key=key)
-
-
 @pytest.mark.parametrize("page", TRAINING)
 def test_without_any_run(open_page: OpenPage, page: str) -> None:
     at = open_page(page)
@@ -101,12 +97,12 @@ def test_a_mistake_is_one_sentence_start_is_off_and_nothing_is_lost(open_page: O
 
 def test_an_unknown_architecture_is_one_sentence(open_page: OpenPage) -> None:
     at = open_page("train")
-    at.session_state["form_model"] = "timm:no_such_net"
+    at.session_state["train_pending"] = TINY.update(model="timm:nosuchnet")
     for _ in range(40):  # PyTorch answers in a thread
         at.run()
         if at.error:
             break
-    assert "no_such_net" in at.error[0].value
+    assert "nosuchnet" in at.error[0].value
     assert at.button(key="train_start").disabled
 
 
@@ -125,7 +121,7 @@ def test_presets_fill_the_form(open_page: OpenPage) -> None:
         assert not at.exception
         assert at.session_state["form_model"] == preset.config.model.architecture
         assert at.session_state["form_classes"] == list(preset.config.data.classes or ())
-        assert not [line for line in at.markdown if "[changed]" in line.value], name
+        assert not [line for line in at.markdown if "Your settings" in line.value], name
 
 
 def test_missing_data_are_said_before_start_and_shapes_is_one_click_away(
@@ -236,6 +232,14 @@ def test_comparing_with_an_earlier_run(open_page: OpenPage, make_run: MakeRun) -
     assert not at.exception
 
 
+def test_a_pinned_image_beyond_the_images_of_another_run(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("finished")
+    at = open_page("train", run=run)
+    at.session_state["live_pinned"] = 99
+    at.run()
+    assert not at.exception
+
+
 @pytest.mark.parametrize("config", [RESNET, TINY.update(pos_embed="none"), TINY.update(pool="avg", stem="conv")])
 def test_other_architectures(open_page: OpenPage, make_run: MakeRun, config: object) -> None:
     at = open_page("train", run=make_run("finished", config))
@@ -300,6 +304,18 @@ def test_the_table_lists_and_filters(open_page: OpenPage, make_run: MakeRun) -> 
     assert list(at.dataframe[0].value["Name"]) == ["needle <b>"]
     at.text_input(key="runs_filter").set_value("nothing like it").run()
     assert "No run fits" in at.info[0].value
+
+
+def test_a_filter_on_a_state_that_no_run_is_in_any_more(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished")
+    stopped = make_run("stopped")
+    at = open_page("runs")
+    at.button_group(key="runs_states").set_value(["stopped"]).run()
+    assert len(at.dataframe[0].value) == 1
+    RunStore().delete(stopped)
+    at.run()
+    assert not at.exception
+    assert len(at.dataframe[0].value) == 1
 
 
 # ---------------------------------------------------------------------- uploads

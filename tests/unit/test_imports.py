@@ -90,3 +90,8 @@ def test_plots_need_no_torch() -> None:
 def test_training_needs_neither_streamlit_nor_plotly_nor_captum() -> None:
     loaded = loaded_by("import vit_explore.cli, vit_explore.training, vit_explore.runs.worker")
     assert not loaded & {"streamlit", "plotly", "captum"}
+
+
+def test_a_vit_needs_no_timm() -> None:
+    code = "import vit_explore as vx; vx.create_model(vx.ModelConfig(width=16, depth=1, num_heads=2))"
+    assert not loaded_by(code) & {"timm", "torchvision"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +17,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
 from vit_explore.data.augment import take_batch
 from vit_explore.errors import BadConfig, DeviceUnavailable, TrainingFailed
-from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer
+from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, loop
 from vit_explore.training.devices import largest_batch, pick_device, pick_numerics
 from vit_explore.training.metrics import confusion_matrix, macro_f1, recall
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
@@ -125,6 +127,18 @@ def test_a_budget_in_seconds_ends_annealed_and_in_time(dataset: Dataset) -> None
     assert 1.0 <= end.train_seconds < 2.0
     assert steps[-1].lr < 0.05 * max(e.lr for e in steps)
     assert steps[-1].remaining == 0
+
+
+def test_validation_does_not_eat_up_a_budget_in_seconds(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = loop.evaluate
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.2)
+        return replace(real(*args), seconds=0.2)
+
+    monkeypatch.setattr(loop, "evaluate", slow)
+    during = [e for e in events(dataset, seconds=2.0, evaluations=100) if isinstance(e, Evaluated)][:-2]
+    assert 1 <= len(during) <= 1 + 2.0 * loop.EVAL_SHARE / 0.2 + 1
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_what_to_try(dataset: Dataset) -> None:

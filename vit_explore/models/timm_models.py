@@ -5,8 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-import timm
-from timm.models import is_model_pretrained
 from torch import nn
 
 from vit_explore.config import ModelConfig
@@ -15,6 +13,9 @@ from vit_explore.errors import BadConfig, ModelUnavailable, UnknownName
 
 def create_timm_model(config: ModelConfig) -> nn.Module:
     """The timm model `timm:NAME` (or `NAME`) with `num_classes` outputs, for `image_size` where it takes a size."""
+    import timm  # a second to import, and discovery imports this file for every model
+    from timm.models import is_model_pretrained
+
     name = config.architecture.removeprefix("timm:")
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=3)
@@ -34,6 +35,8 @@ def create_timm_model(config: ModelConfig) -> nn.Module:
 
 
 def _create(name: str, config: ModelConfig) -> nn.Module:
+    import timm
+
     options: dict[str, Any] = {"pretrained": config.pretrained, "num_classes": config.num_classes}
     try:
         return timm.create_model(name, img_size=config.image_size, **options)

@@ -36,6 +36,7 @@ from vit_explore.training.setup import decay_groups, fit_to_data, generator
 
 SAMPLE = 16  # validation images whose predictions are followed
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
+EVAL_SHARE = 0.15  # of a budget in seconds, at most, goes into validation
 PACE = 0.9  # weight of the past in the running images/s
 
 
@@ -136,10 +137,15 @@ class Trainer:
                 pending.clear()
             if is_snapshot_step(self.step, self.steps_per_epoch):
                 yield self._snapshot()
-            if self.progress < 1 and math.floor(self.progress * self.train.evaluations) > looks:
+            if self._due(looks):
                 looks = math.floor(self.progress * self.train.evaluations)
                 yield self._evaluate("val", self.train.val_images)
         yield from self._end(stopped and self.progress < 1)
+
+    def _due(self, looks: int) -> bool:
+        """Whether the next validation is due; on a slow machine it may not eat up a budget in seconds."""
+        affordable = self.train.seconds is None or self.eval_seconds <= EVAL_SHARE * self.budget.elapsed
+        return affordable and self.progress < 1 and math.floor(self.progress * self.train.evaluations) > looks
 
     def _end(self, stopped: bool) -> Iterator[Event]:
         seconds = self.budget.elapsed

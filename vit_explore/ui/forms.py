@@ -41,7 +41,7 @@ _LABELS = {
     "depth": "Depth (blocks)",
     "grad_clip": "Gradient clipping",
 }
-_EMPTY = {"per_class": "all", "threads": "all cores"}
+_EMPTY = {"classes": "all", "per_class": "all", "threads": "all cores"}  # what no value means
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,14 @@ def changes(config: RunConfig, base: RunConfig) -> list[str]:
         widget = widgets()[name]
         now, was = getattr(getattr(config, section), field), getattr(getattr(base, section), field)
         if now != was and widget.applies(config.model.architecture):
-            out.append(f"{widget.label} {_said(now)} (was {_said(was)})")
+            out.append(f"{widget.label} {said(name, now)} (was {said(name, was)})")
     return out
 
 
-def _said(value: Any) -> str:
+def said(name: str, value: Any) -> str:
+    """A setting's value in words."""
     if value is None:
-        return "all"
+        return _EMPTY.get(name, "none")
     if isinstance(value, tuple):
         return ", ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -21,7 +21,7 @@ from vit_explore.ui import background, caches, versus, wording
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.components.predictions import Answer, Card, predictions
 from vit_explore.ui.errors import friendly
-from vit_explore.ui.live import curves_of
+from vit_explore.ui.live_curves import curves_of
 from vit_explore.ui.text import escaped
 from vit_explore.ui.train_setup import model_of, status_of
 from vit_explore.ui.train_state import run_ahead
@@ -233,8 +233,8 @@ def _figure(pair: Pair, active: bool) -> None:
                 LiveSeries(title, *points[title], colour=colour, dots=True)
                 for title, colour in zip(pair, colours, strict=True)
             ],
-            key="race_live", x_label=versus.AXIS_TITLES[axis], y_label="validation accuracy", y_range=(0.0, 1.0),
-            y_format="percent", height=400,
+            key=f"race_live_{axis}", x_label=versus.AXIS_TITLES[axis], y_label="validation accuracy",
+            y_range=(0.0, 1.0), y_format="percent", height=400,
         )  # fmt: skip
         return
     curves = []

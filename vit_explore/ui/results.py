@@ -13,9 +13,9 @@ from vit_explore.ui.versus import is_resnet
 from vit_explore.ui.views import chart
 
 _LOOKS = (
-    ("look/attention", "Attention", "visibility", "what it looks at in your own photo"),
-    ("look/positions", "Position embeddings", "my_location", "whether it knows that pictures are flat"),
-    ("look/filters", "Filters", "blur_on", "what its first layer responds to"),
+    ("look/attention", "Attention", "visibility", "what it looks at"),
+    ("look/positions", "Position embeddings", "my_location", "is there a map?"),
+    ("look/filters", "Filters", "blur_on", "what it responds to"),
 )
 
 

@@ -16,8 +16,8 @@ from vit_explore.runs.store import RESUMABLE, RunStore
 from vit_explore.ui import caches, runs_table, state, wording
 from vit_explore.ui.curves import AXES
 from vit_explore.ui.errors import friendly
-from vit_explore.ui.forms import widgets
-from vit_explore.ui.live import curves_of, draw_curves
+from vit_explore.ui.forms import said, widgets
+from vit_explore.ui.live_curves import curves_of, draw_curves
 from vit_explore.ui.text import escaped
 from vit_explore.ui.train_state import TRAIN_PAGE, new_run
 
@@ -213,7 +213,7 @@ def _details(record: RunRecord) -> None:
         st.warning(escaped(record.error), icon=":material/error:")
     with st.expander("Its settings", icon=":material/tune:"):
         rows = [
-            (widgets()[name].label, _said(getattr(getattr(record.config, section), field)))
+            (widgets()[name].label, said(name, getattr(getattr(record.config, section), field)))
             for name, (section, field, _) in flat_fields().items()
             if widgets()[name].applies(record.config.model.architecture)
         ]
@@ -224,12 +224,6 @@ def _details(record: RunRecord) -> None:
                 hide_index=True,
                 height="content",
             )
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "–"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _compare(store: RunStore, selected: list[RunRecord]) -> None:

@@ -90,9 +90,7 @@ def _start_box() -> None:
     with st.container(border=True, key="train_start_box"):
         text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
         with text:
-            st.markdown(f"**{preset.title}.** {preset.why}")
-            if config is not None:
-                _say_changes(config, preset)
+            _say_choice(config, preset)
             if trouble:
                 st.error(trouble, icon=":material/error:")
             elif config is not None:
@@ -110,10 +108,13 @@ def _meaningless() -> set[str]:
     return skip if coarse else skip | {"coarse_labels"}
 
 
-def _say_changes(config: RunConfig, preset: Preset) -> None:
-    changed = forms.changes(config, preset.config)
+def _say_choice(config: RunConfig | None, preset: Preset) -> None:
+    """What the preset is good for, or how the form differs from it."""
+    changed = forms.changes(config, preset.config) if config is not None else []
     if changed:
-        st.markdown(f":orange-badge[changed] {escaped('; '.join(changed))}.")
+        st.markdown(f"**Your settings**, from “{preset.title}” with changes: {escaped('; '.join(changed))}.")
+    else:
+        st.markdown(f"**{preset.title}.** {preset.why}")
 
 
 def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummary | None) -> None:

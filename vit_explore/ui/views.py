@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from vit_explore.ui.errors import friendly
 from vit_explore.ui.state import Choice
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
 
 _CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 
@@ -45,8 +42,8 @@ def column(side: Side, titled: bool) -> Iterator[None]:
         yield
 
 
-def chart(fig: Figure, key: str, on_click: Callable[[Any], None] | None = None) -> None:
-    """Draw a figure; `on_click` gets the `customdata` of what was clicked."""
+def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None) -> None:
+    """Draw a Plotly figure; `on_click` gets the `customdata` of what was clicked."""
     if on_click is None:
         st.plotly_chart(fig, key=key, theme="streamlit", width="stretch", config=_CONFIG)
         return

@@ -1,0 +1,335 @@
+"""The parts of the pages Train, ViT vs ResNet and Runs that need no browser: words, form, curves, tables, pictures."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import run_tools
+from PIL import Image
+from pydantic import Field
+from safetensors.numpy import load
+
+from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig, flat_fields
+from vit_explore.errors import BadReference, UnknownName
+from vit_explore.explain.results import AttentionMaps, PositionSimilarity
+from vit_explore.presets import presets
+from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Step
+from vit_explore.ui import curves, forms, inside, runs_table, versus, wording
+from vit_explore.ui.background import Answers
+from vit_explore.ui.components.predictions import sprite_uri
+
+DATA = DataConfig(dataset="shapes")
+
+
+def config_of(**train: Any) -> RunConfig:
+    return RunConfig(data=DATA, train=TrainConfig(**{"epochs": 1, **train}))
+
+
+@pytest.fixture
+def store(home: Path) -> RunStore:
+    return RunStore()
+
+
+def running(store: RunStore, *events: Any) -> str:
+    run = store.create(config_of(), run_tools.me())
+    store.record_all(run, [run_tools.started(), *events])
+    return run
+
+
+# ---------------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0"),
+        (842, "842"),
+        (9999, "9,999"),
+        (12_345, "12.3 k"),
+        (999_999, "1 M"),
+        (45.4e6, "45.4 M"),
+        (3.2e12, "3.2 T"),
+    ],
+)
+def test_counts(number: float, words: str) -> None:
+    assert wording.count(number) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (59.7, "1 min"), (125, "2 min 05 s"), (3600, "1 h 00 min"), (-3, "0 s")]
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert wording.duration(seconds) == words
+
+
+def test_ordinals() -> None:
+    assert [wording.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th")
+    ]
+
+
+def test_every_state_has_its_words(store: RunStore) -> None:
+    first = store.create(config_of(), run_tools.me())
+    second, third = store.create(config_of()), store.create(config_of())
+    assert wording.state_line(store.get(second), "a *b*") == r"Waiting: next in the queue behind “a \*b\*”."
+    assert "2nd in the queue" in wording.state_line(store.get(third))
+    assert wording.state_line(store.get(first)) == "Getting ready…"
+    store.set_note(first, "Fetching cifar10")
+    assert wording.state_line(store.get(first)) == "Fetching cifar10…"
+    store.record_all(first, [run_tools.started(), run_tools.step(8)])
+    assert wording.state_line(store.get(first)) == "Training: 9 s left."
+    assert wording.progress_of(store.get(first)) == pytest.approx(0.5)
+    store.request_stop(second)
+    assert wording.state_line(store.get(second)).startswith("Stopped before its first step")
+
+
+# ---------------------------------------------------------------------- the form
+
+
+def test_every_setting_has_a_widget_with_the_fields_own_bounds_and_help() -> None:
+    made = forms.widgets()
+    assert set(made) == set(flat_fields())
+    for name, (_, _, info) in flat_fields().items():
+        assert made[name].help == info.description
+        low = [m.ge for m in info.metadata if hasattr(m, "ge")]
+        assert made[name].low == (low[0] if low else None)
+    assert made["pos_embed"].options == ("none", "learned", "sincos2d")
+    assert made["per_class"].optional
+    assert not made["width"].optional
+    assert made["drop_path"].advanced
+
+
+def test_a_new_field_of_any_kind_gets_a_widget() -> None:
+    kinds: dict[Any, tuple[Any, str]] = {
+        int: (3, "whole"), float: (0.5, "number"), bool: (False, "switch"), str: ("a", "text"),
+        float | None: (None, "number"), Literal["x", "y"]: ("x", "choice"), tuple[str, ...] | None: (None, "names"),
+    }  # fmt: skip
+    for annotation, (default, kind) in kinds.items():
+        info = Field(default, description="new", json_schema_extra={"advanced": True})
+        info.annotation = annotation
+        widget = forms._widget("brand_new", "train", info)
+        assert (widget.kind, widget.label, widget.advanced) == (kind, "Brand new", True)
+
+
+def test_fields_apply_to_their_architectures() -> None:
+    made = forms.widgets()
+    assert made["depth"].applies("vit")
+    assert not made["depth"].applies("resnet18")
+    assert made["pretrained"].applies("timm:resnet18")
+    assert made["lr"].applies("resnet18")
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_form_filled_with_a_preset_reads_back_as_that_preset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(forms.st, "session_state", state)
+    wanted = presets.get(name).config
+    forms.fill(wanted)
+    forms.ensure(wanted)
+    read = forms.read()
+    assert (read.data, read.train) == (wanted.data, wanted.train)
+    assert forms.changes(read, wanted) == []
+    state["form_lr"] = 0.5
+    assert forms.changes(forms.read(), wanted) == [f"Learning rate 0.5 (was {wanted.train.lr:g})"]
+
+
+# ---------------------------------------------------------------------- curves
+
+
+def test_curves_grow_by_what_is_new(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = running(store, run_tools.evaluated(0), *(run_tools.step(i) for i in range(1, 5)))
+    seen = curves.Curves(run)
+    assert seen.refresh(store, store.get(run))
+    asked: list[int] = []
+    real = store.steps
+    monkeypatch.setattr(store, "steps", lambda run, after=-1: (asked.append(after), real(run, after))[1])
+    assert not seen.refresh(store, store.get(run))
+    store.record_all(run, [run_tools.step(5), run_tools.evaluated(5, top1=0.75)])
+    assert seen.refresh(store, store.get(run))
+    assert asked == [4, 4]
+    assert seen.columns["step"].tolist() == [1, 2, 3, 4, 5]
+    x, top1 = seen.accuracy("step")
+    assert (x.tolist(), top1.tolist()) == ([0, 5], [0.5, 0.75])
+    assert seen.loss("images_seen")[0].tolist() == [6, 12, 18, 24, 30]
+
+
+def test_curves_forget_what_a_resumed_run_takes_back(store: RunStore) -> None:
+    run = running(store, *(run_tools.step(i) for i in range(1, 9)))
+    seen = curves.Curves(run)
+    seen.refresh(store, store.get(run))
+    store.record_all(run, [run_tools.started(resumed_at=4), run_tools.step(5, loss=7.0)])
+    seen.refresh(store, store.get(run))
+    assert seen.columns["step"].tolist() == [1, 2, 3, 4, 5]
+    assert seen.columns["loss"][-1] == 7.0
+
+
+# ---------------------------------------------------------------------- ViT against ResNet
+
+
+def test_disagreements_put_the_instructive_ones_first() -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    one = np.array([0, 1, 0, 1, 0, 2])
+    other = np.array([0, 0, 2, 2, 1, 0])
+    found = versus.disagreements(labels, one, other)
+    assert {d.index for d in found} == set(np.flatnonzero(one != other))
+    assert [d.index for d in found] == [1, 2, 5, 4, 3]
+    groups = versus.kinds(found)
+    assert [len(groups[kind]) for kind in ("one", "other", "neither")] == [2, 2, 1]
+    assert versus.disagreements(labels, one, one) == []
+
+
+def test_a_pair_differs_in_the_model_alone_and_anything_else_is_named(store: RunStore) -> None:
+    vit, resnet = (store.get(run).config for run in versus.start_pair(store, config_of(), "resnet-slim"))
+    assert versus.warning(vit, resnet) is None
+    changed = vit.update(seed=3, data_seed=1, epochs=2)
+    assert versus.warning(vit, changed) == (
+        "These two runs also differ in data seed, budget in epochs and training seed, "
+        "so the figure compares more than the two architectures."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("vit", "vit"),
+        ("timm:vit_tiny_patch16_224", "vit"),
+        ("resnet-slim", "resnet"),
+        ("timm:resnet18.a1_in1k", "resnet"),
+    ],
+)
+def test_kinds_of_architectures(store: RunStore, name: str, kind: str) -> None:
+    record = store.get(store.create(config_of().update(model=name)))
+    assert (versus.is_vit(record), versus.is_resnet(record)) == (kind == "vit", kind == "resnet")
+
+
+def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
+    vit = store.create(config_of())
+    resnet = store.create(config_of().update(model="resnet-slim"))
+    store.create(config_of(seed=9))
+    assert versus.latest_pair(store.list()) == (vit, resnet)
+    assert versus.latest_pair([]) == (None, None)
+
+
+def test_flops_along_the_race() -> None:
+    seen = curves.Curves("x", evaluations=[run_tools.evaluated(10, top1=0.4)])
+    x, top1 = versus.race_points(seen, "flops", 1000)
+    assert (x.tolist(), top1.tolist()) == ([60 * 1000 * 3], [0.4])
+
+
+# ---------------------------------------------------------------------- runs
+
+
+def test_rows_and_filters(store: RunStore) -> None:
+    run = running(store, run_tools.evaluated(0, top1=0.25), run_tools.step(8))
+    other = store.create(config_of().update(model="resnet-slim", name="Rival"))
+    row = runs_table.row(store.get(run))
+    assert (row["Top-1 (%)"], row["On"], row["Data"], row["Id"]) == (25.0, "validation", "shapes", run)
+    assert "50 %" in row["State"]
+    records = store.list()
+    assert [r.id for r in runs_table.filtered(records, "rival RESNET")] == [other]
+    assert [r.id for r in runs_table.filtered(records, states=["running"])] == [run]
+    assert runs_table.filtered(records, "rival", ["running"]) == []
+
+
+def test_metrics_as_csv(store: RunStore) -> None:
+    run = running(store, run_tools.evaluated(0), run_tools.step(1, loss=2.5), run_tools.evaluated(1, "test"))
+    rows = list(csv.DictReader(io.StringIO(runs_table.metrics_csv(store, store.get(run)))))
+    assert [(row["step"], row["split"]) for row in rows] == [("0", "val"), ("1", "train"), ("1", "test")]
+    assert float(rows[1]["loss"]) == 2.5
+    assert rows[1]["top1"] == ""
+
+
+def test_weights_as_a_zip(store: RunStore) -> None:
+    run = running(store, run_tools.snapshot(0), run_tools.snapshot(2))
+    store.rename(run, "../odd name: <x>")
+    with zipfile.ZipFile(io.BytesIO(runs_table.weights_zip(store, store.get(run)))) as archive:
+        weights, card = sorted(archive.namelist(), reverse=True)
+        assert weights == f"odd-name-x-{run}.safetensors"
+        assert load(archive.read(weights))["w"].tolist() == [2.0] * 4
+        assert ModelConfig(**json.loads(archive.read(card))["config"]) == run_tools.TINY
+    with pytest.raises(BadReference, match="no snapshot"):
+        runs_table.weights_zip(store, store.get(store.create(config_of())))
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def opened(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_tiles_of_a_grid_that_is_not_square() -> None:
+    values = np.full((2, 3, 2, 3), -1.0, np.float32)
+    for r, c in np.ndindex(2, 3):
+        values[r, c, r, c] = 1.0
+    result = PositionSimilarity(values, np.zeros((0, 2, 3), np.float32), (2, 3), 0.1, 0.0)
+    pixels = opened(inside.tiles_png(result))
+    height, width = pixels.shape[:2]
+    assert (3 * 3 + 2) * height == (2 * 2 + 1) * width
+    cell = width // 11
+    assert pixels[cell // 2, cell // 2].tolist() != pixels[cell // 2, cell + cell // 2].tolist()
+
+
+def test_blocks_show_where_the_class_token_looks() -> None:
+    weights = np.zeros((1, 2, 1, 5, 5), np.float32)
+    weights[0, 0, 0, 0, 2] = weights[0, 1, 0, 0, 4] = 1.0  # the class token: at the second, and at the last patch
+    maps = AttentionMaps(weights, (2, 2), 1, True, np.zeros((1, 3), np.float32))
+    blocks = inside.block_pngs(maps, np.full((8, 8, 3), 60, np.uint8))
+    assert [name for name, _ in blocks] == ["Block 1", "Block 2"]
+    for (_, png), brightest in zip(blocks, (1, 3), strict=True):
+        pixels = opened(png).astype(int).sum(axis=2)
+        half = len(pixels) // 2
+        corners = [pixels[r + half // 2, c + half // 2] for r in (0, half) for c in (0, half)]
+        assert int(np.argmax(corners)) == brightest
+
+
+def test_deep_models_show_a_choice_of_their_blocks() -> None:
+    maps = AttentionMaps(np.full((1, 24, 1, 4, 4), 0.25, np.float32), (2, 2), 0, False, np.zeros((1, 3), np.float32))
+    names = [name for name, _ in inside.block_pngs(maps, np.zeros((8, 8, 3), np.uint8))]
+    assert len(names) == inside.MAX_BLOCKS
+    assert (names[0], names[-1]) == ("Block 1", "Block 24")
+
+
+def test_a_sprite_holds_the_pictures_side_by_side() -> None:
+    images = [np.full((4, 4, 3), value, np.uint8) for value in (10, 200)]
+    pixels = opened(base64.b64decode(sprite_uri(images).partition(",")[2]))
+    assert pixels[:, :4].max() == 10
+    assert pixels[:, 4:].min() == 200
+
+
+# ---------------------------------------------------------------------- answers in the background
+
+
+def test_answers_are_computed_once_and_their_errors_are_raised() -> None:
+    answers: Answers[int] = Answers()
+    calls: list[int] = []
+
+    def slow() -> int:
+        calls.append(1)
+        time.sleep(0.05)
+        return 7
+
+    assert answers.ask("a", slow, patience=0) is None
+    assert answers.ask("a", slow, patience=5) == 7
+    assert answers.ask("a", slow) == 7
+    assert calls == [1]
+
+    def wrong() -> int:
+        raise UnknownName("no such thing")
+
+    with pytest.raises(UnknownName, match="no such thing"):
+        answers.ask("b", wrong, patience=5)
+
+
+def test_step_columns_of_the_csv_exist() -> None:
+    assert set(runs_table.STEP_COLUMNS) <= set(Step.__dataclass_fields__)
