@@ -38,7 +38,7 @@ def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
         )  # fmt: skip
         st.multiselect(
             "Compare with earlier runs", list(others), format_func=lambda run: others.get(run, run),
-            key=_compare_key(record.id), placeholder="none", max_selections=5,
+            key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
         )  # fmt: skip
 
 
