@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from vit_explore.openmp import wait_passively
+from vit_explore.openmp import wait_briefly
 
-wait_passively()
+wait_briefly()
 
 from vit_explore.cli import main  # noqa: E402  (after the threads know how to wait)
 

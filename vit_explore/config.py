@@ -176,7 +176,7 @@ class ModelConfig(Config):
             )
         if self.stem == "conv" and self.patch_size & (self.patch_size - 1):
             raise ValueError(
-                f"the conv stem halves the image step by step, so its patch size is a power of two, not {self.patch_size}; "
+                f"the conv stem halves the image step by step: its patch size is a power of 2, not {self.patch_size}; "
                 "choose 2, 4, 8 or 16"
             )
         return self

@@ -79,6 +79,18 @@ def make_run(home: Path, events_of: Callable[[RunConfig], list[Event]]) -> MakeR
     return make
 
 
+@pytest.fixture(autouse=True)
+def no_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model comes with the package, unless a test asks for `bundled` or `really_bundled`."""
+    monkeypatch.setattr(references, "WEIGHTS", tmp_path / "no-weights")
+
+
+@pytest.fixture
+def really_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models that do come with the package."""
+    monkeypatch.setattr(references, "WEIGHTS", APP.parent / "vit_explore" / "weights")
+
+
 @pytest.fixture
 def bundled(tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bundled model made of a run, with its snapshots; its reference. The store is empty again."""

@@ -52,6 +52,15 @@ def test_no_model_at_all(open_page: OpenPage, page: str) -> None:
     assert "Behind this page" in shown(at)
 
 
+@pytest.mark.parametrize("page", LOOKING)
+def test_what_comes_with_the_package_is_shown_first(open_page: OpenPage, really_bundled: None, page: str) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert not at.error
+    assert at.query_params["model"] == "bundled:vit-cifar10"
+    assert "no model to look at yet" not in shown(at)
+
+
 @pytest.mark.parametrize("state", ["running", "finished", "stopped", "failed", "interrupted"])
 @pytest.mark.parametrize("page", ALL)
 def test_a_run_in_any_state(open_page: OpenPage, make_run: MakeRun, page: str, state: str) -> None:

@@ -12,9 +12,10 @@ from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.data.base import DatasetStatus
+from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
-from vit_explore.ui import forms, train_setup
+from vit_explore.ui import forms, train_form, train_setup
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 TRAINING = ("train", "versus", "runs")
@@ -325,12 +326,12 @@ def test_an_upload_is_kept_by_its_content_alone(home: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../evil.png", b"x")
-    path = Path(train_setup.save_upload(buffer.getvalue()))
+    path = Path(train_form.save_upload(buffer.getvalue()))
     assert path.parent == home / "data" / "uploads"
     assert path.read_bytes() == buffer.getvalue()
-    assert train_setup.save_upload(buffer.getvalue()) == str(path)
-    with pytest.raises(train_setup.BadData, match="not a zip"):
-        train_setup.save_upload(b"plain text")
+    assert train_form.save_upload(buffer.getvalue()) == str(path)
+    with pytest.raises(BadData, match="not a zip"):
+        train_form.save_upload(b"plain text")
 
 
 def test_the_default_preset_is_what_the_page_starts_with(open_page: OpenPage) -> None:

@@ -69,7 +69,9 @@ class Attention(nn.Module):
         if self.fused and taps is None:
             out = F.scaled_dot_product_attention(q, k, v)
         else:
-            attention = torch.softmax((q * self.scale) @ k.transpose(-2, -1), dim=-1)  # (B, H, N, N), rows sum to 1
+            scores = (q * self.scale) @ k.transpose(-2, -1)
+            with torch.autocast(x.device.type, enabled=False):  # autocast's detour through fp32 would copy A twice
+                attention = torch.softmax(scores, dim=-1)  # (B, H, N, N), rows sum to 1
             if taps is not None:
                 taps.append(attention)
             out = attention @ v

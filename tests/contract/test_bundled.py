@@ -1,0 +1,45 @@
+"""Every model in the box opens at each of its steps, says what it is, and is small."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vit_explore.config import DataConfig
+from vit_explore.data import load_dataset
+from vit_explore.runs.references import WEIGHTS, load_model, snapshot_steps
+from vit_explore.training.devices import Numerics
+from vit_explore.training.evaluate import evaluate
+
+NAMES = [path.stem for path in sorted(WEIGHTS.glob("*.json"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_opens_at_each_step(name: str) -> None:
+    loaded = load_model(f"bundled:{name}")
+    image = torch.zeros(1, 3, loaded.image_size, loaded.image_size)
+    assert loaded.model(image).shape == (1, len(loaded.classes))
+    steps = snapshot_steps(f"bundled:{name}")
+    assert steps[0] == 0
+    last = load_model(f"bundled:{name}@{steps[-1]}")
+    assert torch.equal(last.model(image), loaded.model(image))
+    assert not torch.equal(load_model(f"bundled:{name}@0").model(image), loaded.model(image))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_gives_command_seed_and_result(name: str) -> None:
+    card = (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
+    for word in ("python -m vit_explore train", "seed", "test top-1", "macro F1", "images in"):
+        assert word in card
+
+
+def test_the_box_is_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*")) < 30 * 2**20
+
+
+def test_the_vit_is_as_good_as_its_card_says(real_data: object) -> None:
+    loaded = load_model("bundled:vit-cifar10")
+    test = load_dataset(DataConfig()).test
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (loaded.mean, loaded.std))
+    result = evaluate(loaded.model, test.images[:2000], test.labels[:2000], mean, std, Numerics("fp32", True))
+    assert result.top1 > 0.57
