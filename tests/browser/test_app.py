@@ -54,7 +54,7 @@ def trained(browser: Any, app: App) -> str:
     page.locator("canvas[aria-label*='training loss']").wait_for()
     expect(page.locator("canvas[aria-label*='training loss'][aria-label*=' at ']")).to_be_visible()
     first = points(page)
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(5000)
     assert points(page) > first, "the curve does not grow"
     address = page.url
     page.reload()

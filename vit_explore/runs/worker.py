@@ -39,7 +39,7 @@ def run_worker(
     store.register(claimant, "starting")
     claimant = Claimant.this_process(device, slot=concrete_device(device), worker=claimant.worker)
     _warm_up()
-    idle = _Idle(idle_exit, parent)
+    idle, decoded = _Idle(idle_exit, parent), False
     with leave_on(signal.SIGTERM, signal.SIGINT) as leaving, Pulse(store, claimant, registered=True) as pulse:
         while not leaving.is_set() and not idle.is_over() and store.is_there():
             record = store.claim(claimant)
@@ -48,6 +48,8 @@ def run_worker(
                 idle.reset()
             if once:
                 break
+            if record is None and parent is not None and not decoded:
+                decoded = _decode_default_data()
             if record is None:
                 leaving.wait(POLL_SECONDS)
     return 0
@@ -85,6 +87,20 @@ def _warm_up() -> None:
 
     datasets.names()
     summarise(ModelConfig())
+
+
+def _decode_default_data() -> bool:
+    """Decode the default preset's images while nothing waits, if they are on this machine: the first run needs them."""
+    from vit_explore.data import dataset_status, prepare
+    from vit_explore.presets import DEFAULT, presets
+
+    name = presets.get(DEFAULT).config.data.dataset
+    try:
+        if dataset_status(name).available:
+            prepare(name)
+    except VitExploreError as error:  # the run that needs them will say so to the person
+        sys.stderr.write(f"{name}: {error}\n")
+    return True
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from vit_explore.training.metrics import macro_f1
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
 from vit_explore.training.setup import decay_groups, fit_to_data, generator
 
+FIRST_LOOK = 250  # validation images before the first step: guessing needs no precision, and someone waits
 SAMPLE = 16  # validation images whose predictions are followed
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
 EVAL_SHARE = 0.15  # of a budget in seconds, at most, goes into validation
@@ -126,7 +127,7 @@ class Trainer:
             yield self._snapshot()
         looks = math.floor(self.progress * self.train.evaluations)
         if self.step == 0:
-            yield self._evaluate("val", self.train.val_images)
+            yield self._evaluate("val", min(FIRST_LOOK, self.train.val_images))
         stopped = False
         pending: list[tuple[int, Tensor]] = []
         while self.progress < 1 and not stopped:

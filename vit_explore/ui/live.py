@@ -1,6 +1,6 @@
 """A run on the Train page: watched while it trains, read when it is over.
 
-What changes each second is one small fragment; what a person presses lies outside of it. Each element that is sent
+What changes at each tick is one small fragment; what a person presses lies outside of it. Each element that is sent
 again costs the browser and this process time, which they take from the training.
 """
 
@@ -27,7 +27,7 @@ from vit_explore.ui.train_state import new_run, open_run, run_ahead
 _PACE = {  # seconds between two ticks of the numbers, and of the pictures
     "queued": (1.0, None),
     "starting": (0.5, None),
-    "training": (1.0, 3.0),
+    "training": (2.0, 4.0),  # each redraw takes a little from the training
     "over": (None, None),
 }
 _MANY_OBJECTS = 10_000

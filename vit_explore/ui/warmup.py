@@ -11,7 +11,7 @@ import streamlit as st
 
 from vit_explore.errors import VitExploreError
 
-_PAINT_SECONDS = 0.7  # the browser fetches the page's scripts meanwhile; importing torch would hold it up
+_PAINT_SECONDS = 2.0  # the browser fetches the page's scripts meanwhile; importing torch, here or there, holds it up
 _NEEDED = ("torch", "vit_explore.models.vit", "vit_explore.models.resnet", "vit_explore.explain.capture")
 # timm alone brings 200,000 objects: whatever is imported after the last freeze is looked at on each tick of a live page
 _LATER = ("captum.attr", "plotly.graph_objects")  # pandas: see shell.py
@@ -38,9 +38,8 @@ class WarmUp:
         return self._ready.is_set()
 
     def _run(self) -> None:
-        start = time.monotonic()
+        self._now.wait(_PAINT_SECONDS)
         self._start_worker()
-        self._now.wait(max(0.0, _PAINT_SECONDS - (time.monotonic() - start)))
         try:
             for name in _NEEDED:
                 importlib.import_module(name)
