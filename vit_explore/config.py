@@ -45,7 +45,8 @@ def _sentence(cls: type[Config], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{cls.__name__} has no field {path!r}; it has: {', '.join(cls.model_fields)}."
     if not path or isinstance(first.get("ctx", {}).get("error"), BadConfig):  # already a whole sentence
-        return message
+        names_a_field = message.split(" ")[1] == "="
+        return f"{message[0] if names_a_field else message[0].upper()}{message[1:].rstrip('.')}."
     given = first.get("input")
     return f"{path} = {given!r} is not possible: {message[0].lower() + message[1:].rstrip('.')}."
 

@@ -1,0 +1,94 @@
+"""Configs: bounds as sentences, sections that fit together, flat names, and a stored run that reads back the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig, flat_fields
+from vit_explore.errors import BadConfig, UnknownName, VitExploreError
+from vit_explore.presets import DEFAULT, presets
+from vit_explore.registry import Registry
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: TrainConfig(), "Exactly one of epochs and seconds"),
+        (lambda: TrainConfig(epochs=1, seconds=1), "both are set"),
+        (lambda: ModelConfig(patch_size=5), "choose one of 2, 4, 8, 16"),
+        (lambda: ModelConfig(width=30, num_heads=4), "multiple of 4"),
+        (lambda: ModelConfig(width=18, num_heads=2, pos_embed="sincos2d"), "multiple of 4"),
+        (lambda: ModelConfig(stem="conv", patch_size=6, image_size=36), "power of 2, not 6"),
+        (lambda: ModelConfig(pool="max"), "'cls' or 'avg'"),
+        (lambda: ModelConfig(heads=3), "has no field 'heads'"),
+        (lambda: DataConfig(classes=("cat",)), "at least two"),
+        (lambda: DataConfig(classes=("cat", "dog", "cat")), "named twice"),
+        (lambda: DataConfig(dataset="folder"), "needs a path"),
+        (lambda: DataConfig(per_class=0), "per_class = 0"),
+        (lambda: RunConfig(train={"epochs": -1}), "epochs = -1"),
+        (lambda: RunConfig(data={"image_size": 48}, model={"image_size": 32}), "32 px and the data has 48 px"),
+        (lambda: RunConfig(data={"classes": ("cat", "dog")}, model={"num_classes": 3}), "3 outputs and the data 2"),
+        (lambda: RunConfig().update(no_such=1), "no setting 'no_such'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(make: object, words: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        make()
+    message = str(caught.value)
+    assert words in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert isinstance(caught.value, VitExploreError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_configs_are_frozen() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        ModelConfig().width = 64
+
+
+def test_the_model_follows_the_data() -> None:
+    run = RunConfig(data=DataConfig(classes=("cat", "dog", "ship"), image_size=48))
+    assert (run.model.num_classes, run.model.image_size) == (3, 48)
+    changed = run.update(image_size=16, classes=("cat", "dog"))
+    assert (changed.model.num_classes, changed.model.image_size) == (2, 16)
+
+
+def test_a_new_budget_replaces_the_old_one() -> None:
+    run = RunConfig(train=TrainConfig(seconds=60))
+    assert (run.update(epochs=3).train.epochs, run.update(epochs=3).train.seconds) == (3, None)
+    with pytest.raises(BadConfig):
+        run.update(epochs=3, seconds=5)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_presets_read_back_from_json(name: str) -> None:
+    config = presets.get(name).config
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    assert presets.get(name).why.endswith(".")
+
+
+def test_the_first_reports_settings_are_a_preset() -> None:
+    model = presets.get("report-vit").config.model
+    assert (model.width, model.depth, model.num_heads, int(model.width * model.mlp_ratio)) == (256, 4, 4, 1024)
+    assert DEFAULT == "minute"
+
+
+def test_flat_names_cover_every_field_once() -> None:
+    flat = flat_fields()
+    fields = {(section, field) for section, field, _ in flat.values()}
+    every = {("data", f) for f in DataConfig.model_fields} | {("train", f) for f in TrainConfig.model_fields}
+    every |= {("model", f) for f in ModelConfig.model_fields} - {("model", "image_size"), ("model", "num_classes")}
+    assert fields == every
+    assert all(info.description for _, _, info in flat.values())
+
+
+def test_a_registry_names_what_it_has() -> None:
+    fruits: Registry[int] = Registry("fruit")
+    fruits.register("apple")(1)
+    with pytest.raises(UnknownName, match=r"no fruit named 'aple' \(did you mean 'apple'\?\); choose one of: apple"):
+        fruits.get("aple")
+    with pytest.raises(ValueError, match="registered twice"):
+        fruits.register("apple")(2)
+    assert "apple" in fruits
+    assert list(fruits) == [("apple", 1)]
