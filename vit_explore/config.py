@@ -155,6 +155,13 @@ class ModelConfig(Config):
         json_schema_extra={"architectures": ["timm"], "advanced": True},
     )
 
+    @property
+    def takes_half_size(self) -> bool:
+        """Whether the model can also be trained on images of half its side: a ResNet, or a ViT with an even grid."""
+        if self.architecture == "vit":
+            return (self.image_size // self.patch_size) % 2 == 0
+        return self.architecture.startswith("resnet")
+
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.architecture != "vit":
@@ -189,13 +196,25 @@ class TrainConfig(Config):
     epochs: float | None = Field(None, gt=0, le=10_000, description="Budget in passes over the training images.")
     seconds: float | None = Field(None, gt=0, le=604_800, description="Budget in seconds of training.")
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
-    lr: float = Field(1e-3, gt=0, le=10, description="Peak learning rate of AdamW.")
+    optimizer: Literal["muon", "adamw"] = Field(
+        "muon",
+        description="muon: orthogonal updates for the matrices of the transformer blocks, AdamW for the rest; "
+        "adamw: AdamW for everything (a ResNet always).",
+    )
+    lr: float = Field(1e-3, gt=0, le=10, description="Peak learning rate.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Decoupled weight decay, on matrices only.")
     warmup_fraction: float = Field(
         0.1,
         ge=0,
         lt=1,
         description="Share of the budget in which the learning rate rises; then a cosine to 0.",
+    )
+    low_res_fraction: float = Field(
+        0.4,
+        ge=0,
+        lt=1,
+        description="Share of the budget, from its start, with images of half the side: a quarter of the tokens. "
+        "0 turns it off; models that take one size only (timm's) never do it.",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of the target spread over all classes.")
     augment: Literal["none", "flip", "flip+crop"] = Field(

@@ -18,4 +18,4 @@ else:
     st.markdown("Pick a ready-made run and press **Start training**; every setting can be changed below.")
     live.other_active(store, train_state.active_runs(store))
     train_setup.setup()
-panel.panel(training_notes.training())
+panel.panel(training_notes.training(), training_notes.speed())

@@ -196,6 +196,31 @@ def test_the_probe_leaves_the_model_alone(dataset: Dataset) -> None:
     assert all(p.grad is None for p in trainer.model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, 0.5), ({"patch_size": 16}, 0.0), ({"model": "resnet-slim"}, 0.5)]
+)
+def test_the_first_part_of_the_budget_sees_images_of_half_the_side(
+    dataset: Dataset, options: dict[str, Any], expected: float
+) -> None:
+    trainer, sides = Trainer(config(low_res_fraction=0.5, epochs=1, **options), dataset=dataset), []
+    trainer.model.register_forward_pre_hook(
+        lambda model, args: sides.append(args[0].shape[-1]) if model.training and torch.is_grad_enabled() else None
+    )
+    list(trainer.events())
+    assert sides == [8] * round(8 * expected) + [16] * round(8 * (1 - expected))
+
+
+def test_auto_may_train_with_replicas_and_still_learns(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "pick_replicas", lambda *_: 2)
+    trainer = Trainer(config(precision="auto"), dataset=dataset)
+    found = list(trainer.events())
+    assert len(trainer.replicas.models) == 2
+    assert found[-1].test_top1 > 0.6
+    dropping = Trainer(config(precision="auto", dropout=0.1, epochs=0.125), dataset=dataset)
+    list(dropping.events())
+    assert len(dropping.replicas.models) == 1  # threads would share one generator
+
+
 def test_learning_rate_warms_up_then_falls_to_zero() -> None:
     values = [lr_factor(i / 1000, 0.1) for i in range(1001)]
     peak = int(np.argmax(values))

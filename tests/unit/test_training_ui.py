@@ -8,6 +8,7 @@ import io
 import json
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -220,10 +221,22 @@ def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
     assert versus.latest_pair([]) == (None, None)
 
 
-def test_flops_along_the_race() -> None:
-    seen = curves.Curves("x", evaluations=[run_tools.evaluated(10, top1=0.4)])
-    x, top1 = versus.race_points(seen, "flops", 1000)
-    assert (x.tolist(), top1.tolist()) == ([60 * 1000 * 3], [0.4])
+@pytest.mark.parametrize(
+    ("changes", "images"),
+    [
+        ({"low_res_fraction": 0}, [0, 48, 96, 144, 192]),
+        ({"low_res_fraction": 0.5}, [0, 12, 24, 72, 120]),  # the first 96 images cost a quarter
+        ({"low_res_fraction": 0.5, "seconds": 3.2}, [0, 12, 24, 72, 120]),
+        ({"low_res_fraction": 0.5, "model": "timm:resnet18"}, [0, 48, 96, 144, 192]),  # takes one size only
+    ],
+)
+def test_flops_along_the_race(store: RunStore, changes: dict, images: list[int]) -> None:
+    run = store.create(run_tools.tiny_config(**changes))
+    record = replace(store.get(run), flops=1000)
+    seen = curves.Curves("x", evaluations=[run_tools.evaluated(step, top1=0.4) for step in (0, 8, 16, 24, 32)])
+    x, top1 = versus.race_points(seen, "flops", record)
+    assert x.tolist() == pytest.approx([n * 1000 * 3 for n in images])
+    assert top1.tolist() == [0.4] * 5
 
 
 # ---------------------------------------------------------------------- runs

@@ -105,4 +105,34 @@ def test_drop_path_only_acts_in_training() -> None:
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 32, 32), (3, 32, 32)])
 def test_a_wrong_input_is_one_sentence(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadConfig, match=r"takes images \(B, 3, 32, 32\)"):
-        create_model(small())(torch.zeros(shape))
+        create_model(small()).eval()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"pool": "avg"}, {"num_registers": 2}, {"pos_embed": "none"}, {"stem": "conv"}]
+)
+def test_training_takes_images_of_half_the_side(options: dict) -> None:
+    model = create_model(small(**options)).train()
+    half = torch.randn(2, 3, 16, 16)
+    assert model.embed(half).shape == (2, model.num_prefix_tokens + 16, 32)
+    assert model(half).shape == (2, 7)
+    with pytest.raises(BadConfig, match=r"takes images \(B, 3, 32, 32\)"):
+        model(torch.randn(2, 3, 8, 8))
+
+
+def test_a_half_size_patch_has_the_mean_position_of_the_four_it_covers() -> None:
+    model = create_model(small()).train()
+    with torch.no_grad():
+        model.pos_embed[0, 1:] = torch.arange(64.0)[:, None]  # row by row on the 8 x 8 grid
+        model.patch_embed.proj.weight.zero_()
+        model.patch_embed.proj.bias.zero_()
+    tokens = model.embed(torch.zeros(1, 3, 16, 16))
+    assert tokens[0, 1:5, 0].tolist() == [4.5, 6.5, 8.5, 10.5]  # (0 + 1 + 8 + 9) / 4, two columns further each
+    assert torch.equal(tokens[0, 0], (model.cls_token + model.pos_embed[:, :1])[0, 0])
+
+
+def test_an_odd_grid_takes_one_size_only() -> None:
+    model = create_model(small(image_size=36, patch_size=12)).train()
+    assert not model.takes_half_size
+    with pytest.raises(BadConfig):
+        model(torch.randn(1, 3, 18, 18))

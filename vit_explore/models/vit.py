@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange, reduce, repeat
 from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig
@@ -65,10 +65,11 @@ class Attention(nn.Module):
         self.proj_drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:  # (B, N, D) -> (B, N, D)
-        q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
+        qkv = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         if self.fused and taps is None:
-            out = F.scaled_dot_product_attention(q, k, v)
+            out = F.scaled_dot_product_attention(*qkv)
         else:
+            q, k, v = qkv.contiguous()  # one copy now; a product of strided pieces would copy each of them, slowly
             scores = (q * self.scale) @ k.transpose(-2, -1)
             with torch.autocast(x.device.type, enabled=False):  # autocast's detour through fp32 would copy A twice
                 attention = torch.softmax(scores, dim=-1)  # (B, H, N, N), rows sum to 1
@@ -137,6 +138,7 @@ class VisionTransformer(nn.Module):
         self.grid: tuple[int, int] = self.patch_embed.grid_size
         self.patch_size = config.patch_size
         self.embed_dim, self.num_classes = width, config.num_classes
+        self.takes_half_size = config.takes_half_size
         self.has_class_token = config.pool == "cls"
         self.num_prefix_tokens = int(self.has_class_token) + config.num_registers
 
@@ -173,8 +175,13 @@ class VisionTransformer(nn.Module):
                 nn.init.normal_(token, std=1e-6 if token is self.cls_token else 0.02)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Images (B, 3, h, w) to tokens (B, N, D): patches, prefix tokens, position embedding (paper, eq. 1)."""
-        if tuple(x.shape[1:]) != (3, *self.patch_embed.img_size):
+        """Images (B, 3, h, w) to tokens (B, N, D): patches, prefix tokens, position embedding (paper, eq. 1).
+
+        In training also images of half the side: a quarter of the patches, each of which covers four of the others.
+        """
+        side = self.patch_embed.img_size[0]
+        is_half = self.training and self.takes_half_size and x.shape[-1] == side // 2
+        if tuple(x.shape[1:]) != ((3, side // 2, side // 2) if is_half else (3, side, side)):
             raise BadConfig(
                 f"The model takes images (B, 3, {self.patch_embed.img_size[0]}, {self.patch_embed.img_size[1]}), "
                 f"{tuple(x.shape)} given; resize them first."
@@ -182,7 +189,14 @@ class VisionTransformer(nn.Module):
         prefix = [token for token in (self.cls_token, self.reg_token) if token is not None]
         tokens = [repeat(token, "1 n d -> b n d", b=x.shape[0]) for token in prefix]
         x = torch.cat([*tokens, self.patch_embed(x)], dim=1)
-        return self.pos_drop(x if self.pos_embed is None else x + self.pos_embed)
+        if self.pos_embed is not None:
+            x = x + (self._half_size(self.pos_embed) if is_half else self.pos_embed)
+        return self.pos_drop(x)
+
+    def _half_size(self, pos_embed: Tensor) -> Tensor:  # the mean of the four positions that one patch now covers
+        prefix, patches = pos_embed.split([self.num_prefix_tokens, self.patch_embed.num_patches], dim=1)
+        means = reduce(patches, "b (gh two gw too) d -> b (gh gw) d", "mean", gh=self.grid[0] // 2, two=2, too=2)
+        return torch.cat([prefix, means], dim=1)
 
     def forward_features(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
         """Tokens (B, N, D) after the last block; `taps` collects each block's attention (B, H, N, N)."""

@@ -31,8 +31,10 @@ from vit_explore.training.devices import (
 from vit_explore.training.evaluate import evaluate
 from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
 from vit_explore.training.metrics import macro_f1
+from vit_explore.training.optimizers import make_optimizers
+from vit_explore.training.parallel import Replicas, pick_replicas
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
-from vit_explore.training.setup import decay_groups, fit_to_data, generator
+from vit_explore.training.setup import fit_to_data, generator
 
 FIRST_LOOK = 250  # validation images before the first step: guessing needs no precision, and someone waits
 SAMPLE = 16  # validation images whose predictions are followed
@@ -78,6 +80,7 @@ class Trainer:
         self.budget = Budget(total, self.train.seconds)
         self.step, self.rate, self.eval_seconds = 0, 0.0, 0.0
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
+        self.replicas = Replicas(nn.Identity(), 1)
         self._order_of = -1  # the epoch whose order is at hand
         self._build()
         if state is not None:
@@ -90,8 +93,7 @@ class Trainer:
             self.model = create_model(self.model_config)
         self.model.to(self.device).to(memory_format=torch.channels_last).train()
         self._has_dropout = any(getattr(self.model_config, name) for name in ("dropout", "drop_path"))
-        groups = decay_groups(self.model, self.train.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=self.train.lr, fused=self.device.type in ("cpu", "cuda"))
+        self.optimizer = make_optimizers(self.model, self.train)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
@@ -112,15 +114,24 @@ class Trainer:
     def events(self) -> Iterator[Event]:
         """The run, from where it stands to the end of its budget or to `should_stop`."""
         try:
+            self._settle()
             yield from self._events()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise TrainingFailed(self._out_of_memory()) from error
+        finally:
+            self.replicas.close()
+
+    def _settle(self) -> None:
+        """Find the fastest way to do a step. What is asked for is not probed: the same seed gives the same numbers."""
+        x, y = self._batch(0)
+        self.numerics = pick_numerics(self.model, x, self.train.precision)
+        self.numerics.apply(self.model)
+        probed = self.train.precision == "auto" and not self._has_dropout  # dropout draws from one generator
+        self.replicas = Replicas(self.model, pick_replicas(self.model, self._loss, x, y) if probed else 1)
 
     def _events(self) -> Iterator[Event]:
-        self.numerics = pick_numerics(self.model, self._batch(0)[0], self.train.precision)
-        self.numerics.apply(self.model)
         yield self._started()
         self.budget.start()
         if self.step == 0:
@@ -190,22 +201,24 @@ class Trainer:
         return x, self.labels[index]
 
     def _train_step(self) -> Tensor:
-        """One step of AdamW; the loss stays on the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
+        """One step of the optimiser; the loss stays on the device."""
+        self.optimizer.set_lr(self.lr)
         if self._has_dropout:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
         x, y = self._batch(self.step)
-        with self.numerics.autocast(self.device):
-            logits = self.model(x)
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if self.is_half_size:
+            x = F.avg_pool2d(x, 2)
+        loss = self.replicas.backward(self._loss, x, y)
         if self.train.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
         self.optimizer.step()
         self.step += 1
-        return loss.detach()
+        return loss
+
+    def _loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        with self.numerics.autocast(self.device):
+            logits = model(x)
+        return F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing, reduction="sum")
 
     @property
     def progress(self) -> float:
@@ -214,6 +227,11 @@ class Trainer:
     @property
     def lr(self) -> float:
         return self.train.lr * lr_factor(self.progress, self.train.warmup_fraction)
+
+    @property
+    def is_half_size(self) -> bool:
+        """Whether this step sees images of half the side: a quarter of the tokens, about a quarter of the time."""
+        return self.model_config.takes_half_size and self.progress < self.train.low_res_fraction
 
     @property
     def epoch(self) -> float:
@@ -315,7 +333,7 @@ class Trainer:
             with self.numerics.autocast(self.device):
                 self.model(x).float().sum().backward()
 
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         size = largest_batch(attempt, self.batch_size)
         advice = f"a batch size of {size} would fit" if size else "not even one image fits: choose a smaller model"
         return f"The memory of {device_name(self.device)} is spent at a batch size of {self.batch_size}; {advice}."

@@ -1,12 +1,9 @@
-"""What a run needs before its first step: random numbers, a model that fits the data, groups for the optimiser."""
+"""What a run needs before its first step: random numbers, and a model that fits the data."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from torch import nn
 
 from vit_explore.config import ModelConfig
 from vit_explore.data import Dataset
@@ -27,13 +24,3 @@ def fit_to_data(config: ModelConfig, dataset: Dataset) -> ModelConfig:
             "leave num_classes out, and it follows the data."
         )
     return config.replace(num_classes=classes, image_size=dataset.train.images.shape[-1])
-
-
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices; none on biases, norms, tokens and position embeddings."""
-    spared = ("pos_embed", "cls_token", "reg_token")
-    decay: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        (rest if parameter.ndim < 2 or name.endswith(spared) else decay).append(parameter)
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]

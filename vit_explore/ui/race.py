@@ -224,7 +224,7 @@ def _figure(pair: Pair, active: bool) -> None:
         "Accuracy against", list(versus.AXES), format_func=versus.AXES.__getitem__, default="epoch", key="race_axis",
         required=True, persist_state="session",
     ) or "epoch"  # fmt: skip
-    points = {title: versus.race_points(curves_of(record.id), axis, record.flops) for title, record in pair.items()}
+    points = {title: versus.race_points(curves_of(record.id), axis, record) for title, record in pair.items()}
     same = len({role(record) for record in pair.values()}) == 1
     if active:
         colours = [_colour(record, i, same) for i, record in enumerate(pair.values())]

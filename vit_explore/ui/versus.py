@@ -14,6 +14,7 @@ from vit_explore.training.events import Finished
 from vit_explore.ui import wording
 from vit_explore.ui.curves import Curves
 
+HALF_SIZE_COST = 0.25  # of an image of half the side, in images
 TRAINING_COST = 3  # a training step costs about three forward passes: one forward, two for the gradients
 AXES = {"epoch": "epochs", "elapsed": "wall time", "images_seen": "images seen", "flops": "FLOPs"}
 AXIS_TITLES = {
@@ -29,7 +30,8 @@ _COMPARED = {
     },
     "train": {
         "seconds": "budget in seconds", "epochs": "budget in epochs", "seed": "training seed",
-        "batch_size": "batch size", "augment": "augmentation", "lr": "learning rate",
+        "batch_size": "batch size", "augment": "augmentation", "lr": "learning rate", "optimizer": "optimiser",
+        "low_res_fraction": "share at half size",
     },
 }  # fmt: skip
 
@@ -70,12 +72,21 @@ def warning(one: RunConfig, other: RunConfig) -> str | None:
     return f"These two runs also differ in {listed}, so the figure compares more than the two architectures."
 
 
-def race_points(curves: Curves, axis: str, flops: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """x along `axis` (see AXES) and the validation top-1 (n,)."""
+def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarray, np.ndarray]:
+    """x along `axis` (see AXES) and the validation top-1 (n,).
+
+    An image of half the side costs a quarter: its patches, or pixels, are a quarter as many.
+    """
     if axis != "flops":
         return curves.accuracy(axis)
     images, top1 = curves.accuracy("images_seen")
-    return images * TRAINING_COST * float(flops or 0), top1
+    train, full_size = record.config.train, images
+    if record.config.model.takes_half_size and train.low_res_fraction and len(images):
+        used, budget = ("elapsed", train.seconds) if train.seconds else ("epoch", train.epochs)
+        progress = curves.accuracy(used)[0] / float(budget or 1)
+        small = np.minimum(images, np.interp(train.low_res_fraction, progress, images))
+        full_size = images - small * (1 - HALF_SIZE_COST)
+    return full_size * TRAINING_COST * float(record.flops or 0), top1
 
 
 def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:

@@ -1,0 +1,93 @@
+"""Which parameter is learned by which optimiser, and that a checkpoint goes back to where it came from."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vit_explore.config import ModelConfig, TrainConfig
+from vit_explore.errors import TrainingFailed
+from vit_explore.models import create_model
+from vit_explore.training.optimizers import Optimizers, make_optimizers
+
+VIT = {"width": 32, "depth": 2, "num_heads": 2, "num_classes": 3}
+
+
+def build(architecture: str = "vit", **train: Any) -> tuple[torch.nn.Module, Optimizers]:
+    torch.manual_seed(0)
+    model = create_model(ModelConfig(**({"architecture": architecture} | (VIT if architecture == "vit" else {}))))
+    return model, make_optimizers(model, TrainConfig(epochs=1, **train))
+
+
+def names(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> set[str]:
+    ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return {name for name, p in model.named_parameters() if id(p) in ids}
+
+
+def test_muon_learns_the_matrices_of_the_blocks_and_adamw_the_rest() -> None:
+    model, optimizers = build()
+    muon, adamw = (names(model, optimizers.parts[name]) for name in ("muon", "adamw"))
+    layers = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+    assert muon == {f"blocks.{i}.{layer}.weight" for i in range(2) for layer in layers}
+    assert muon | adamw == {name for name, _ in model.named_parameters()}
+    assert not muon & adamw
+    assert {"patch_embed.proj.weight", "head.weight", "pos_embed", "cls_token"} <= adamw
+
+
+@pytest.mark.parametrize(("architecture", "train"), [("resnet-slim", {}), ("vit", {"optimizer": "adamw"})])
+def test_adamw_alone_where_asked_for_or_where_there_are_no_blocks(architecture: str, train: dict) -> None:
+    model, optimizers = build(architecture, **train)
+    assert set(optimizers.parts) == {"adamw"}
+    assert names(model, optimizers.parts["adamw"]) == {name for name, _ in model.named_parameters()}
+
+
+def test_only_matrices_decay() -> None:
+    model, optimizers = build(optimizer="adamw", weight_decay=0.1)
+    decayed, spared = optimizers.parts["adamw"].param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert "pos_embed" not in {name for name, p in model.named_parameters() if any(p is q for q in decayed["params"])}
+    assert all(p.ndim >= 2 for p in decayed["params"])
+
+
+def step(model: torch.nn.Module, optimizers: Optimizers, seed: int) -> None:
+    torch.manual_seed(seed)
+    model.zero_grad()
+    F.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.tensor([0, 1, 2, 0])).backward()
+    optimizers.set_lr(1e-2)
+    optimizers.step()
+
+
+def test_muons_step_is_orthogonal() -> None:
+    """The singular values of Muon's first update are about equal, however far apart those of the gradient are."""
+    model, optimizers = build(weight_decay=0.0)
+    weight = model.blocks[0].attn.proj.weight
+    before = weight.detach().clone()
+    left, right = (torch.linalg.qr(torch.randn(32, 32))[0] for _ in range(2))
+    weight.grad = left @ torch.logspace(0, 1, 32).diag() @ right
+    optimizers.set_lr(1e-2)
+    optimizers.parts["muon"].step()
+    update = before - weight.detach()
+    values = torch.linalg.svdvals(update)
+    assert values.max() / values.min() < 2.5  # those of the gradient differ by ten
+    assert 0.1 < update.square().mean().sqrt() / 1e-2 < 0.4  # the size of an AdamW step, about 0.2 lr
+
+
+def test_a_resumed_optimiser_goes_on_as_if_never_stopped() -> None:
+    model, optimizers = build()
+    step(model, optimizers, 1)
+    twin, others = build()
+    twin.load_state_dict(model.state_dict())
+    others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
+    for m, o in ((model, optimizers), (twin, others)):
+        step(m, o, 2)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_a_checkpoint_of_another_optimiser_is_one_sentence() -> None:
+    _, optimizers = build(optimizer="adamw")
+    with pytest.raises(TrainingFailed, match=r"other optimisers \(adamw\) than this run has \(adamw, muon\)"):
+        build()[1].load_state_dict(optimizers.state_dict())

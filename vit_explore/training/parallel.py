@@ -1,0 +1,79 @@
+"""Replicas of the model in one process: each takes its share of a batch in a thread of its own.
+
+OpenMP's threads meet after every operation, and a small ViT has hundreds of short ones in a step. Replicas meet once a
+step: the weights are shared, the gradients are added. On two cores that is worth a quarter to a half more images/s.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+
+LossOf = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> the loss *summed* over the images
+
+
+class Replicas:
+    """`count` models over the same weights; with BatchNorm, the statistics of the first share are the model's."""
+
+    def __init__(self, model: nn.Module, count: int) -> None:
+        self.models = [model, *(_twin(model) for _ in range(count - 1))]
+        threads = max(1, torch.get_num_threads() // count)
+        self._pool = None if count == 1 else ThreadPoolExecutor(count, "replica", torch.set_num_threads, (threads,))
+
+    def backward(self, loss_of: LossOf, x: Tensor, y: Tensor) -> Tensor:
+        """Mean loss of a batch (B, 3, h, w), labels (B,); its gradients replace those of the model."""
+
+        def share(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            model.zero_grad(set_to_none=True)
+            loss = loss_of(model, x, y) / size
+            loss.backward()
+            return loss.detach()
+
+        size, count = len(y), len(self.models)
+        if self._pool is None:
+            return share(self.models[0], x, y)
+        losses = list(self._pool.map(share, self.models, x.chunk(count), y.chunk(count)))
+        for twin in self.models[1 : len(losses)]:
+            _add_gradients(self.models[0], twin)
+        return torch.stack(losses).sum()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    twin = copy.deepcopy(model)
+    for own, shared in zip(twin.parameters(), model.parameters(), strict=True):
+        own.data = shared.data
+    return twin
+
+
+def _add_gradients(model: nn.Module, twin: nn.Module) -> None:
+    for total, part in zip(model.parameters(), twin.parameters(), strict=True):
+        if total.grad is not None and part.grad is not None:
+            total.grad.add_(part.grad)
+
+
+def pick_replicas(model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, repeats: int = 4) -> int:
+    """One replica, or one for each CPU thread: whichever does a step on this batch faster, timed in turn on a copy."""
+    threads = torch.get_num_threads()
+    if x.device.type != "cpu" or threads == 1 or len(y) < threads:
+        return 1
+    trial = copy.deepcopy(model)
+    candidates = {count: Replicas(trial, count) for count in (1, threads)}
+    times: dict[int, list[float]] = {count: [] for count in candidates}
+    for _ in range(repeats):
+        for count, replicas in candidates.items():
+            start = time.perf_counter()
+            replicas.backward(loss_of, x, y)
+            times[count].append(time.perf_counter() - start)
+    for replicas in candidates.values():
+        replicas.close()
+    return min(times, key=lambda count: min(times[count][1:]))
