@@ -1,13 +1,13 @@
 """Put a finished run into vit_explore/weights/: its weights, snapshots thinned out, and a model card.
 
-python scripts/bundle.py RUN NAME --title "ViT on CIFAR-10" --command "python -m vit_explore train …"
+python scripts/bundle.py RUN NAME --title "ViT on CIFAR-10" --order 1 --snapshots 10 \\
+    --hardware "2 cores of …" --command "python -m vit_explore train …"
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -20,18 +20,18 @@ from vit_explore.runs.records import RunRecord  # noqa: E402
 from vit_explore.runs.references import WEIGHTS  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
 
-SNAPSHOTS = 10
+JPEG = "; the images are JPEG copies (quality about 75)"
 
 
-def thinned(steps: list[int]) -> list[int]:
-    """At most SNAPSHOTS of the steps, the first and the last among them, evenly along the log schedule."""
-    if len(steps) <= SNAPSHOTS:
+def thinned(steps: list[int], count: int) -> list[int]:
+    """At most `count` (2 or more) of the steps, the first and the last among them, evenly along the log schedule."""
+    if len(steps) <= count:
         return steps
-    picked = {round(i * (len(steps) - 1) / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
+    picked = {round(i * (len(steps) - 1) / (count - 1)) for i in range(count)}
     return [steps[i] for i in sorted(picked)]
 
 
-def card(record: RunRecord, store: RunStore, title: str, command: str) -> str:
+def card(record: RunRecord, store: RunStore, title: str, command: str, hardware: str) -> str:
     """The model card in Markdown: how it was made, what it reaches, what it is not."""
     curve = [e for e in store.evaluations(record.id) if e.split == "val"]
     rows = "\n".join(f"| {e.step} | {e.epoch:.2f} | {e.elapsed:.0f} | {100 * e.top1:.1f} |" for e in curve)
@@ -40,14 +40,14 @@ def card(record: RunRecord, store: RunStore, title: str, command: str) -> str:
 
 Made by: `{command}`
 
-- data: {data.dataset}, {"all" if data.classes is None else ", ".join(data.classes)} classes, split seed {data.seed}, \
-{data.val_fraction:.0%} of the training images held out for validation; the images are JPEG copies (quality about 75)
+- data: {data.dataset}, {"all classes" if data.classes is None else ", ".join(data.classes)}, split seed {data.seed}, \
+{data.val_fraction:.0%} of the training images held out for validation{JPEG if data.dataset == "cifar10" else ""}
 - seed {train.seed}; {record.params:,} parameters; {record.flops:,} FLOPs per image
 - validation top-1 {record.top1:.1%}; test top-1 {record.test_top1:.1%}, macro F1 {record.macro_f1:.3f} \
 (the test split was used once, at the end)
-- {record.images_seen:,} images in {record.train_seconds:.0f} s on {record.device} ({platform.machine()}, \
-other work beside it)
-- one run, one seed; small images, short training: a model to look into, not one to rely on
+- {record.images_seen:,} images in {record.train_seconds:.0f} s of training on {hardware}
+- limits: one run, one seed; 32 × 32 pixels, the dataset's classes and nothing else; short training on little data. A model \
+to look into, not one to rely on
 
 | step | epoch | seconds | validation top-1 (%) |
 |---|---|---|---|
@@ -61,17 +61,20 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--title", required=True)
     parser.add_argument("--command", required=True)
+    parser.add_argument("--hardware", required=True, help="what it was trained on, and what ran beside it")
+    parser.add_argument("--order", type=int, default=9, help="its place in the picker; the first is shown first")
+    parser.add_argument("--snapshots", type=int, default=2, help="how many of its snapshots, the first and last included")
     options = parser.parse_args()
     store = RunStore()
     record = store.get(options.run)
     weights, about = export(record.id, WEIGHTS / options.name)
-    about.write_text(json.dumps({**json.loads(about.read_text()), "title": options.title}, indent=2) + "\n")
+    about.write_text(json.dumps({**json.loads(about.read_text()), "title": options.title, "order": options.order}, indent=2) + "\n")
     folder = WEIGHTS / options.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for step in thinned([row.step for row in store.snapshots(record.id)]):
+    for step in thinned([row.step for row in store.snapshots(record.id)], options.snapshots):
         shutil.copy(store.snapshot_path(record.id, step), folder / f"{step}.safetensors")
-    weights.with_suffix(".md").write_text(card(record, store, options.title, options.command))
+    weights.with_suffix(".md").write_text(card(record, store, options.title, options.command, options.hardware))
     print(weights, sum(path.stat().st_size for path in folder.iterdir()) // 1024, "KiB of snapshots")
 
 

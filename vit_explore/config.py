@@ -243,6 +243,12 @@ class TrainConfig(Config):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto times a few steps and keeps the faster.", json_schema_extra={"advanced": True}
     )
+    compiled: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Compile the step before the clock starts (seconds to a minute); auto: on a GPU, when the budget "
+        "is a minute or five epochs at least.",
+        json_schema_extra={"advanced": True},
+    )
     threads: int | None = Field(
         None,
         ge=1,

@@ -17,7 +17,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
 from vit_explore.data.augment import take_batch
 from vit_explore.errors import BadConfig, DeviceUnavailable, TrainingFailed
-from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, loop
+from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, fastest, loop
 from vit_explore.training.devices import largest_batch, pick_device, pick_numerics
 from vit_explore.training.metrics import confusion_matrix, macro_f1, recall
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
@@ -211,7 +211,7 @@ def test_the_first_part_of_the_budget_sees_images_of_half_the_side(
 
 
 def test_auto_may_train_with_replicas_and_still_learns(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "pick_replicas", lambda *_: 2)
+    monkeypatch.setattr(fastest, "pick_replicas", lambda *_: 2)
     trainer = Trainer(config(precision="auto"), dataset=dataset)
     found = list(trainer.events())
     assert len(trainer.replicas.models) == 2
@@ -219,6 +219,46 @@ def test_auto_may_train_with_replicas_and_still_learns(dataset: Dataset, monkeyp
     dropping = Trainer(config(precision="auto", dropout=0.1, epochs=0.125), dataset=dataset)
     list(dropping.events())
     assert len(dropping.replicas.models) == 1  # threads would share one generator
+
+
+@pytest.mark.parametrize("model", ["vit", "resnet-slim"])
+def test_a_compiled_run_gives_the_numbers_of_a_plain_one(
+    dataset: Dataset, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model, mode, dynamic: real(model, backend="aot_eager"))
+    notes: list[str] = []
+    plain = events(dataset, model=model, epochs=1, low_res_fraction=0.5)
+    options = config(model=model, epochs=1, low_res_fraction=0.5, compiled="on")
+    trainer = Trainer(options, dataset=dataset, progress=lambda what, share: notes.append(what))
+    compiled = list(trainer.events())
+    assert trainer.replicas.models[0] is not trainer.model
+    assert any("Compiling" in note for note in notes)
+    losses = [[step.loss for step in of(Step, found)] for found in (plain, compiled)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_where_compiling_fails_the_run_goes_on_and_says_so(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda model, mode, dynamic: broken)
+    found = events(dataset, epochs=0.5, compiled="on")
+    assert isinstance(found[-1], Finished)
+    assert "cannot be compiled here" in caplog.text
+    assert "no compiler here" in caplog.text
+
+
+def test_compiling_is_for_long_runs_on_a_gpu() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    minute, second = TrainConfig(seconds=60), TrainConfig(seconds=1)
+    assert fastest.wants_compiling(minute, gpu)
+    assert not fastest.wants_compiling(second, gpu)
+    assert not fastest.wants_compiling(minute, cpu)
+    assert fastest.wants_compiling(second.replace(compiled="on"), cpu)
+    assert not fastest.wants_compiling(minute.replace(compiled="off"), gpu)
 
 
 def test_learning_rate_warms_up_then_falls_to_zero() -> None:

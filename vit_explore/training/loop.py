@@ -20,19 +20,20 @@ from vit_explore.data import Dataset, Split, load_dataset
 from vit_explore.data.augment import take_batch, to_input
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model, summarise
+from vit_explore.training import failures
 from vit_explore.training.devices import (
     Numerics,
     device_name,
     is_out_of_memory,
     largest_batch,
     pick_device,
-    pick_numerics,
 )
 from vit_explore.training.evaluate import evaluate
 from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.fastest import settle, wants_compiling
 from vit_explore.training.metrics import macro_f1
 from vit_explore.training.optimizers import make_optimizers
-from vit_explore.training.parallel import Replicas, pick_replicas
+from vit_explore.training.parallel import LossOf, Replicas
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data, generator
 
@@ -64,6 +65,7 @@ class Trainer:
     ) -> None:
         self.config, self.train = config, config.train
         self.should_stop = should_stop or (lambda: False)
+        self.progress_note = progress
         self.device = pick_device(self.train.device)
         if self.train.threads:
             torch.set_num_threads(self.train.threads)
@@ -124,12 +126,12 @@ class Trainer:
             self.replicas.close()
 
     def _settle(self) -> None:
-        """Find the fastest way to do a step. What is asked for is not probed: the same seed gives the same numbers."""
-        x, y = self._batch(0)
-        self.numerics = pick_numerics(self.model, x, self.train.precision)
-        self.numerics.apply(self.model)
-        probed = self.train.precision == "auto" and not self._has_dropout  # dropout draws from one generator
-        self.replicas = Replicas(self.model, pick_replicas(self.model, self._loss, x, y) if probed else 1)
+        """Find the fastest way to do a step, and prepare it, before the clock starts."""
+        half = self.model_config.takes_half_size and self.train.low_res_fraction > 0
+        if wants_compiling(self.train, self.device) and self.progress_note:
+            self.progress_note("Compiling the training step; the clock has not started", 0.0)
+        x, y = self._batch(self.step)
+        self.numerics, self.replicas = settle(self.model, self.train, self._loss_with, x, y, half)
 
     def _events(self) -> Iterator[Event]:
         yield self._started()
@@ -208,17 +210,20 @@ class Trainer:
         x, y = self._batch(self.step)
         if self.is_half_size:
             x = F.avg_pool2d(x, 2)
-        loss = self.replicas.backward(self._loss, x, y)
+        loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
         if self.train.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
         self.optimizer.step()
         self.step += 1
         return loss
 
-    def _loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        with self.numerics.autocast(self.device):
-            logits = model(x)
-        return F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing, reduction="sum")
+    def _loss_with(self, numerics: Numerics) -> LossOf:
+        def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            with numerics.autocast(self.device):
+                logits = model(x)
+            return F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing, reduction="sum")
+
+        return loss_of
 
     @property
     def progress(self) -> float:
@@ -272,7 +277,7 @@ class Trainer:
         losses = torch.stack([loss for _, loss in pending]).tolist()  # waits for the GPU
         for (step, _), loss in zip(pending, losses, strict=True):
             if not math.isfinite(loss):
-                raise TrainingFailed(self._not_finite(step, loss))
+                raise TrainingFailed(failures.not_finite(step, loss, self.train.lr))
         return Step(
             step=self.step,
             epoch=self.epoch,
@@ -321,12 +326,6 @@ class Trainer:
             sample_probs=self._sample_probs,
         )
 
-    def _not_finite(self, step: int, loss: float) -> str:
-        return (
-            f"The loss became {loss} at step {step} with lr = {self.train.lr:g}; "
-            "try a learning rate a third as large, a longer warm-up, or gradient clipping at 1."
-        )
-
     def _out_of_memory(self) -> str:
         def attempt(size: int) -> None:
             x = torch.zeros(size, 3, *self.images.shape[-2:], device=self.device)
@@ -334,6 +333,5 @@ class Trainer:
                 self.model(x).float().sum().backward()
 
         self.model.zero_grad(set_to_none=True)
-        size = largest_batch(attempt, self.batch_size)
-        advice = f"a batch size of {size} would fit" if size else "not even one image fits: choose a smaller model"
-        return f"The memory of {device_name(self.device)} is spent at a batch size of {self.batch_size}; {advice}."
+        fits = largest_batch(attempt, self.batch_size)
+        return failures.out_of_memory(device_name(self.device), self.batch_size, fits)
