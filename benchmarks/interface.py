@@ -1,150 +1,134 @@
-"""How long a person waits, in headless Chromium: start, pages, first point, photo; and what watching costs.
+"""How long a person waits, in headless Chromium: start, pages, frames, first point, photo; and what watching costs.
 
 VIT_EXPLORE_DATA=… python benchmarks/interface.py [--repeats 3] [--seconds 20]
 
-Each line: median (smallest to largest). The peer of "watched" is the same run unwatched, taken in turn in this run.
+The peer of "watched" is the same run unwatched, taken in turn in this run. --device is that of these runs; the run of
+the first point is the page's default preset.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import os
-import platform
-import statistics
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from browser import cold_start, first_point, go, reload_home, slider_frames, timed, upload
+from common import PROJECT, heading, options, row, table
 from playwright.sync_api import Browser, Page, sync_playwright
+from watchers import finished, watched_run
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "browser")]
+from vit_explore.config import RunConfig
+from vit_explore.data import dataset_status
+from vit_explore.presets import presets
+from vit_explore.runs.store import RunStore
 
-from app_server import start, stop_tree  # noqa: E402  (the helper lies with the browser tests)
-
-LOSS = "canvas[aria-label*='training loss'][aria-label*=' at ']"
-
-
-def timed(action: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
-
-
-def line(name: str, values: list[float], unit: str = "s") -> None:
-    print(f"| {name} | {statistics.median(values):.2f} {unit} | {min(values):.2f} to {max(values):.2f} |", flush=True)
+PAGES = ["Patches", "Position embeddings", "Filters", "Runs", "Attention"]
+FRAMES, PHOTOS = 10, 5
+FIRST_POINT_SECONDS = 50  # the budget of a run that is stopped at its first point
+MANY = 10
+IMPORTS = ("vit_explore", "vit_explore.cli")
+WAKING_SECONDS = 2
 
 
-def photo(seed: int) -> bytes:
-    file = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((1600, 1200)).save(file, "JPEG")
-    return file.getvalue()
-
-
-def cold_start(browser: Browser, home: Path) -> float:
-    """From the shell's command to Home painted; a new process, the files in the disk cache."""
-    begin = time.perf_counter()
-    process, url = start(home)
-    page = browser.new_page()
-    page.goto(url)
-    page.get_by_role("heading", name="Where to go next").wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()
-    seconds = time.perf_counter() - begin
-    page.close()
-    stop_tree(process, home)
+def imports(repeats: int) -> dict[str, list[float]]:
+    """Seconds of a new process that imports, less those of one that does nothing, in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for _ in range(repeats):
+        bare = process_seconds("pass")
+        for name in IMPORTS:
+            seconds[name].append(process_seconds(f"import {name}") - bare)
     return seconds
 
 
-def go(page: Page, name: str) -> None:
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
-    page.get_by_role("heading", name=name, level=1).wait_for()
-    page.get_by_text("Behind this page").wait_for()
+def process_seconds(statement: str) -> float:
+    return timed(lambda: subprocess.run([sys.executable, "-c", statement], check=True, cwd=PROJECT))
 
 
-def upload(page: Page, seed: int) -> None:
-    """A new photo to the attention of all heads over it."""
-    name = f"photo{seed}.jpg"
-    before = page.get_by_role("application").last.screenshot()
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo(seed)})
-    while page.get_by_role("application").last.screenshot() == before:
-        page.wait_for_timeout(20)
+def wait_for_attention(page: Page, url: str) -> None:
+    page.goto(f"{url}/attention?model=bundled:vit-cifar10")
+    page.get_by_role("application").last.wait_for()
 
 
-def start_run(page: Page, url: str, seconds: int) -> float:
-    """A click on Start to the first point of the curve, with a warm worker."""
-    page.goto(f"{url}/train")
-    if page.get_by_role("button", name="New run").count():
-        page.get_by_role("button", name="New run").click()
-    field = page.get_by_label("Seconds", exact=True)
-    field.fill(str(seconds))
-    field.press("Enter")
-    page.get_by_text(f"{seconds} s", exact=True).first.wait_for()
-    begin = time.perf_counter()
-    page.get_by_role("button", name="Start training").click()
-    page.locator(LOSS).wait_for()
-    return time.perf_counter() - begin
+def waiting(page: Page, url: str, args: argparse.Namespace) -> None:
+    """The rows of the pages: all in one server that is warm."""
+    row("Home again, same server", [reload_home(page, url) for _ in range(args.repeats)], "s")
+    wait_for_attention(page, url)
+    for name in PAGES:
+        go(page, name)  # the first visit loads a page's scripts
+    row("page change", [timed(partial(go, page, n)) for _ in range(args.repeats) for n in PAGES], "s")
+    row("slider → position embeddings of another snapshot", slider_frames(page, url, FRAMES * args.repeats), "s")
+    wait_for_attention(page, url)
+    page.get_by_text("Upload", exact=True).click()
+    row("new photo → attention of all heads", [timed(partial(upload, page, i)) for i in range(PHOTOS)], "s")
+    points = [first_point(page, url, FIRST_POINT_SECONDS) for _ in range(args.repeats)]
+    row("Start → first point, warm worker", points, "s")
 
 
-def last_speed(home: Path) -> float:
-    """Images/s of the newest run, from its own clock."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "vit_explore", "runs", "list", "--json"],
-        capture_output=True, check=True, cwd=PROJECT, env=os.environ | {"VIT_EXPLORE_HOME": str(home)},
-    )  # fmt: skip
-    return float(json.loads(listed.stdout)[0]["images_per_second"])
+def watched_by_chromium(page: Page, url: str, store: RunStore, config: RunConfig) -> float:
+    """Images/s of a run whose page is open in the browser."""
+    run = store.create(config)
+    page.goto(f"{url}/train?run={run}")
+    record = finished(store, run)
+    page.goto("about:blank")
+    return record.images_per_second or 0.0
 
 
-def watched_or_not(page: Page, url: str, home: Path, seconds: int, watched: bool) -> tuple[float, float]:
-    first = start_run(page, url, seconds)
-    if not watched:
-        page.goto("about:blank")
-    page.wait_for_timeout((seconds + 8) * 1000)
-    return first, last_speed(home)
+def watching(page: Page, url: str, store: RunStore, config: RunConfig, repeats: int) -> None:
+    """The speed of a run unwatched, in one page of Chromium, and with many pages whose browsers are elsewhere."""
+    page.goto("about:blank")
+
+    def unseen(count: int) -> Callable[[], float]:
+        return lambda: watched_run(url, store, config, count).images_per_second or 0.0
+
+    ways = {
+        "unwatched": unseen(0),
+        "watched in Chromium": lambda: watched_by_chromium(page, url, store, config),
+        f"watched by {MANY} pages, browsers elsewhere": unseen(MANY),
+    }
+    rounds = [{name: way() for name, way in ways.items()} for _ in range(repeats)]
+    for name in ways:
+        row(f"training, {name}", [speeds[name] for speeds in rounds], "images/s", 0)
+    for name in list(ways)[1:]:
+        row(f"{name} ÷ unwatched", [speeds[name] / speeds["unwatched"] for speeds in rounds])
+
+
+def measure(browser: Browser, home: Path, args: argparse.Namespace) -> None:
+    from app_server import start, stop_tree
+
+    table(("what", "median", "range"))
+    for name, seconds in imports(args.repeats).items():
+        row(f"import {name}", seconds, "s")
+    row("app start → Home painted", [cold_start(browser) for _ in range(args.repeats)], "s")
+    preset = "minute" if dataset_status("cifar10").available else "shapes"
+    config = presets.get(preset).config.update(seconds=args.seconds, device=args.device)
+    process, url = start(home)
+    try:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(120_000)
+        wait_for_attention(page, url)
+        watched_run(url, RunStore(home), config.update(seconds=WAKING_SECONDS), 1)  # the data are decoded, too
+        waiting(page, url, args)
+        watching(page, url, RunStore(home), config, args.repeats)
+    finally:
+        stop_tree(process, home)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=20, help="length of each training run")
-    options = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    print("| what | median | range |\n|---|---|---|")
-    home = Path(tempfile.mkdtemp())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        line("app start → Home painted", [cold_start(browser, home) for _ in range(options.repeats)])
-        process, url = start(home)
-        try:
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.set_default_timeout(120_000)
-            page.goto(f"{url}/attention?model=bundled:vit-cifar10")
-            page.get_by_role("application").last.wait_for()
-            page.wait_for_timeout(20_000)  # the worker warms up
-            names = ["Patches", "Position embeddings", "Filters", "Runs", "Attention"]
-            for name in names:
-                go(page, name)  # the first visit loads a page's scripts
-            line("page change", [timed(lambda n=n: go(page, n)) for _ in range(options.repeats) for n in names])
-            page.get_by_text("Upload", exact=True).click()
-            line("new photo → attention of all heads", [timed(lambda i=i: upload(page, i)) for i in range(5)])
-            pairs = [
-                [watched_or_not(page, url, home, options.seconds, watched) for watched in (True, False)]
-                for _ in range(options.repeats)
-            ]
-            line("Start → first point, warm worker", [first for pair in pairs for first, _ in pair])
-            line("training, watched", [pair[0][1] for pair in pairs], "images/s")
-            line("training, unwatched", [pair[1][1] for pair in pairs], "images/s")
-            line("watched ÷ unwatched", [pair[0][1] / pair[1][1] for pair in pairs], "")
-        finally:
-            stop_tree(process, home)
+    args = options(__doc__ or "", seconds=20).parse_args()
+    heading("filling the disk cache", "a page's first visit", "waking the worker")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
+        os.environ["VIT_EXPLORE_HOME"] = home
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        measure(browser, Path(home), args)
         browser.close()
 
 
-main()
+if __name__ == "__main__":
+    main()

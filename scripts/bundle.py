@@ -46,8 +46,8 @@ Made by: `{command}`
 - validation top-1 {record.top1:.1%}; test top-1 {record.test_top1:.1%}, macro F1 {record.macro_f1:.3f} \
 (the test split was used once, at the end)
 - {record.images_seen:,} images in {record.train_seconds:.0f} s of training on {hardware}
-- limits: one run, one seed; 32 × 32 pixels, the dataset's classes and nothing else; short training on little data. A model \
-to look into, not one to rely on
+- limits: one run, one seed; 32 × 32 pixels, the dataset's classes and nothing else; short training on little data. \
+A model to look into, not one to rely on
 
 | step | epoch | seconds | validation top-1 (%) |
 |---|---|---|---|
@@ -63,12 +63,16 @@ def main() -> None:
     parser.add_argument("--command", required=True)
     parser.add_argument("--hardware", required=True, help="what it was trained on, and what ran beside it")
     parser.add_argument("--order", type=int, default=9, help="its place in the picker; the first is shown first")
-    parser.add_argument("--snapshots", type=int, default=2, help="how many of its snapshots, the first and last included")
+    parser.add_argument(
+        "--snapshots", type=int, default=2, help="how many of its snapshots, the first and last included"
+    )
     options = parser.parse_args()
     store = RunStore()
     record = store.get(options.run)
     weights, about = export(record.id, WEIGHTS / options.name)
-    about.write_text(json.dumps({**json.loads(about.read_text()), "title": options.title, "order": options.order}, indent=2) + "\n")
+    about.write_text(
+        json.dumps({**json.loads(about.read_text()), "title": options.title, "order": options.order}, indent=2) + "\n"
+    )
     folder = WEIGHTS / options.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model
+from vit_explore.training.muon import Muon
 from vit_explore.training.optimizers import Optimizers, make_optimizers
 
 VIT = {"width": 32, "depth": 2, "num_heads": 2, "num_classes": 3}
@@ -91,3 +92,29 @@ def test_a_checkpoint_of_another_optimiser_is_one_sentence() -> None:
     _, optimizers = build(optimizer="adamw")
     with pytest.raises(TrainingFailed, match=r"other optimisers \(adamw\) than this run has \(adamw, muon\)"):
         build()[1].load_state_dict(optimizers.state_dict())
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_muon_gives_the_numbers_of_pytorchs(weight_decay: float) -> None:
+    torch.manual_seed(0)
+    shapes = [(24, 8), (8, 24), (8, 8), (24, 8), (16, 8)]
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    muon = Muon(ours, lr=0.1, weight_decay=weight_decay)
+    reference = torch.optim.Muon(theirs, lr=0.1, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        muon.step()
+        reference.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, atol=4e-3)  # bf16 inside; a step is 0.1
+
+
+def test_muon_passes_over_what_has_no_gradient() -> None:
+    with_gradient, without = (torch.nn.Parameter(torch.ones(4, 4)) for _ in range(2))
+    with_gradient.grad = torch.randn(4, 4)
+    Muon([with_gradient, without], lr=0.1, weight_decay=0.1).step()
+    assert torch.equal(without, torch.ones(4, 4))
+    assert not torch.equal(with_gradient, torch.ones(4, 4))

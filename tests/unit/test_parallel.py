@@ -66,9 +66,11 @@ def test_weights_are_shared_and_threads_are_its_own(model: nn.Module, batch: tup
         barrier.wait(10)  # both work at once, or this fails
         return loss_of(model, x, y)
 
-    barrier, replicas = threading.Barrier(2), Replicas(model, 2)
     before = torch.get_num_threads()
+    barrier, replicas = threading.Barrier(2), Replicas(model, 2)
     replicas.backward(watching, *batch)
+    assert torch.get_num_threads() == 1
+    assert replicas.map(lambda n: n * n, range(5)) == [0, 1, 4, 9, 16]
     replicas.close()
     assert len(seen) == 2
     assert threading.current_thread().name not in seen

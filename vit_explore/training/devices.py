@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vit_explore.errors import DeviceUnavailable
 
 PROBE_IMAGES = 32  # enough to tell the choices apart, few enough not to be waited for
+PROBE_ROUNDS = 4  # each choice in turn, the first round to warm up
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,23 @@ def pick_numerics(model: nn.Module, batch: Tensor, precision: str) -> Numerics:
         return Numerics("bf16" if torch.cuda.is_bf16_supported() else "fp32", fused=True)
     attentions = [True, False] if hasattr(model, "set_fused_attention") else [True]
     choices = [Numerics(p, fused) for p in ("fp32", "bf16") for fused in attentions]
-    trial, part = copy.deepcopy(model), batch[:PROBE_IMAGES]
-    return min(choices, key=lambda numerics: _time_steps(trial, part, numerics))
+    trial, part, threads = copy.deepcopy(model), batch[:PROBE_IMAGES], torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for a busy core would blur the picture
+    times = [[_time_step(trial, part, numerics) for numerics in choices] for _ in range(PROBE_ROUNDS)]
+    torch.set_num_threads(threads)
+    best = [min(rounds) for rounds in zip(*times[1:], strict=True)]
+    return choices[best.index(min(best))]
 
 
-def _time_steps(model: nn.Module, batch: Tensor, numerics: Numerics, repeats: int = 2) -> float:
-    """Seconds of the fastest of `repeats` forward and backward passes, after one to warm up."""
+def _time_step(model: nn.Module, batch: Tensor, numerics: Numerics) -> float:
+    """Seconds of one forward and backward pass."""
     numerics.apply(model)
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        with numerics.autocast(batch.device):
-            loss = model(batch).float().square().mean()
-        loss.backward()
-        times.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    with numerics.autocast(batch.device):
+        loss = model(batch).float().square().mean()
+    loss.backward()
     model.zero_grad(set_to_none=True)
-    return min(times[1:])
+    return time.perf_counter() - start
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from vit_explore.data.augment import to_input
 from vit_explore.training.devices import Numerics
 from vit_explore.training.metrics import confusion_matrix, recall
 
-BATCH = {"cpu": 250, "cuda": 2000}
+BATCH = {"cpu": 125, "cuda": 2000}
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,35 @@ class Evaluation:
     seconds: float
 
 
-@torch.inference_mode()
+def one_by_one(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> list[Tensor]:
+    """`function` of each batch, in this thread."""
+    return [function(batch) for batch in batches]
+
+
 def evaluate(
-    model: nn.Module, images: np.ndarray, labels: np.ndarray, mean: Tensor, std: Tensor, numerics: Numerics
+    model: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    mean: Tensor,
+    std: Tensor,
+    numerics: Numerics,
+    over: Callable[[Callable[[Tensor], Tensor], Iterable[Tensor]], list[Tensor]] = one_by_one,
 ) -> Evaluation:
-    """Evaluate on uint8 images (n, 3, h, w); `mean` and `std` are (1, 3, 1, 1) on the model's device."""
+    """Evaluate on uint8 images (n, 3, h, w); `mean` and `std` are (1, 3, 1, 1) on the model's device.
+
+    `over` maps a function over batches, in several threads maybe.
+    """
     start, training = time.perf_counter(), model.training
     device = mean.device
-    model.eval()
-    logits = []
-    for batch in torch.from_numpy(np.array(images)).split(BATCH.get(device.type, 250)):
+
+    @torch.inference_mode()
+    def logits_of(batch: Tensor) -> Tensor:
         x = to_input(batch.to(device), mean, std).contiguous(memory_format=torch.channels_last)
         with numerics.autocast(device):
-            logits.append(model(x).float())
+            return model(x).float()
+
+    model.eval()
+    logits = over(logits_of, torch.from_numpy(np.array(images)).split(BATCH.get(device.type, 125)))
     model.train(training)
     scores = torch.cat(logits).cpu()
     truth = torch.from_numpy(np.array(labels))

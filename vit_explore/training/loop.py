@@ -306,7 +306,8 @@ class Trainer:
 
     def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
         part: Split = getattr(self.dataset, split)
-        result = evaluate(self.model, part.images[:at_most], part.labels[:at_most], self.mean, self.std, self.numerics)
+        images, labels = part.images[:at_most], part.labels[:at_most]
+        result = evaluate(self.model, images, labels, self.mean, self.std, self.numerics, self.replicas.map)
         sample = self.dataset.val.images[:SAMPLE]
         if split == "val":
             self._sample_probs = result.probs[: len(sample)]

@@ -13,6 +13,7 @@ from torch import nn
 
 from vit_explore.config import TrainConfig
 from vit_explore.errors import TrainingFailed
+from vit_explore.training.muon import Muon
 
 SPARED = ("pos_embed", "cls_token", "reg_token")  # no weight decay, whatever their shape
 
@@ -59,9 +60,7 @@ def make_optimizers(model: nn.Module, train: TrainConfig) -> Optimizers:
         "adamw": torch.optim.AdamW(groups, lr=train.lr, fused=on_device in ("cpu", "cuda"))
     }
     if matrices:
-        parts["muon"] = torch.optim.Muon(
-            matrices, lr=train.lr, weight_decay=train.weight_decay, adjust_lr_fn="match_rms_adamw"
-        )
+        parts["muon"] = Muon(matrices, lr=train.lr, weight_decay=train.weight_decay)
     return Optimizers(**parts)
 
 

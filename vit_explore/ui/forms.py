@@ -40,6 +40,9 @@ _LABELS = {
     "width": "Width D",
     "depth": "Depth (blocks)",
     "grad_clip": "Gradient clipping",
+    "optimizer": "Optimiser",
+    "low_res_fraction": "Share at half size",
+    "compiled": "Compile the step",
 }
 _EMPTY = {"classes": "all", "per_class": "all", "threads": "all cores"}  # what no value means
 

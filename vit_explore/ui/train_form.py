@@ -115,7 +115,7 @@ def budget_form() -> None:
     forms.draw(forms.widgets()[st.session_state[forms.PREFIX + "budget"] or "seconds"])
     st.caption(
         "With seconds the learning rate follows the clock, so that the run ends well whatever the machine's speed. "
-        "Validation and the final test come on top."
+        "Validation on the way counts; the final test comes on top."
     )
 
 

@@ -1,0 +1,33 @@
+"""The benchmarks explain themselves, take the promised flags, and the form of their tables is right."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SCRIPTS = ("interface", "scale", "throughput", "time_to_accuracy")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_names_the_promised_flags(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{script}.py", "--help"], capture_output=True, text=True, check=True
+    )
+    for flag in ("--device", "--seconds", "--repeats"):
+        assert flag in done.stdout
+
+
+def test_throughput_prints_every_peer_and_ratio() -> None:
+    command = [sys.executable, BENCHMARKS / "throughput.py", "--preset", "shapes", "--seconds", "0.1", "--repeats", "1"]
+    done = subprocess.run([*command, "--device", "cpu"], capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    cells = {name.strip(): value.strip() for name, value in (line.split("|")[1:3] for line in lines)}
+    ratios = {name: float(value.split()[0]) for name, value in cells.items() if "÷" in name}
+    assert set(ratios) == {f"ours ÷ {peer}" for peer in ("plain loop", "timm", "own products", "square")}
+    rate = next(float(value.split()[0].replace(",", "")) for name, value in cells.items() if name.startswith("ours ("))
+    assert all(value > 0 for value in ratios.values())
+    assert rate > 0
