@@ -112,9 +112,7 @@ def snapshot_steps(ref: str, home: Path | None = None) -> list[int]:
 
 def available_references(home: Path | None = None) -> list[Available]:
     """The runs that have snapshots, newest first, then the bundled models in their order."""
-    store = RunStore(home)
-    runs = [(record, [row.step for row in store.snapshots(record.id)]) for record in store.list()]
-    offers = [Available(f"run:{record.id}", record.name, tuple(steps)) for record, steps in runs if steps]
+    offers = [Available(f"run:{run}", name, steps) for run, name, steps in RunStore(home).runs_with_snapshots()]
     cards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(WEIGHTS.glob("*.json"))}
     for name, card in sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))):
         offers.append(Available(f"bundled:{name}", card.get("title", name), tuple(_bundled_steps(name))))
