@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import DeviceUnavailable
 
-PROBE_IMAGES = 32  # enough to tell the choices apart, few enough not to be waited for
+PROBE_IMAGES = 16  # enough to tell the choices apart, few enough not to be waited for
 PROBE_ROUNDS = 4  # each choice in turn, the first round to warm up
 
 

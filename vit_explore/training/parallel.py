@@ -75,7 +75,7 @@ def _add_gradients(model: nn.Module, twin: nn.Module) -> None:
             total.grad.add_(part.grad)
 
 
-def pick_replicas(model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, repeats: int = 3) -> int:
+def pick_replicas(model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, repeats: int = 2) -> int:
     """One replica, or one for each CPU thread: whichever does a step on this batch faster, timed in turn on a copy."""
     threads = torch.get_num_threads()
     if x.device.type != "cpu" or threads == 1 or len(y) < threads:
