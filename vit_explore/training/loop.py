@@ -235,7 +235,7 @@ class Trainer:
 
     @property
     def is_half_size(self) -> bool:
-        """Whether this step sees images of half the side: a quarter of the tokens, about a quarter of the time."""
+        """Whether this step sees images of half the side: a quarter of the tokens."""
         return self.model_config.takes_half_size and self.progress < self.train.low_res_fraction
 
     @property
