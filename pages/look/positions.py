@@ -9,6 +9,7 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.explain.results import PositionSimilarity
 from vit_explore.ui import looking, panel, state
+from vit_explore.ui.errors import friendly
 from vit_explore.ui.views import Side, chart, column, sides
 
 PATCH = "positions_patch"
@@ -57,6 +58,23 @@ def numbers(result: PositionSimilarity) -> None:
     )  # fmt: skip
 
 
+def show(both: list[Side]) -> None:
+    """One model with its tiles and the chosen one side by side, or two models below each other."""
+    if len(both) == 1:
+        wide, narrow = st.columns([3, 2], gap="large")
+        with wide:
+            st.markdown("##### One tile for each patch: click one to enlarge it")
+            tiles(both[0], titled=False)
+        with narrow:
+            st.markdown("##### The chosen patch against all others")
+            enlarged(both[0], titled=False)
+        return
+    for draw in (tiles, enlarged):
+        for place, side in zip(st.columns(2, gap="large"), both, strict=True):
+            with place:
+                draw(side, titled=True)
+
+
 st.title("Position embeddings")
 st.markdown("A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**")
 choice = state.require_model("how its position embeddings become a map of the picture", "position_similarity")
@@ -67,19 +85,8 @@ with left:
 with right:
     compare = state.compare_toggle("positions_compare")
 
-both = sides(choice, compare)
-if len(both) == 1:
-    wide, narrow = st.columns([3, 2], gap="large")
-    with wide:
-        st.markdown("##### One tile for each patch: click one to enlarge it")
-        tiles(both[0], titled=False)
-    with narrow:
-        st.markdown("##### The chosen patch against all others")
-        enlarged(both[0], titled=False)
-else:
-    for draw in (tiles, enlarged):
-        for place, side in zip(st.columns(2, gap="large"), both, strict=True):
-            with place:
-                draw(side, titled=True)
+with friendly():
+    looking.positions(choice.ref)  # a model without any is told so once
+    show(sides(choice, compare))
 
 panel.panel(panel.of_explanation("position_similarity"))

@@ -188,6 +188,7 @@ def test_no_position_embedding_is_a_sentence(open_page: OpenPage, make_run: Make
     assert not at.exception
     assert not at.error
     assert "no position embedding" in at.info[0].value
+    assert len(at.info) == 1  # also with step 0 beside it
 
 
 @pytest.mark.parametrize("page", LOOKING)
