@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig
 from vit_explore.models import create_model
+from vit_explore.training.devices import pick_numerics
 from vit_explore.training.parallel import Replicas, pick_replicas
 
 
@@ -96,3 +97,21 @@ def test_the_choice_leaves_the_model_alone(model: nn.Module, batch: tuple) -> No
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert pick_replicas(model, loss_of, batch[0][:1], batch[1][:1]) == 1  # nothing to share out
+
+
+def test_a_probe_that_fails_gives_the_threads_back(model: nn.Module, batch: tuple) -> None:
+    def broken(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    class Stingy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    before = torch.get_num_threads()
+    with pytest.raises(torch.OutOfMemoryError):
+        pick_numerics(Stingy(), batch[0], "auto")
+    assert torch.get_num_threads() == before
+    if before > 1:
+        with pytest.raises(torch.OutOfMemoryError):
+            pick_replicas(model, broken, *batch)
+    assert torch.get_num_threads() == before

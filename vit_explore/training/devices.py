@@ -62,8 +62,10 @@ def pick_numerics(model: nn.Module, batch: Tensor, precision: str) -> Numerics:
     choices = [Numerics(p, fused) for p in ("fp32", "bf16") for fused in attentions]
     trial, part, threads = copy.deepcopy(model), batch[:PROBE_IMAGES], torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for a busy core would blur the picture
-    times = [[_time_step(trial, part, numerics) for numerics in choices] for _ in range(PROBE_ROUNDS)]
-    torch.set_num_threads(threads)
+    try:
+        times = [[_time_step(trial, part, numerics) for numerics in choices] for _ in range(PROBE_ROUNDS)]
+    finally:
+        torch.set_num_threads(threads)
     best = [min(rounds) for rounds in zip(*times[1:], strict=True)]
     return choices[best.index(min(best))]
 

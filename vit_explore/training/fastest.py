@@ -58,7 +58,7 @@ def _compiled(model: nn.Module, loss_of: LossOf, batches: list[Tensor], y: Tenso
     except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        logger.warning("The step cannot be compiled here, and runs as it is: %s", str(error).splitlines()[0])
+        logger.warning("The step cannot be compiled here, and runs as it is: %s", str(error).partition("\n")[0])
         compiled = model
     model.zero_grad(set_to_none=True)
     model.load_state_dict(before)  # BatchNorm has seen the batches

@@ -85,9 +85,11 @@ def pick_replicas(model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, repea
     for _ in range(repeats):
         for count, found in times.items():
             replicas = Replicas(trial, count)
-            replicas.backward(loss_of, x, y)  # to warm up
-            start = time.perf_counter()
-            replicas.backward(loss_of, x, y)
-            found.append(time.perf_counter() - start)
-            replicas.close()
+            try:
+                replicas.backward(loss_of, x, y)  # to warm up
+                start = time.perf_counter()
+                replicas.backward(loss_of, x, y)
+                found.append(time.perf_counter() - start)
+            finally:
+                replicas.close()
     return min(times, key=lambda count: min(times[count]))
