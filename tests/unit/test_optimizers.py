@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -95,7 +97,8 @@ def test_a_checkpoint_of_another_optimiser_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
-def test_muon_gives_the_numbers_of_pytorchs(weight_decay: float) -> None:
+@pytest.mark.parametrize("threads", [0, 2])
+def test_muon_gives_the_numbers_of_pytorchs(weight_decay: float, threads: int) -> None:
     torch.manual_seed(0)
     shapes = [(24, 8), (8, 24), (8, 8), (24, 8), (16, 8)]
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
@@ -106,9 +109,11 @@ def test_muon_gives_the_numbers_of_pytorchs(weight_decay: float) -> None:
         for a, b in zip(ours, theirs, strict=True):
             a.grad = torch.randn_like(a)
             b.grad = a.grad.clone()
-        muon.step()
+        with ThreadPoolExecutor(threads) if threads else nullcontext() as pool:
+            muon.step(over=pool.map if pool else map)
         reference.step()
     for a, b in zip(ours, theirs, strict=True):
+        assert a.requires_grad
         assert torch.allclose(a, b, atol=4e-3)  # bf16 inside; a step is 0.1
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig
 from vit_explore.models import create_model
+from vit_explore.training import parallel
 from vit_explore.training.devices import pick_numerics
 from vit_explore.training.parallel import Replicas, pick_replicas
 
@@ -97,6 +98,16 @@ def test_the_choice_leaves_the_model_alone(model: nn.Module, batch: tuple) -> No
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert pick_replicas(model, loss_of, batch[0][:1], batch[1][:1]) == 1  # nothing to share out
+
+
+@pytest.mark.parametrize(("alone", "together", "picked"), [(1.0, 1.05, 2), (1.0, 0.7, 2), (1.0, 1.3, 1)])
+def test_replicas_are_taken_unless_clearly_slower(
+    model: nn.Module, batch: tuple, monkeypatch: pytest.MonkeyPatch, alone: float, together: float, picked: int
+) -> None:
+    clock = iter([0, alone, 0, together] * 2)
+    monkeypatch.setattr(parallel.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 2)
+    assert pick_replicas(model, loss_of, *batch) == picked
 
 
 def test_a_probe_that_fails_gives_the_threads_back(model: nn.Module, batch: tuple) -> None:

@@ -213,7 +213,7 @@ class Trainer:
         loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
         if self.train.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
-        self.optimizer.step()
+        self.optimizer.step(self.replicas.map)
         self.step += 1
         return loss
 

@@ -7,10 +7,14 @@ default ViT, twice the time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+Over = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # as map
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # a X + b (X Xᵀ) X + c (X Xᵀ)² X takes singular values towards 1
 RMS_OF_ADAMW = 0.2  # size of a typical AdamW update, in learning rates (Liu et al. 2025)
@@ -24,27 +28,38 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "ns_steps": ns_steps})
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of every matrix that has a gradient."""
+    def step(self, closure: None = None, over: Over = map) -> None:  # type: ignore[override]
+        """One update of every matrix that has a gradient, shape by shape, by `over`: a thread pool's map, say."""
         for group in self.param_groups:
-            by_shape: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
+            by_shape: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    by_shape[min(p.shape), max(p.shape)].append((p, self._look_ahead(p, p.grad, group["momentum"])))
-            for pairs in by_shape.values():
-                wide = torch.stack([u if u.shape[0] <= u.shape[1] else u.mT for _, u in pairs])
-                for (p, _), update in zip(pairs, orthogonal(wide, group["ns_steps"]), strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    size = RMS_OF_ADAMW * max(p.shape) ** 0.5
-                    p.add_(update if p.shape[0] <= p.shape[1] else update.mT, alpha=-group["lr"] * size)
+                    self._momentum(p)
+                    by_shape[min(p.shape), max(p.shape)].append(p)
+            largest_first = sorted(by_shape.values(), key=lambda alike: -sum(p.numel() for p in alike))
+            list(over(partial(self._update, group), largest_first))
 
-    def _look_ahead(self, p: nn.Parameter, grad: Tensor, momentum: float) -> Tensor:
+    def _momentum(self, p: nn.Parameter) -> Tensor:
         state = self.state[p]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(p)
-        state["momentum_buffer"].lerp_(grad, 1 - momentum)
-        return grad.lerp(state["momentum_buffer"], momentum)
+        return state["momentum_buffer"]
+
+    @torch.no_grad()  # here, since a thread has its own mode
+    def _update(self, group: dict[str, Any], alike: list[nn.Parameter]) -> None:
+        """The step of the matrices of one shape, or of its transpose."""
+        grads, buffers = [p.grad for p in alike], [self._momentum(p) for p in alike]
+        torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(grads, buffers, group["momentum"])
+        is_tall = [p.shape[0] > p.shape[1] for p in alike]
+        wide = torch.stack([u.mT if tall else u for u, tall in zip(ahead, is_tall, strict=True)])
+        updates = orthogonal(wide, group["ns_steps"]).unbind()
+        torch._foreach_mul_(alike, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(
+            alike,
+            [u.mT if tall else u for u, tall in zip(updates, is_tall, strict=True)],
+            alpha=-group["lr"] * RMS_OF_ADAMW * max(alike[0].shape) ** 0.5,
+        )
 
 
 def orthogonal(x: Tensor, steps: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 
 from vit_explore.config import TrainConfig
 from vit_explore.errors import TrainingFailed
-from vit_explore.training.muon import Muon
+from vit_explore.training.muon import Muon, Over
 
 SPARED = ("pos_embed", "cls_token", "reg_token")  # no weight decay, whatever their shape
 
@@ -30,10 +30,13 @@ class Optimizers:
             for group in part.param_groups:
                 group["lr"] = lr
 
-    def step(self) -> None:
-        """One update of every parameter."""
+    def step(self, over: Over = map) -> None:
+        """One update of every parameter; Muon's by `over`, as its `step` says."""
         for part in self.parts.values():
-            part.step()
+            if isinstance(part, Muon):
+                part.step(over=over)
+            else:
+                part.step()
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each part, by its name."""
