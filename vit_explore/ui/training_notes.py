@@ -41,7 +41,7 @@ def training() -> Note:
             "reaches 0. Training accuracy would look better than both and mean less."
         ),
         functions=tuple(functions),
-        source="AdamW (Loshchilov & Hutter 2019), linear warm-up, then cosine; ViT: Dosovitskiy et al. 2021.",
+        source="Muon (Jordan et al. 2024) and AdamW (Loshchilov & Hutter 2019); ViT: Dosovitskiy et al. 2021.",
     )
 
 
