@@ -1,7 +1,6 @@
 """fit(): one training run as a generator of events.
 
-The data lie on the device as uint8 and are indexed and augmented there in whole batches. Order and augmentation of a
-step follow from (seed, step) alone, so a resumed run goes on exactly where it was.
+What a step sees follows from (seed, step) alone, so a resumed run goes on exactly where it was.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 
 from vit_explore.config import RunConfig
 from vit_explore.data import Dataset, Split, load_dataset
-from vit_explore.data.augment import take_batch, to_input
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model, summarise
 from vit_explore.training import failures
+from vit_explore.training.batches import Batches
 from vit_explore.training.devices import (
     Numerics,
     device_name,
@@ -35,7 +34,7 @@ from vit_explore.training.metrics import macro_f1
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import LossOf, Replicas
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
-from vit_explore.training.setup import fit_to_data, generator
+from vit_explore.training.setup import fit_to_data
 
 FIRST_LOOK = 250  # validation images before the first step: guessing needs no precision, and someone waits
 SAMPLE = 16  # validation images whose predictions are followed
@@ -71,19 +70,12 @@ class Trainer:
             torch.set_num_threads(self.train.threads)
         self.dataset = dataset or load_dataset(config.data, progress)
         self.model_config = fit_to_data(config.model, self.dataset)
-        self.images = torch.from_numpy(np.ascontiguousarray(self.dataset.train.images)).to(self.device)
-        self.labels = torch.from_numpy(self.dataset.train.labels).to(self.device)
-        self.mean, self.std = (
-            torch.tensor(v, device=self.device).view(1, 3, 1, 1) for v in (self.dataset.mean, self.dataset.std)
-        )
-        self.batch_size = min(self.train.batch_size, len(self.labels))
-        self.steps_per_epoch = len(self.labels) // self.batch_size
-        total = None if self.train.epochs is None else max(1, round(self.train.epochs * self.steps_per_epoch))
+        self.batches = Batches(self.dataset, self.train, self.device)
+        total = None if self.train.epochs is None else max(1, round(self.train.epochs * self.batches.per_epoch))
         self.budget = Budget(total, self.train.seconds)
         self.step, self.rate, self.eval_seconds = 0, 0.0, 0.0
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
-        self._order_of = -1  # the epoch whose order is at hand
         self._build()
         if state is not None:
             self._load(state)
@@ -130,7 +122,7 @@ class Trainer:
         half = self.model_config.takes_half_size and self.train.low_res_fraction > 0
         if wants_compiling(self.train, self.device) and self.progress_note:
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
-        x, y = self._batch(self.step)
+        x, y = self.batches.at(self.step)
         self.numerics, self.replicas = settle(self.model, self.train, self._loss_with, x, y, half)
 
     def _events(self) -> Iterator[Event]:
@@ -149,7 +141,7 @@ class Trainer:
             if self._reports():
                 yield self._step_event(pending)
                 pending.clear()
-            if is_snapshot_step(self.step, self.steps_per_epoch):
+            if is_snapshot_step(self.step, self.batches.per_epoch):
                 yield self._snapshot()
             if self._due(looks):
                 looks = math.floor(self.progress * self.train.evaluations)
@@ -164,7 +156,7 @@ class Trainer:
     def _end(self, stopped: bool) -> Iterator[Event]:
         seconds = self.budget.elapsed
         self.budget = Budget(self.budget.total_steps, self.budget.seconds, used=seconds)  # the clock stands still
-        if not is_snapshot_step(self.step, self.steps_per_epoch):
+        if not is_snapshot_step(self.step, self.batches.per_epoch):
             yield self._snapshot()
         val = self._evaluate("val")
         yield val
@@ -191,23 +183,12 @@ class Trainer:
 
     # ------------------------------------------------------------------ one step
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised images (B, 3, h, w) and labels (B,) of a step."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        if self._order_of != epoch:
-            order = torch.randperm(len(self.labels), generator=generator(self.train.seed, epoch, 1))
-            self._order, self._order_of = order.to(self.device), epoch
-        index = self._order[place * self.batch_size : (place + 1) * self.batch_size]
-        batch = take_batch(self.images, index, self.train.augment, generator(self.train.seed, step, 2))
-        x = to_input(batch, self.mean, self.std).contiguous(memory_format=torch.channels_last)
-        return x, self.labels[index]
-
     def _train_step(self) -> Tensor:
         """One step of the optimiser; the loss stays on the device."""
         self.optimizer.set_lr(self.lr)
         if self._has_dropout:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
-        x, y = self._batch(self.step)
+        x, y = self.batches.at(self.step)
         if self.is_half_size:
             x = F.avg_pool2d(x, 2)
         loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
@@ -240,11 +221,11 @@ class Trainer:
 
     @property
     def epoch(self) -> float:
-        return self.step / self.steps_per_epoch
+        return self.step / self.batches.per_epoch
 
     @property
     def images_seen(self) -> int:
-        return self.step * self.batch_size
+        return self.step * self.batches.size
 
     # ------------------------------------------------------------------ what is said
 
@@ -267,7 +248,7 @@ class Trainer:
             train_size=len(train.labels),
             val_size=len(val.labels),
             test_size=len(test.labels),
-            steps_per_epoch=self.steps_per_epoch,
+            steps_per_epoch=self.batches.per_epoch,
             sample_images=np.ascontiguousarray(val.images[:SAMPLE]),
             sample_labels=val.labels[:SAMPLE],
             resumed_at=self.step,
@@ -293,7 +274,7 @@ class Trainer:
         """Running mean of the pace, evaluations left out."""
         now = self.budget.elapsed
         busy, self._counted = now - self._counted, now
-        rate = steps * self.batch_size / max(busy, 1e-9)
+        rate = steps * self.batches.size / max(busy, 1e-9)
         self.rate = rate if not self.rate else PACE * self.rate + (1 - PACE) * rate
         return self.rate
 
@@ -307,7 +288,9 @@ class Trainer:
     def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
         part: Split = getattr(self.dataset, split)
         images, labels = part.images[:at_most], part.labels[:at_most]
-        result = evaluate(self.model, images, labels, self.mean, self.std, self.numerics, self.replicas.map)
+        result = evaluate(
+            self.model, images, labels, self.batches.mean, self.batches.std, self.numerics, self.replicas.map
+        )
         sample = self.dataset.val.images[:SAMPLE]
         if split == "val":
             self._sample_probs = result.probs[: len(sample)]
@@ -329,10 +312,10 @@ class Trainer:
 
     def _out_of_memory(self) -> str:
         def attempt(size: int) -> None:
-            x = torch.zeros(size, 3, *self.images.shape[-2:], device=self.device)
+            x = torch.zeros(size, 3, *self.batches.images.shape[-2:], device=self.device)
             with self.numerics.autocast(self.device):
                 self.model(x).float().sum().backward()
 
         self.model.zero_grad(set_to_none=True)
-        fits = largest_batch(attempt, self.batch_size)
-        return failures.out_of_memory(device_name(self.device), self.batch_size, fits)
+        fits = largest_batch(attempt, self.batches.size)
+        return failures.out_of_memory(device_name(self.device), self.batches.size, fits)

@@ -31,24 +31,25 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None, over: Over = map) -> None:  # type: ignore[override]
         """One update of every matrix that has a gradient, shape by shape, by `over`: a thread pool's map, say."""
         for group in self.param_groups:
-            by_shape: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
+            by_shape: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    self._momentum(p)
+                    self._momentum(p)  # made here, not in several threads at once
                     by_shape[min(p.shape), max(p.shape)].append(p)
             largest_first = sorted(by_shape.values(), key=lambda alike: -sum(p.numel() for p in alike))
             list(over(partial(self._update, group), largest_first))
 
-    def _momentum(self, p: nn.Parameter) -> Tensor:
+    def _momentum(self, p: Tensor) -> Tensor:
         state = self.state[p]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(p)
         return state["momentum_buffer"]
 
     @torch.no_grad()  # here, since a thread has its own mode
-    def _update(self, group: dict[str, Any], alike: list[nn.Parameter]) -> None:
+    def _update(self, group: dict[str, Any], alike: list[Tensor]) -> None:
         """The step of the matrices of one shape, or of its transpose."""
-        grads, buffers = [p.grad for p in alike], [self._momentum(p) for p in alike]
+        grads = [p.grad for p in alike if p.grad is not None]
+        buffers = [self._momentum(p) for p in alike]
         torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
         ahead = torch._foreach_lerp(grads, buffers, group["momentum"])
         is_tall = [p.shape[0] > p.shape[1] for p in alike]
