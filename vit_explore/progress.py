@@ -16,7 +16,10 @@ class Bar:
 
     def __init__(self, quiet: bool) -> None:
         every = 0.2 if sys.stderr.isatty() else 5.0  # a log file needs no twenty lines a second
-        self._bar = tqdm(total=1.0, bar_format=FORMAT, disable=quiet, mininterval=every, file=sys.stderr, leave=False)
+        # miniters=0, by time alone: tqdm's own guess would freeze the bar after a resumed run's first leap
+        self._bar = tqdm(
+            total=1.0, bar_format=FORMAT, disable=quiet, mininterval=every, miniters=0, file=sys.stderr, leave=False
+        )
 
     def __enter__(self) -> Bar:
         return self

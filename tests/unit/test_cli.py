@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,20 @@ def test_train_shows_a_bar_and_a_summary(tiny_data: None, capsys: pytest.Capture
     assert "%|" in err
 
 
+def test_the_bar_moves_on_after_a_leap(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vit_explore.progress import Bar
+
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Bar(quiet=False) as bar:
+        for share, words in [(0.5, "resumed"), (0.51, "going on")]:
+            time.sleep(0.25)
+            bar.show(share, words)
+    assert "resumed" in terminal.getvalue()
+    assert "going on" in terminal.getvalue()
+
+
 def test_ctrl_c_stops_and_resume_goes_on(
     tiny_data: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,6 +290,7 @@ def test_data_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 WITHOUT_PAGES = f"""
 import sys
+import time
 sys.path[:0] = [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parent)!r}]
 for name in ("streamlit", "plotly", "captum"):
     sys.modules[name] = None
