@@ -14,6 +14,15 @@ from pydantic.fields import FieldInfo
 from vit_explore.errors import BadConfig
 
 _VIT: Any = ["vit"]
+Family = Literal["vit", "resnet"]
+
+
+def family_of(architecture: str) -> Family | None:
+    """What kind of model a name of ours or of timm stands for; None for a third kind, such as a Swin."""
+    name = architecture.lower()
+    if "resnet" in name:
+        return "resnet"
+    return "vit" if "vit" in name.removeprefix("timm:").split("_")[0] else None
 
 
 def field_extra(field: FieldInfo, key: str, default: Any = None) -> Any:
@@ -154,6 +163,11 @@ class ModelConfig(Config):
         description="Start a timm model from its published weights (needs a network or a filled cache).",
         json_schema_extra={"architectures": ["timm"], "advanced": True},
     )
+
+    @property
+    def family(self) -> Family | None:
+        """The kind of model: see `family_of`."""
+        return family_of(self.architecture)
 
     @property
     def takes_half_size(self) -> bool:

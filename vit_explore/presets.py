@@ -79,7 +79,7 @@ _add(
 )
 _add(
     "report-vit",
-    "The first report's ViT",
+    "A student report's ViT",
     "Width 256, depth 4, 4 heads, MLP 1024, 5 epochs, all ten classes: the report reached 14.81 % after five hours.",
     RunConfig(
         model=ModelConfig(width=256, depth=4, num_heads=4, mlp_ratio=4.0),
@@ -88,7 +88,7 @@ _add(
 )
 _add(
     "report-resnet18",
-    "A report's ResNet-18",
+    "A student report's ResNet-18",
     "ResNet-18 for 5 epochs on all ten classes: a report reached 80.16 % on a GPU; slow on a CPU.",
     RunConfig(
         model=ModelConfig(architecture="resnet18"),

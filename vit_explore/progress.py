@@ -15,22 +15,36 @@ class Bar:
     """A bar from 0 to 1 with a few words; says nothing when quiet."""
 
     def __init__(self, quiet: bool) -> None:
-        every = 0.2 if sys.stderr.isatty() else 5.0  # a log file needs no twenty lines a second
-        # miniters=0, by time alone: tqdm's own guess would freeze the bar after a resumed run's first leap
-        self._bar = tqdm(
-            total=1.0, bar_format=FORMAT, disable=quiet, mininterval=every, miniters=0, file=sys.stderr, leave=False
-        )
+        self._quiet = quiet
+        self._bar: tqdm | None = None  # drawn with the first news: a mistake before it stands alone
 
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def show(self, share: float, words: str) -> None:
         """Move to `share` in [0, 1]."""
+        if self._bar is None:
+            self._bar = self._drawn(share, words)
         self._bar.set_postfix_str(words, refresh=False)
         self._bar.update(min(1.0, share) - self._bar.n)
+
+    def _drawn(self, share: float, words: str) -> tqdm:
+        every = 0.2 if sys.stderr.isatty() else 5.0  # a log file needs no twenty lines a second
+        return tqdm(
+            total=1.0,
+            initial=share,
+            postfix=words,
+            bar_format=FORMAT,
+            disable=self._quiet,
+            mininterval=every,
+            miniters=0,  # by time alone: tqdm's own guess would freeze the bar after a resumed run's first leap
+            file=sys.stderr,
+            leave=False,
+        )
 
 
 class Progress:

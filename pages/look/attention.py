@@ -6,6 +6,7 @@ import streamlit as st
 
 from vit_explore.ui import attention_views as views
 from vit_explore.ui import looking, panel, state
+from vit_explore.ui.errors import friendly
 from vit_explore.ui.pictures import pick_picture
 from vit_explore.ui.views import column, sides
 
@@ -26,14 +27,18 @@ with wide:
     with right:
         compare = state.compare_toggle("attention_compare")
     both = sides(choice, compare)
+    shown = views.VIEWS[0]
     tabs = st.tabs([view.title for view in views.VIEWS], key="attention_view", on_change="rerun")
     for tab, view in zip(tabs, views.VIEWS, strict=True):
         if tab.open:  # only the open one computes
-            with tab:
+            shown = view
+            with tab, friendly(state.offer_bundled):
                 st.caption(view.about)
+                if view.needs_attention:
+                    looking.attention(choice.ref, picture)  # a model without any is told so once
                 controls = view.controls(choice.ref)
                 for place, side in zip(st.columns(len(both), gap="medium"), both, strict=True):
                     with place, column(side, titled=len(both) > 1):
-                        view.draw(side.ref, picture, controls)
+                        view.draw(side, picture, controls)
 
-panel.panel(*(panel.of_explanation(name) for name in NAMES))
+panel.panel(*(panel.of_explanation(name) for name in shown.explanations))

@@ -85,7 +85,7 @@ with left:
 with right:
     compare = state.compare_toggle("positions_compare")
 
-with friendly():
+with friendly(state.offer_bundled):
     looking.positions(choice.ref)  # a model without any is told so once
     show(sides(choice, compare))
 

@@ -42,7 +42,10 @@ def anatomy() -> None:
 
 
 st.title("Watch a Vision Transformer learn to see")
-st.markdown("Train one here, in a minute, and look inside while it learns. First: **what is it?**")
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.markdown("Train one here, in a minute, and look inside while it learns. First: **what is it?**", width="content")
+    if st.button("Train one now", icon=":material/play_circle:"):
+        st.switch_page(state.TRAIN_PAGE)
 with st.container(border=True):
     anatomy()
 

@@ -86,6 +86,7 @@ def test_a_timm_model_by_name(open_page: OpenPage, page: str) -> None:
     assert not at.exception
     assert not at.error
     assert at.text_input(key="shell_timm").value == "vit_tiny_patch16_224@random"
+    assert "weights are random" in at.info[0].value
 
 
 @pytest.mark.parametrize("page", LOOKING)
@@ -162,6 +163,7 @@ def test_the_picker_changes_the_model(open_page: OpenPage, make_run: MakeRun) ->
 def test_the_picker_opens_a_box_for_timm(open_page: OpenPage) -> None:
     at = open_page("filters")
     at.selectbox(key="shell_model").set_value("timm:").run()
+    assert not [caption for caption in at.sidebar.caption if "Snapshot" in caption.value]
     at.text_input(key="shell_timm").input(TIMM).run()
     assert not at.exception
     assert param(at, "model") == TIMM
@@ -198,7 +200,24 @@ def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
     assert not at.exception
     assert not at.error
     if page != "filters":
-        assert at.info
+        assert len(at.info) == 1  # not once more for step 0
+
+
+def test_a_question_that_does_not_fit_leads_to_a_model_that_it_fits(
+    open_page: OpenPage, make_run: MakeRun, really_bundled: None
+) -> None:
+    run = make_run("finished", TINY.update(model="resnet-slim"))
+    at = open_page("attention", model=f"run:{run}")
+    next(button for button in at.button if "instead" in button.label).click().run()
+    assert not at.exception
+    assert not at.info
+    assert param(at, "model") == "bundled:vit-cifar10"
+
+
+def test_a_newer_resnet_does_not_take_the_place_of_a_vit(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit = make_run()
+    make_run("finished", TINY.update(model="resnet-slim"))
+    assert param(open_page("attention"), "model") == f"run:{vit}"
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.title)
@@ -208,6 +227,7 @@ def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Att
     at.session_state["attention_view"] = view.title
     at.run()
     assert [other.title for other in VIEWS if other.about in shown(at)] == [view.title]  # the others compute nothing
+    assert len(at.latex) == len(view.explanations)  # behind the page: what the tab shows
     assert not at.exception
     assert not at.error
     assert not at.info
@@ -244,6 +264,7 @@ def test_a_bad_upload_is_one_sentence_and_the_last_picture_stays(open_page: Open
     assert not at.exception
     assert len(at.error) == 1
     assert "text.png" in at.error[0].value
+    assert "is still" in shown(at)
     assert at.session_state["picked_picture"].key == before
 
 
@@ -270,7 +291,7 @@ def test_home_walks_through_the_figure(open_page: OpenPage) -> None:
     for _ in range(5):
         next(button for button in at.button if button.label == "Next").click().run()
         assert not at.exception
-    assert [button.label for button in at.button] == ["Back", "Train one"]
+    assert [button.label for button in at.button] == ["Train one now", "Back", "Train one"]
 
 
 def test_home_and_patches_do_without_torch(tmp_path: Path) -> None:

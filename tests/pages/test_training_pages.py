@@ -96,6 +96,20 @@ def test_a_mistake_is_one_sentence_start_is_off_and_nothing_is_lost(open_page: O
     assert not at.button(key="train_start").disabled
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "label"),
+    [("width", 0, "Width D"), ("depth", 0, "Depth"), ("mlp_ratio", 0.0, "MLP ratio"), ("seconds", -5.0, "Seconds")],
+)
+def test_a_number_beyond_its_bounds_is_named_as_the_form_names_it(
+    open_page: OpenPage, field: str, value: float, label: str
+) -> None:
+    at = open_page("train")
+    at.number_input(key=f"form_{field}").set_value(value).run()
+    (error,) = at.error
+    assert error.value.startswith(label)
+    assert at.button(key="train_start").disabled
+
+
 def test_an_unknown_architecture_is_one_sentence(open_page: OpenPage) -> None:
     at = open_page("train")
     at.session_state["train_pending"] = TINY.update(model="timm:nosuchnet")

@@ -245,7 +245,8 @@ def test_distance_has_a_dot_per_head_and_the_uniform_line() -> None:
     assert sorted(dots.y) == sorted(distances.ravel())
     for (layer, head), y in zip(dots.customdata, dots.y, strict=True):
         assert distances[layer - 1, head - 1] == y
-    assert fig.layout.shapes[0].y0 == 9.5
+    (even,) = (t for t in fig.data if t.name == "spread evenly")
+    assert set(even.y) == {9.5}
     assert tuple(fig.layout.yaxis.range) == (0, 40)
 
 
@@ -345,9 +346,15 @@ def test_colours_follow_their_scale() -> None:
     ends = theme.colour(np.array([-5.0, -1.0, 1.0, 5.0, np.nan]), "similarity", -1, 1)
     np.testing.assert_array_equal(ends[0], ends[1])
     np.testing.assert_array_equal(ends[2], ends[3])
-    assert tuple(ends[0]) == theme.rgb(str(theme.colour_scale("similarity")[0][1]))
+    assert "rgb({},{},{})".format(*ends[0]) == theme.colour_scale("similarity")[0][1]
     heat = theme.colour(np.linspace(0, 1, 50), "heat").astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(heat) > 0).all(), "more attention is always brighter"
+
+
+@pytest.mark.parametrize("name", ["heat", "similarity", "signed", "share"])
+def test_no_scale_holds_a_colour_that_streamlit_replaces(name: theme.Map) -> None:
+    """In a figure's JSON Streamlit takes #000001 to #0000ff and so on for places of its theme's colours."""
+    assert not any(str(colour).startswith("#") for _, colour in theme.colour_scale(name))
 
 
 def test_small_pictures_keep_their_exact_pixels() -> None:

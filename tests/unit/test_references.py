@@ -158,6 +158,7 @@ def test_pickers_offer_what_can_be_loaded(bundled: Path, run: str) -> None:
     offers = available_references()
     assert [offer.ref for offer in offers] == [f"run:{run}", "bundled:demo"]
     assert offers[0].steps == (0, 1, 2, 4, 8, 16)
+    assert [offer.family for offer in offers] == ["vit", "vit"]
     for offer in offers:
         load_model(offer.ref)
 
@@ -179,8 +180,10 @@ def test_timm_models_out_of_reach_suggest_random_weights(tmp_path: Path, monkeyp
         load_model("timm:vit_tiny_patch16_224")
     with pytest.raises(ModelUnavailable, match="publishes no weights"):
         load_model("timm:vit_small_patch16_18x2_224")
-    with pytest.raises(BadReference, match="no model named 'vit_tinny_patch16_224'; near are"):
+    with pytest.raises(BadReference, match="no model named 'vit_tinny_patch16_224'; did you mean vit_tiny_patch16_224"):
         load_model("timm:vit_tinny_patch16_224")
+    with pytest.raises(BadReference, match=r"did you mean .*vit_tiny_patch16_224"):
+        load_model("timm:vit_tinyy")
 
 
 @pytest.mark.parametrize("options", [{}, {"pool": "avg"}, {"num_registers": 3}, {"pos_embed": "none"}])

@@ -366,6 +366,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(store: RunStore) -
     store.resume(run, claimant)
     assert store.finished(run) is None
     assert store.get(run).test_top1 is None
+    assert store.get(run).remaining is None
     store.record(run, started(resumed_at=6), claimant.worker)
     assert store.steps(run)["step"].tolist() == [1, 2, 3, 4, 5, 6]
     assert [event.step for event in store.evaluations(run)] == [4]

@@ -70,8 +70,8 @@ _ROWS = (
             "Its own cell is 1."
         ),
         what_to_look_for=(
-            "Before training the tiles are noise. Later a bright spot sits at each patch's own place, often with its "
-            "row and column: the model has found out that the sequence is a picture."
+            "Before training the tiles are noise. Later each is orange around its own place, darkest where it meets "
+            "itself, often along its row and column: the model has found out that the sequence is a picture."
         ),
         what_to_beware=(
             "Values within the noise floor 1/√D mean nothing. Fixed sine-cosine embeddings show structure without "

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
 
-FITS = "choose a plain ViT (the project's own, or timm's vit_* and deit_*), or ask grad_cam or attribution"
+FITS = "choose a plain ViT (the project's own, or timm's vit_* and deit_*), or ask for Grad-CAM or an attribution"
 
 
 @dataclass(frozen=True)

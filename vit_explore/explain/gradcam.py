@@ -66,5 +66,5 @@ def _as_map(net: nn.Module, images: Tensor, layer: str, output: Tensor) -> Tenso
             return output[:, -shape.n_patches :].transpose(1, 2).unflatten(2, shape.grid)
     raise BadConfig(
         f"The layer {layer!r} gives the shape {tuple(output.shape)}, which is no map of places; "
-        "name a layer whose output is one, such as a convolution stage, or ask attribution."
+        "name a layer whose output is one, such as a convolution stage, or ask for an attribution."
     )

@@ -18,9 +18,7 @@ def create_timm_model(config: ModelConfig) -> nn.Module:
 
     name = config.architecture.removeprefix("timm:")
     if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=3)
-        hint = f"did you mean {', '.join(near)}" if near else "timm.list_models() gives the names"
-        raise UnknownName(f"timm has no model named {name!r}; {hint}.")
+        raise UnknownName(unknown(name))
     if config.pretrained and not is_model_pretrained(name):
         raise ModelUnavailable(f"timm publishes no weights for {name}; leave `pretrained` off or choose another model.")
     try:
@@ -46,3 +44,16 @@ def _create(name: str, config: ModelConfig) -> nn.Module:
         return timm.create_model(name, **options)  # a convolutional net takes any size
     except (AssertionError, ValueError) as error:
         raise BadConfig(f"timm's {name} cannot be built for {config.image_size} px images: {error}.") from None
+
+
+def unknown(name: str) -> str:
+    """The sentence for a name that timm does not have, with those that begin much alike."""
+    import timm
+
+    base = name.partition(".")[0]  # without the tag of the weights
+    beginnings: dict[str, str] = {}  # the first model that begins so, cut to the length of what was typed
+    for known in timm.list_models():
+        beginnings.setdefault(known[: len(base)], known)
+    near = [beginnings[beginning] for beginning in get_close_matches(base, beginnings, n=3)]
+    hint = f"did you mean {', '.join(near)}" if near else "timm.list_models() gives the names"
+    return f"timm has no model named {name!r}; {hint}."

@@ -76,7 +76,7 @@ def attention_distance(
     """
     fig = _dots_by_layer(distances, "%{y:.1f} px", height)
     if uniform is not None:
-        _line(fig, uniform, "attention spread evenly")
+        _even_line(fig, uniform, len(distances))
     top = max_distance or 1.08 * max(float(distances.max()), uniform or 0.0)
     fig.update_yaxes(title_text="mean attention distance (pixels)", range=[0, top])
     return fig
@@ -85,7 +85,7 @@ def attention_distance(
 def attention_entropy(entropies: np.ndarray, height: int = 340) -> go.Figure:
     """Entropy (L, H) of each head's attention, a share of the largest possible: 0 is one token, 1 all tokens alike."""
     fig = _dots_by_layer(entropies, "%{y:.2f}", height)
-    _line(fig, 1.0, "attention spread evenly")
+    _even_line(fig, 1.0, len(entropies))
     fig.update_yaxes(title_text="attention entropy (0 to 1)", range=[0, 1.08])
     return fig
 
@@ -163,15 +163,8 @@ def _dots_by_layer(values: np.ndarray, number: str, height: int) -> go.Figure:
     return fig
 
 
-def _line(fig: go.Figure, y: float, text: str) -> None:
-    fig.add_hline(y=y, line={"color": theme.GREY, "width": 2, "dash": "dash"})
-    fig.add_annotation(
-        x=1,
-        xref="paper",
-        xanchor="right",
-        y=y,
-        yanchor="bottom",
-        text=text,
-        showarrow=False,
-        font={"color": theme.GREY},
-    )
+def _even_line(fig: go.Figure, y: float, layers: int) -> None:
+    """What attention spread evenly would give; named in the legend, since dots may lie anywhere along it."""
+    line = {"color": theme.GREY, "width": 2, "dash": "dash"}
+    ends = [0.5, layers + 0.5]
+    fig.add_trace(go.Scatter(x=ends, y=[y, y], mode="lines", line=line, name="spread evenly", hoverinfo="skip"))

@@ -44,9 +44,9 @@ def _stops(name: str) -> np.ndarray:
 
 
 def colour_scale(name: Map) -> list[list[float | str]]:
-    """The map as a Plotly colour scale."""
+    """The map as a Plotly colour scale, in rgb(): Streamlit takes #000001, #000002, … for its theme's colours."""
     stops = _STOPS[name]
-    return [[i / (len(stops) - 1), stop] for i, stop in enumerate(stops)]
+    return [[i / (len(stops) - 1), "rgb({},{},{})".format(*rgb(stop))] for i, stop in enumerate(stops)]
 
 
 def colour(values: np.ndarray, name: Map, low: float = 0.0, high: float = 1.0) -> np.ndarray:

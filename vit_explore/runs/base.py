@@ -56,7 +56,7 @@ class StoreBase:
 
     def _missing(self, connection: Connection, run: str) -> NoReturn:
         if connection.execute(sa.select(schema.ids).where(schema.ids.c.id == run)).first():
-            raise RunNotFound(f"The run {run!r} was deleted; choose another one on the page Runs.")
+            raise RunNotFound(f"The run {run!r} was deleted; choose another one.")
         latest = connection.execute(sa.select(schema.runs.c.id).order_by(schema.runs.c.seq.desc()).limit(5)).scalars()
         known = ", ".join(latest)
         raise RunNotFound(

@@ -121,14 +121,17 @@ class RunMetrics(StoreBase):
                 self._row(connection, run)
         return [SnapshotRow(*row) for row in rows]
 
-    def runs_with_snapshots(self) -> list[tuple[str, str, tuple[int, ...]]]:
-        """(id, name, steps) of every run that has snapshots, the newest run first: one query, however many runs."""
+    def runs_with_snapshots(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
+        """(id, name, architecture, steps) of every run that has snapshots, the newest first: one query for all."""
         runs, table = schema.runs, schema.snapshots
-        query = sa.select(runs.c.id, runs.c.name, table.c.step).join(table, table.c.run == runs.c.id)
+        architecture = sa.func.coalesce(
+            sa.func.json_extract(runs.c.config, "$.model.architecture"), ModelConfig().architecture
+        )
+        query = sa.select(runs.c.id, runs.c.name, architecture, table.c.step).join(table, table.c.run == runs.c.id)
         with self._reading() as connection:
             rows = connection.execute(query.order_by(runs.c.seq.desc(), table.c.step)).all()
-        by_run = itertools.groupby(rows, lambda row: row[:2])
-        return [(run, name, tuple(row.step for row in of)) for (run, name), of in by_run]
+        by_run = itertools.groupby(rows, lambda row: row[:3])
+        return [(*known, tuple(row.step for row in of)) for known, of in by_run]
 
     def snapshot_path(self, run: str, step: int) -> Path:
         """The file of one snapshot. Raises BadReference, with the steps that there are."""

@@ -103,7 +103,8 @@ class RunStore(RunMetrics, RunQueue):
             table = schema.evaluations
             connection.execute(sa.delete(schema.finishes).where(schema.finishes.c.run == run))
             connection.execute(sa.delete(table).where(table.c.run == run, table.c.split == "test"))
-            values: dict[str, Any] = {"test_top1": None, "macro_f1": None, "error": None, "ended": None, "stop": False}
+            values: dict[str, Any] = dict.fromkeys(("test_top1", "macro_f1", "remaining", "error", "ended"))
+            values["stop"] = False
             update(connection, run, state="queued", worker=None, position=_last_place(connection) + 1, **values)
             if claimant is not None:
                 take(connection, run, claimant)

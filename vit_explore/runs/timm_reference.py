@@ -9,6 +9,7 @@ from timm.models import is_model_pretrained
 from torch import nn
 
 from vit_explore.errors import BadReference, ModelUnavailable
+from vit_explore.models.timm_models import unknown
 from vit_explore.runs.references import LoadedModel
 
 SEED = 0
@@ -17,9 +18,7 @@ SEED = 0
 def load_timm(name: str, random: bool) -> LoadedModel:
     """The timm model `name`. Raises BadReference for an unknown name, ModelUnavailable for weights out of reach."""
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:5]
-        hint = f"near are {', '.join(near)}" if near else "timm.list_models() gives the names"
-        raise BadReference(f"timm has no model named {name!r}; {hint}.")
+        raise BadReference(unknown(name))
     model = (_create(name, pretrained=False) if random else _pretrained(name)).eval().requires_grad_(False)
     facts = resolve_data_config(model=model)
     channels, height, width = facts["input_size"]

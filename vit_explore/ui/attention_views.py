@@ -12,6 +12,7 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.config import DataConfig
 from vit_explore.data.images import resize_crop
+from vit_explore.explain.catalogue import EXPLANATIONS
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui import caches, looking
 from vit_explore.ui.components.attention_explorer import (
@@ -24,7 +25,7 @@ from vit_explore.ui.components.attention_explorer import (
 from vit_explore.ui.errors import friendly
 from vit_explore.ui.pictures import OF_THIS_RUN, Picture, dataset_configs
 from vit_explore.ui.text import escaped
-from vit_explore.ui.views import chart, enlarged
+from vit_explore.ui.views import Side, chart, enlarged
 
 _EXPLORED, _EXPLORERS = "attention_explored", ("explorer_start", "explorer_now")
 _PREDICTED = -1
@@ -39,7 +40,11 @@ class AttentionView:
     about: str
     explanations: tuple[str, ...]
     controls: Callable[[str], Any]
-    draw: Callable[[str, Picture, Any], None]
+    draw: Callable[[Side, Picture, Any], None]
+
+    @property
+    def needs_attention(self) -> bool:
+        return any(EXPLANATIONS.get(name).needs == "attention" for name in self.explanations)
 
 
 def seen_and_predicted(ref: str, picture: Picture) -> None:
@@ -72,11 +77,11 @@ def _explored(_: str) -> View:
     return shared
 
 
-def _explore(ref: str, picture: Picture, shared: View) -> None:
-    maps = looking.attention(ref, picture)
+def _explore(side: Side, picture: Picture, shared: View) -> None:
+    maps = looking.attention(side.ref, picture)
     view = _fitting(shared, maps)
     packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None)
-    attention_explorer(packed, shown(picture), key=_EXPLORERS[0 if ref.endswith("@0") else 1], view=view)
+    attention_explorer(packed, shown(picture), key=_EXPLORERS[0 if side.ref.endswith("@0") else 1], view=view)
 
 
 def _fitting(view: View, maps: AttentionMaps) -> View:
@@ -101,10 +106,10 @@ def _rollout_controls(ref: str) -> tuple[str, float, int]:
     return how, share, first - 1
 
 
-def _rollout(ref: str, picture: Picture, controls: tuple[str, float, int]) -> None:
-    values = looking.rollout(ref, picture, *controls)
-    chart(plots.attention_rollout(values, shown(picture)), f"rollout_{ref}")
-    if not looking.attention(ref, picture).has_class_token:
+def _rollout(side: Side, picture: Picture, controls: tuple[str, float, int]) -> None:
+    values = looking.rollout(side.ref, picture, *controls)
+    chart(plots.attention_rollout(values, shown(picture), side.picture_height), f"rollout_{side.ref}")
+    if not looking.attention(side.ref, picture).has_class_token:
         st.caption("This model has no class token: the map is the mean over its patches.")
 
 
@@ -120,14 +125,16 @@ def _target(ref: str) -> int | None:
     return None
 
 
-def _relevance(ref: str, picture: Picture, target: int | None) -> None:
-    chart(plots.relevance(looking.heat("relevance", ref, picture, target), shown(picture)), f"relevance_{ref}")
-    _name_target(ref, picture, target)
+def _relevance(side: Side, picture: Picture, target: int | None) -> None:
+    values = looking.heat("relevance", side.ref, picture, target)
+    chart(plots.relevance(values, shown(picture), side.picture_height), f"relevance_{side.ref}")
+    _name_target(side.ref, picture, target)
 
 
-def _grad_cam(ref: str, picture: Picture, target: int | None) -> None:
-    chart(plots.grad_cam(looking.heat("grad_cam", ref, picture, target), shown(picture)), f"grad_cam_{ref}")
-    _name_target(ref, picture, target)
+def _grad_cam(side: Side, picture: Picture, target: int | None) -> None:
+    values = looking.heat("grad_cam", side.ref, picture, target)
+    chart(plots.grad_cam(values, shown(picture), side.picture_height), f"grad_cam_{side.ref}")
+    _name_target(side.ref, picture, target)
 
 
 def _name_target(ref: str, picture: Picture, target: int | None) -> None:
@@ -150,14 +157,14 @@ def _number_controls(_: str) -> tuple[bool, DataConfig | None]:
     return renormalise, data if many else None
 
 
-def _numbers(ref: str, picture: Picture, controls: tuple[bool, DataConfig | None]) -> None:
+def _numbers(side: Side, picture: Picture, controls: tuple[bool, DataConfig | None]) -> None:
     renormalise, data = controls
-    numbers = looking.attention_numbers(ref, picture, data, renormalise)
+    numbers = looking.attention_numbers(side.ref, picture, data, renormalise)
     st.markdown("**How far it looks**: mean attention distance of each head")
     top = 1.7 * numbers.uniform
-    chart(plots.attention_distance(numbers.distances, numbers.uniform, max_distance=top), f"distance_{ref}")
+    chart(plots.attention_distance(numbers.distances, numbers.uniform, max_distance=top), f"distance_{side.ref}")
     st.markdown("**How spread it is**: entropy of each head's attention")
-    chart(plots.attention_entropy(numbers.entropies), f"entropy_{ref}")
+    chart(plots.attention_entropy(numbers.entropies), f"entropy_{side.ref}")
 
 
 VIEWS = (

@@ -1,7 +1,8 @@
 """A form made from the config's fields: a new field of the config appears here by itself.
 
-Labels, bounds and help come from the fields; the values live in the session under `form_<name>`, so that what was typed
-stays when a page is left or a widget is hidden. `read()` gives the RunConfig, or raises BadConfig.
+Labels and help come from the fields, which also check their bounds; the values live in the session under
+`form_<name>`, so that what was typed stays when a page is left or a widget is hidden. `read()` gives the RunConfig, or
+raises BadConfig.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from vit_explore.config import RunConfig, field_extra, flat_fields
+from vit_explore.errors import BadConfig
 
 PREFIX = "form_"
 Kind = Literal["whole", "number", "choice", "switch", "text", "names"]
@@ -57,8 +59,6 @@ class Widget:
     label: str
     help: str
     default: Any
-    low: float | None
-    high: float | None
     options: tuple[str, ...]
     optional: bool
     advanced: bool
@@ -91,8 +91,6 @@ def _widget(name: str, section: str, info: FieldInfo) -> Widget:
         label=_LABELS.get(name) or name.replace("_", " ").capitalize(),
         help=info.description or "",
         default=info.default,
-        low=_bound(info, "ge"),
-        high=_bound(info, "le"),
         options=typing.get_args(inner) if literal else (),
         optional=optional,
         advanced=bool(field_extra(info, "advanced", False)),
@@ -105,11 +103,6 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         rest = [part for part in typing.get_args(annotation) if part is not type(None)]
         return rest[0], True
     return annotation, False
-
-
-def _bound(info: FieldInfo, name: str) -> float | None:
-    """An inclusive bound; what is excluded (gt, lt) is left to the config, which says so in a sentence."""
-    return next((getattr(item, name) for item in info.metadata if getattr(item, name, None) is not None), None)
 
 
 # ---------------------------------------------------------------------- values
@@ -165,7 +158,17 @@ def read(skip: Iterable[str] = (), **fixed: Any) -> RunConfig:
         value = fixed.get(name, value_of(name))
         if value is not None:
             sections[section][field] = value
-    return RunConfig(**sections)
+    try:
+        return RunConfig(**sections)
+    except BadConfig as error:
+        raise BadConfig(_with_label(str(error))) from None
+
+
+def _with_label(message: str) -> str:
+    """The message with the label that the form shows, where it begins with a field's name."""
+    field, equals, rest = message.partition(" = ")
+    labels = {known: widgets()[name].label for name, (_, known, _) in flat_fields().items()}
+    return labels.get(field.rpartition(".")[2], field) + equals + rest
 
 
 def changes(config: RunConfig, base: RunConfig) -> list[str]:
@@ -211,13 +214,10 @@ def draw(widget: Widget, disabled: bool = False) -> None:
 
 
 def _draw_number(widget: Widget, common: dict[str, Any]) -> None:
-    as_kind: Any = int if widget.kind == "whole" else float
-    bounds: Any = [None if bound is None else as_kind(bound) for bound in (widget.low, widget.high)]
+    # No bounds: a browser keeps back what is beyond them, and Start would train with the number of before.
     value: Any = None if widget.optional else "min"  # the session holds the value; None allows an empty field
     step: Any = 1 if widget.kind == "whole" else _step(widget.default)
     st.number_input(
-        min_value=bounds[0],
-        max_value=bounds[1],
         value=value,
         step=step,
         format=None if widget.kind == "whole" else "%g",

@@ -20,7 +20,7 @@ from vit_explore.runs.store import RunStore
 
 MAX_BLOCKS = 8
 # pixels; shown as they are, because Streamlit encodes a picture that it has to shrink anew at each tick
-_TILE_SIDE, _PICTURE_SIDE = 390, 128
+_TILE_SIDE, _PICTURE_SIDE = 390, 96
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.curves import AXES, Curves
-from vit_explore.ui.versus import is_resnet
 
 SMOOTHING = 0.95  # of the loss: about the last twenty steps
 _KEPT = 12  # runs whose curves a session keeps
@@ -31,7 +30,7 @@ def curves_of(run: str) -> Curves:
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         st.segmented_control(
             "Along", list(AXES), format_func=AXES.__getitem__, default="elapsed", key=_AXIS, required=True,
             persist_state="session",
@@ -64,7 +63,7 @@ def _compare_key(run: str) -> str:
 
 def role_colour(record: RunRecord) -> str:
     """A ResNet's run has the ResNet's colour on every page, all others the ViT's."""
-    return theme.RESNET if is_resnet(record) else theme.VIT
+    return theme.RESNET if record.config.model.family == "resnet" else theme.VIT
 
 
 def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None) -> None:

@@ -61,7 +61,7 @@ def answers(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], pr
 
 def _inside(store: RunStore, record: RunRecord, images: np.ndarray) -> None:
     st.session_state["live_pinned"] = min(st.session_state.get("live_pinned", 1), len(images))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         heading = st.empty()
         pinned = st.number_input(
             "Pinned image", 1, len(images), key="live_pinned", width=150, persist_state="session",
@@ -97,7 +97,8 @@ def _draw_attention(view: Inside) -> None:
         st.info(view.attention_note, icon=":material/info:")
         return
     names = ["What it sees", *(name for name, _ in view.blocks)]
-    st.image([view.picture, *(png for _, png in view.blocks)], caption=names, width="content")
+    with st.container(key="live_attention"):
+        st.image([view.picture, *(png for _, png in view.blocks)], caption=names, width="content")
     st.caption("Bright: where the class token (or, without one, the average patch) looks; mean over the heads.")
 
 

@@ -38,6 +38,10 @@ def open_or_stop(ref: str) -> None:
     """Open the model, or say in one sentence why it cannot be opened, and end the script."""
     with friendly():
         caches.model(ref)
+        if ref.endswith("@random"):
+            st.info(
+                "These weights are random: an untrained model, whose answers mean nothing.", icon=":material/casino:"
+            )
         return
     st.stop()
 

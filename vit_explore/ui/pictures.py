@@ -15,6 +15,7 @@ from vit_explore.data.images import load_image, sample_images
 from vit_explore.ui import caches
 from vit_explore.ui.errors import friendly
 from vit_explore.ui.state import chosen_model
+from vit_explore.ui.text import escaped
 
 SOURCES = {
     "sample": ":material/image: Samples",
@@ -48,13 +49,17 @@ def pick_picture() -> Picture:
         label_visibility="collapsed",
     )  # fmt: skip
     source = st.session_state[_SOURCE] = chosen or last
-    with row.container(width=560 if source in ("dataset", "upload") else "content"), friendly():
-        picture = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]()
-        if picture is not None:
-            st.session_state[_PICTURE] = picture
     if _PICTURE not in st.session_state:
         title, pixels = next(iter(samples().items()))
         st.session_state[_PICTURE] = picture_of(pixels, title)
+    with row.container(width=560 if source in ("dataset", "upload") else "content"):
+        answered = False
+        with friendly():
+            picture = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]()
+            st.session_state[_PICTURE] = picture or st.session_state[_PICTURE]
+            answered = True
+        if not answered:
+            st.caption(f"What you see below is still “{escaped(st.session_state[_PICTURE].title)}”.")
     return st.session_state[_PICTURE]
 
 

@@ -200,7 +200,7 @@ def titled(records: list[RunRecord]) -> Pair:
 
 def role(record: RunRecord) -> str | None:
     """Whose colour the run has."""
-    return "resnet" if versus.is_resnet(record) else "vit" if versus.is_vit(record) else None
+    return record.config.model.family
 
 
 def _progress(store: RunStore, pair: Pair) -> None:

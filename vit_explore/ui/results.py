@@ -9,7 +9,6 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui.state import link
-from vit_explore.ui.versus import is_resnet
 from vit_explore.ui.views import chart
 
 _LOOKS = (
@@ -23,7 +22,8 @@ def next_steps(record: RunRecord) -> None:
     """Links to the pages that look inside, with this run's model already chosen."""
     if record.model is None:
         return
-    looks = [look for look in _LOOKS if not is_resnet(record) or look[0] == "look/filters"]
+    is_resnet = record.config.model.family == "resnet"
+    looks = [look for look in _LOOKS if not is_resnet or look[0] == "look/filters"]
     with st.container(border=True, key="live_next"):
         st.markdown("**Now look inside this model**")
         with st.container(horizontal=True):
@@ -34,7 +34,7 @@ def next_steps(record: RunRecord) -> None:
                 )  # fmt: skip
             st.page_link(
                 "pages/train/versus.py", label="Race it: ViT against ResNet", icon=":material/compare_arrows:",
-                query_params={"resnet" if is_resnet(record) else "vit": record.id},
+                query_params={"resnet" if is_resnet else "vit": record.id},
             )  # fmt: skip
 
 
@@ -43,7 +43,8 @@ def results(store: RunStore, record: RunRecord) -> None:
     finished = store.finished(record.id)
     if finished is None or record.classes is None:
         return
-    st.markdown(f"#### On the {int(finished.confusion.sum()):,} test images, looked at once, at the end")
+    when = "at the end" if record.state == "finished" else "where it stopped"
+    st.markdown(f"#### On the {int(finished.confusion.sum()):,} test images, {when}")
     matrix, classes = st.columns([1.6, 1], gap="large")
     with matrix:
         st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")

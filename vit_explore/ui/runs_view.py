@@ -90,7 +90,7 @@ def _summary(records: list[RunRecord]) -> None:
 
 
 def _filters(records: list[RunRecord]) -> list[RunRecord]:
-    text, states = st.columns([1, 1.4], vertical_alignment="bottom")
+    text, states = st.columns([1, 1.4])
     words = text.text_input(
         "Filter",
         placeholder="name, id, data or model",
@@ -178,12 +178,11 @@ def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
 
 
 def _rename(store: RunStore, record: RunRecord) -> None:
-    with st.popover("Rename", icon=":material/edit:"):
-        name = st.text_input("New name", record.name, max_chars=120, key=f"runs_name_{record.id}")
-        if st.button("Save", type="primary", key="runs_rename"):
-            with friendly():
-                store.rename(record.id, name)
-                st.rerun()
+    with st.popover("Rename", icon=":material/edit:"), st.form("runs_rename", border=False), friendly():
+        name = st.text_input("New name", record.name, key=f"runs_name_{record.id}")
+        if st.form_submit_button("Save", type="primary", key="runs_rename_save"):
+            store.rename(record.id, name)
+            st.rerun()
 
 
 @st.dialog("Delete for good?", icon=":material/delete:")
@@ -195,13 +194,14 @@ def _confirm_deletion(runs: list[str]) -> None:
     st.markdown(f"With the weights and the curves, {wording.size(size)} in all:")
     st.markdown("\n".join(f"- {escaped(names[run])} ({run})" for run in there))
     yes, no = st.columns(2)
-    if yes.button("Delete", type="primary", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
+    if yes.button(":red[Delete]", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
         with friendly():
             for run in there:
                 store.delete(run)
             st.session_state[_SELECTED] = []
+            state.forget(there)
             st.rerun()
-    if no.button("Keep", width="stretch", key="runs_delete_no"):
+    if no.button("Keep", type="primary", width="stretch", key="runs_delete_no"):
         st.rerun()
 
 

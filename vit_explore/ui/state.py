@@ -20,7 +20,7 @@ from vit_explore.ui.panel import of_explanation, panel
 from vit_explore.ui.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TRAIN_PAGE, RUNS_PAGE = "pages/train/train.py", "pages/train/runs.py"
 _TIMM = "timm:"  # the option that opens the text box
@@ -110,11 +110,27 @@ def choose_model() -> None:
         _take_from_url()
         choice = _settle(offers)
         _picker(offers, choice)
-        if choice is not None and choice.step is not None:
+        is_timm = choice is not None and choice.base.startswith(_TIMM)
+        if choice is not None and not is_timm and st.session_state.get(_WANTS_TIMM, False):
+            st.caption(f"Until it has a name, you still see: {escaped(choice.title)}.")
+        elif choice is not None and choice.step is not None:
             latest = "the latest" if choice.is_latest else f"of {choice.steps[-1]:,}"
             st.caption(f"Snapshot at step {choice.step:,}, {latest}.")
     st.session_state[_NOW] = choice
     _set(choice.base if choice else None, None if choice is None or choice.is_latest else choice.step)
+
+
+def offer_bundled() -> None:
+    """A button that leads to the first bundled model: where the chosen one cannot answer."""
+    offer = next((offer for offer in available_references(home()) if offer.ref.startswith("bundled:")), None)
+    if offer is not None:
+        st.button(f"Look at “{offer.title}” instead", icon=":material/visibility:", on_click=choose, args=(offer.ref,))
+
+
+def forget(runs: Iterable[str]) -> None:
+    """Drop the choice of a run that its own person has just deleted: no notice, the next best is shown."""
+    if st.session_state.get(_BASE) in {f"run:{run}" for run in runs}:
+        _set(None, None)
 
 
 def show_notice() -> None:
@@ -182,9 +198,9 @@ def _settle(offers: list[Available]) -> Choice | None:
 
 
 def _first(offers: list[Available]) -> Choice | None:
-    if not offers:
-        return None
-    return Choice(offers[0].ref, offers[0].title, offers[0].steps, offers[0].steps[-1] if offers[0].steps else None)
+    """The newest run of a ViT, or a bundled one: it answers every page's question. Else whatever there is."""
+    offer = next((offer for offer in offers if offer.family == "vit"), next(iter(offers), None))
+    return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
 
 
 def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
@@ -235,7 +251,7 @@ def _picker(offers: list[Available], choice: Choice | None) -> None:
 
 def _label(offer: Available) -> str:
     kind, _, name = offer.ref.partition(":")
-    return f"{offer.title} · {name}" if kind == "run" else f"{offer.title} · bundled"
+    return f"{name} · {offer.title}" if kind == "run" else f"{offer.title} · bundled"
 
 
 def _picked() -> None:

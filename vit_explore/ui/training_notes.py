@@ -29,7 +29,9 @@ def training() -> Note:
         formula=(
             r"\begin{gathered}\min_\theta\; -\sum_c \tilde y_c \log \mathrm{softmax}\big(f_\theta(x)\big)_c \\"
             r"\tilde y = (1-\varepsilon)\,y + \tfrac{\varepsilon}{C} \\"
-            r"\eta(t) = \eta_{\max}\cdot\tfrac12\big(1+\cos \pi t\big)\end{gathered}"
+            r"\eta(t) = \eta_{\max}\cdot\begin{cases} t/w & t < w \\"
+            r"\tfrac12\big(1+\cos \pi\,\tfrac{t-w}{1-w}\big) & t \ge w \end{cases} \\"
+            r"t:\ \text{share of the budget spent},\quad w:\ \text{share for the warm-up}\end{gathered}"
         ),
         what_to_look_for=(
             "The accuracy leaves the guessing level within seconds; the last third of the budget, when the learning "
@@ -99,8 +101,9 @@ def race() -> Note:
             r"\mathrm{F_1} = \tfrac{1}{C}\sum_c \frac{2\,TP_c}{2\,TP_c + FP_c + FN_c}\end{gathered}"
         ),
         what_to_look_for=(
-            "Who leads depends on the axis. The ResNet learns more from each image; the small ViT sees more images "
-            "in the same time. In the confusion matrices, whether both mix up the same classes."
+            "Who leads depends on the axis. The ResNet learns more from each image and spends fewer FLOPs on it; "
+            "which of the two sees more images in the same time depends on the machine. In the confusion matrices, "
+            "whether both mix up the same classes."
         ),
         what_to_beware=(
             "One run each, with one seed: a difference of one or two points is noise. On few images and short "

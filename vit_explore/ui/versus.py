@@ -36,17 +36,6 @@ _COMPARED = {
 }  # fmt: skip
 
 
-def is_resnet(record: RunRecord) -> bool:
-    """Whether the run trains a ResNet (ours or timm's)."""
-    return "resnet" in record.config.model.architecture.lower()
-
-
-def is_vit(record: RunRecord) -> bool:
-    """Whether the run trains a Vision Transformer."""
-    name = record.config.model.architecture.lower()
-    return name == "vit" or "vit" in name.removeprefix("timm:").split("_")[0]
-
-
 def start_pair(store: RunStore, vit: RunConfig, rival: str) -> tuple[str, str]:
     """Queue `vit` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
     return store.create(vit), store.create(vit.update(model=rival))
@@ -91,7 +80,7 @@ def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarra
 
 def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
     """(ViT, ResNet) to show at first, of runs ordered from the newest: the latest two that compare fairly."""
-    vits, resnets = [r for r in records if is_vit(r)], [r for r in records if is_resnet(r)]
+    vits, resnets = ([r for r in records if r.config.model.family == family] for family in ("vit", "resnet"))
     if not vits or not resnets:
         return (vits[0].id if vits else None, resnets[0].id if resnets else None)
     for resnet in resnets:

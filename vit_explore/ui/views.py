@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,12 @@ class Side:
     title: str
     ref: str
     step: int | None
+    is_half: bool = False  # half the width is its
+
+    @property
+    def picture_height(self) -> int:
+        """Pixels for a square picture with its colour bar."""
+        return 400 if self.is_half else 520
 
 
 def sides(choice: Choice, compare: bool) -> list[Side]:
@@ -30,7 +36,7 @@ def sides(choice: Choice, compare: bool) -> list[Side]:
     now = Side(choice.title if choice.step is None else f"Step {choice.step:,}", choice.ref, choice.step)
     if not compare or choice.before_training is None:
         return [now]
-    return [Side("Step 0, before training", choice.before_training, 0), now]
+    return [Side("Step 0, before training", choice.before_training, 0, is_half=True), replace(now, is_half=True)]
 
 
 @contextmanager

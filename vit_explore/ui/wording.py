@@ -114,7 +114,7 @@ def state_line(record: RunRecord, ahead: str | None = None) -> str:
 def _running(record: RunRecord) -> str:
     if record.stop_requested:
         return "Stopping: it finishes this step and takes the test."
-    if not record.step:
+    if not record.step or record.remaining is None:  # None: resumed, and not a step further yet
         return f"{escaped(record.note or 'Getting ready')}…"
     if progress_of(record) >= 1 or record.remaining == 0:
         return "Training is over; it takes the test."

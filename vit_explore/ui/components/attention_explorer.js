@@ -8,6 +8,7 @@ const INFERNO = [
   [207, 68, 70], [237, 105, 37], [251, 155, 6], [247, 209, 61], [252, 255, 164],
 ];
 const ALPHA = [0.45, 0.88]; // what is ignored goes dark, what is looked at glows; the same as in the figures
+const EVEN = 1.5; // the largest weight over the mean: below it a map is bright all over, and says nothing
 const LUT = ramp();
 
 export default function (component) {
@@ -359,8 +360,13 @@ function describe(ex, values) {
 }
 
 function shares(values, data) {
+  const sum = values.reduce((a, b) => a + b, 0);
+  const even = Math.max(...values) * values.length < EVEN * sum ? "It is spread almost evenly. " : "";
+  return even + prefixShare(data, Math.max(0, 1 - sum));
+}
+
+function prefixShare(data, rest) {
   if (!data.prefix) return "";
-  const rest = Math.max(0, 1 - values.reduce((a, b) => a + b, 0));
   const what = data.prefix === 1 && data.classToken ? "the class token" : "the class token and the registers";
-  return `${(rest * 100).toFixed(0)} % of it goes to ${data.classToken ? what : "the registers"}.`;
+  return `${(rest * 100).toFixed(rest < 0.1 ? 1 : 0)} % of it goes to ${data.classToken ? what : "the registers"}.`;
 }
