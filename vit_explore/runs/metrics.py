@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -122,16 +123,16 @@ class RunMetrics(StoreBase):
         return [SnapshotRow(*row) for row in rows]
 
     def runs_with_snapshots(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
-        """(id, name, architecture, steps) of every run that has snapshots, the newest first: one query for all."""
+        """(id, name, architecture, steps) of every run that has snapshots, the newest first: two queries in all."""
         runs, table = schema.runs, schema.snapshots
-        architecture = sa.func.coalesce(
-            sa.func.json_extract(runs.c.config, "$.model.architecture"), ModelConfig().architecture
-        )
-        query = sa.select(runs.c.id, runs.c.name, architecture, table.c.step).join(table, table.c.run == runs.c.id)
+        architecture = sa.func.json_extract(runs.c.config, "$.model.architecture")
+        known = sa.select(runs.c.id, runs.c.name, sa.func.coalesce(architecture, ModelConfig().architecture))
+        steps: dict[str, list[int]] = defaultdict(list)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(runs.c.seq.desc(), table.c.step)).all()
-        by_run = itertools.groupby(rows, lambda row: row[:3])
-        return [(*known, tuple(row.step for row in of)) for known, of in by_run]
+            for run, step in connection.execute(sa.select(table.c.run, table.c.step).order_by(table.c.step)):
+                steps[run].append(step)
+            rows = connection.execute(known.order_by(runs.c.seq.desc())).all()
+        return [(run, name, kind, tuple(steps[run])) for run, name, kind in rows if run in steps]
 
     def snapshot_path(self, run: str, step: int) -> Path:
         """The file of one snapshot. Raises BadReference, with the steps that there are."""
