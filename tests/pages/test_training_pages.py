@@ -278,6 +278,15 @@ def test_the_race_starts_two_runs_that_differ_in_the_model_alone(open_page: Open
     assert (param(at, "vit"), param(at, "resnet")) == (vit.id, resnet.id)
 
 
+def test_a_race_with_an_impossible_budget_does_not_start(open_page: OpenPage) -> None:
+    at = open_page("versus")
+    at.selectbox(key="race_preset").set_value("shapes").run()
+    at.number_input(key="race_budget_shapes").set_value(-5.0).run()
+    assert not at.exception
+    assert at.error[0].value.startswith("Seconds = -5.0")
+    assert at.button(key="race_start").disabled
+
+
 @pytest.mark.parametrize("state", ["queued", "running", "finished", "stopped", "failed"])
 def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str) -> None:
     vit, resnet = make_run("finished"), make_run(state, RESNET)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -158,17 +159,19 @@ def read(skip: Iterable[str] = (), **fixed: Any) -> RunConfig:
         value = fixed.get(name, value_of(name))
         if value is not None:
             sections[section][field] = value
-    try:
+    with labelled():
         return RunConfig(**sections)
+
+
+@contextmanager
+def labelled() -> Iterator[None]:
+    """What the config refuses names a field as the form does, where its sentence begins with the field."""
+    try:
+        yield
     except BadConfig as error:
-        raise BadConfig(_with_label(str(error))) from None
-
-
-def _with_label(message: str) -> str:
-    """The message with the label that the form shows, where it begins with a field's name."""
-    field, equals, rest = message.partition(" = ")
-    labels = {known: widgets()[name].label for name, (_, known, _) in flat_fields().items()}
-    return labels.get(field.rpartition(".")[2], field) + equals + rest
+        field, equals, rest = str(error).partition(" = ")
+        labels = {known: widgets()[name].label for name, (_, known, _) in flat_fields().items()}
+        raise BadConfig(labels.get(field.rpartition(".")[2], field) + equals + rest) from None
 
 
 def changes(config: RunConfig, base: RunConfig) -> list[str]:

@@ -17,7 +17,7 @@ from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
-from vit_explore.ui import background, caches, versus, wording
+from vit_explore.ui import background, caches, forms, versus, wording
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.components.predictions import Answer, Card, predictions
 from vit_explore.ui.errors import friendly
@@ -52,13 +52,17 @@ def start_box(store: RunStore) -> None:
         config = offers[name].config
         kind = "seconds" if config.train.seconds is not None else "epochs"
         amount = budget.number_input(
-            f"Budget of each in {kind}", min_value=0.1, value=float(getattr(config.train, kind)), format="%g",
+            f"Budget of each in {kind}", value=float(getattr(config.train, kind)), format="%g",
             step=10.0 if kind == "seconds" else 1.0, key=f"race_budget_{name}", persist_state="session",
         )  # fmt: skip
-        config = config.update(**{kind: amount})
+        is_possible = False
+        with friendly(), forms.labelled():
+            config = config.update(**{kind: amount})
+            is_possible = True
         pressed = button.button(
-            "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start"
-        )
+            "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start",
+            disabled=not is_possible,
+        )  # fmt: skip
         with friendly():
             _say_costs(config, opponent)
         if len(launcher.worker_devices()) == 1:
