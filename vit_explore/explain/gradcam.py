@@ -7,20 +7,29 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import differentiable, output_pass
-from vit_explore.explain.geometry import geometry, geometry_of, has_tokens
+from vit_explore.explain.geometry import geometry, has_tokens
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.layout import Layout, as_maps, check_layout
 
 
-def grad_cam(model: Any, images: Tensor, target: int | Tensor | None = None, layer: str | None = None) -> np.ndarray:
+def grad_cam(
+    model: Any,
+    images: Tensor,
+    target: int | Tensor | None = None,
+    layer: str | None = None,
+    layout: Layout = "auto",
+) -> np.ndarray:
     """Grad-CAM (Selvaraju et al. 2017), (B, h, w) in [0, 1]: the relu'd map, resized bilinearly, over its own maximum.
 
-    An image without positive evidence is all 0. layer: dotted name; by default `default_layer`. For a ViT the patch
-    tokens are the map. Raises BadConfig for a layer that does not exist, gives no map, or does not lead to the logit.
+    An image without positive evidence is all 0. layer: dotted name; by default `default_layer`. layout: the axes of
+    the layer's output, told by its channel count where auto; of tokens, those of the patches are the map. Raises
+    BadConfig for a layer that does not exist, gives no map, does not lead to the logit, or whose axes are ambiguous.
     """
+    check_layout(layout)
     net = module_of(model)
     images = ready_images(net, images)
     layer = default_layer(net) if layer is None else layer
@@ -30,7 +39,7 @@ def grad_cam(model: Any, images: Tensor, target: int | Tensor | None = None, lay
         gradient = torch.autograd.grad(chosen.sum(), output, allow_unused=True)[0]
     if gradient is None:
         raise BadConfig(f"The layer {layer!r} does not lead to the logits; name one that does.")
-    features, slopes = (_as_map(net, images, layer, t.detach().float()) for t in (output, gradient))
+    features, slopes = as_maps(net, layer, images, layout, output.detach().float(), gradient.float())
     weights = slopes.mean(dim=(2, 3), keepdim=True)
     heat = (weights * features).sum(dim=1, keepdim=True).clamp(min=0)
     heat = F.interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
@@ -53,18 +62,4 @@ def default_layer(net: Any) -> str:
         return "layer4"
     raise NotApplicable(
         f"The last stage of this {type(net).__name__} is not known; name a layer, such as its last convolution."
-    )
-
-
-def _as_map(net: nn.Module, images: Tensor, layer: str, output: Tensor) -> Tensor:
-    """Features as (B, C, gh, gw): patch tokens without the prefix are laid out on the grid."""
-    if output.ndim == 4:
-        return output.permute(0, 3, 1, 2) if getattr(net, "output_fmt", None) == "NHWC" else output
-    if output.ndim == 3 and has_tokens(net):
-        shape = geometry_of(net, images)
-        if output.shape[1] in (shape.n_tokens, shape.n_patches):
-            return output[:, -shape.n_patches :].transpose(1, 2).unflatten(2, shape.grid)
-    raise BadConfig(
-        f"The layer {layer!r} gives the shape {tuple(output.shape)}, which is no map of places; "
-        "name a layer whose output is one, such as a convolution stage, or ask for an attribution."
     )
