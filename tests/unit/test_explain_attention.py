@@ -11,7 +11,8 @@ import timm
 import torch
 from scipy.stats import entropy
 from small_models import KINDS, make, pictures
-from timm.layers import set_fused_attn
+from timm.layers import DiffAttention, set_fused_attn
+from timm.models.vision_transformer import DiffParallelScalingBlock, VisionTransformer
 from timm.utils import AttentionExtract
 
 import vit_explore as vx
@@ -102,6 +103,36 @@ def test_what_is_no_patch_by_patch_attention_is_refused(name: str, settings: dic
     with pytest.raises(NotApplicable, match=reason) as caught:
         vx.explain.attention_maps(net, torch.zeros(1, 3, size, size))
     assert "choose" in str(caught.value)
+
+
+DIFFERENTIAL = {"patch_size": 16, "depth": 2, "embed_dim": 48, "num_heads": 3, "img_size": 64, "num_classes": 7}
+
+
+@pytest.mark.parametrize("settings", [{"attn_layer": "diff"}, {"block_fn": DiffParallelScalingBlock}])
+def test_differential_attention_is_refused_as_what_it_is(settings: dict[str, object]) -> None:
+    net, images = VisionTransformer(**DIFFERENTIAL, **settings).eval(), torch.randn(2, 3, 64, 64)
+    with pytest.raises(NotApplicable, match=r"A1 - λ A2.*choose"):
+        vx.explain.attention_maps(net, images)
+    with pytest.raises(NotApplicable, match=r"A1 - λ A2"):
+        vx.explain.relevance(net, images)
+
+
+@pytest.mark.parametrize("name", ["vit_dwee_patch16_reg1_gap_256", "vit_dlittle_patch16_reg1_gap_256"])
+def test_timms_differential_models_are_refused(name: str) -> None:
+    net = timm.create_model(name, depth=2, embed_dim=64, num_heads=2, img_size=64)
+    with pytest.raises(NotApplicable, match=r"A1 - λ A2"):
+        vx.explain.attention_maps(net, torch.randn(1, 3, 64, 64))
+
+
+def test_more_maps_than_heads_are_refused_whatever_the_layer_is_called() -> None:
+    class Unheard(DiffAttention):
+        pass
+
+    net = VisionTransformer(**DIFFERENTIAL, attn_layer="diff").eval()
+    for block in net.blocks:
+        block.attn.__class__ = Unheard
+    with pytest.raises(NotApplicable, match="6 maps for 3 heads"):
+        vx.explain.attention_maps(net, torch.randn(2, 3, 64, 64))
 
 
 # --- rollout --------------------------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ _WHY_NOT = {  # class of an attention module in timm -> why its maps are not pat
     "MultiScaleAttention": "pools its tokens from stage to stage, so the layers' maps have different sizes",
     "XCA": "attends channel by channel, not patch by patch",
     "TalkingHeadAttn": "mixes its heads after the softmax, so a row is no longer a distribution over patches",
+    "DiffAttention": "subtracts a second attention from the first (A1 - λ A2), so a row is no distribution over patches",
+    "DiffParallelScalingBlock": "subtracts a second attention from the first (A1 - λ A2), "
+    "so a row is no distribution over patches",
 }
 
 
@@ -107,7 +110,19 @@ def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         for layer in layers:
             stack.callback(layer.attn_drop.register_forward_pre_hook(keep).remove)
         logits = net(images)
+    _check_heads(net, layers, maps)
     return logits, maps
+
+
+def _check_heads(net: nn.Module, layers: list[Any], maps: list[Tensor]) -> None:
+    """What passes the dropout is what the values are weighted with only where it is one map for each head."""
+    heads = {layer.num_heads for layer in layers if hasattr(layer, "num_heads")}
+    passed = {attention.shape[1] for attention in maps}
+    if heads and not passed <= heads:
+        raise NotApplicable(
+            f"The attention of this {type(net).__name__} computes {max(passed)} maps for {max(heads)} heads and "
+            f"combines them, so none of them says what a head looks at; {FITS}."
+        )
 
 
 def _attention_modules(net: Any) -> list[Any]:
