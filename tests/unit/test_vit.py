@@ -63,14 +63,44 @@ def test_taps_agree_with_the_plain_pass(options: dict) -> None:
     config = small(**options)
     model = create_model(config).eval()
     x = torch.randn(2, 3, config.image_size, config.image_size)
+    taps: dict[str, torch.Tensor] = {}
     with torch.no_grad():
-        logits, taps = model.forward_taps(x)
+        logits = model(x, taps)
         assert torch.allclose(logits, model(x), atol=1e-5)
-    tokens = model.num_prefix_tokens + model.grid[0] * model.grid[1]
-    assert len(taps) == config.depth
-    for attention in taps:
-        assert attention.shape == (2, config.num_heads, tokens, tokens)
-        assert torch.allclose(attention.sum(-1), torch.ones(()), atol=1e-5)
+    n = model.num_prefix_tokens + model.grid[0] * model.grid[1]
+    blocks = {f"block.{i}.{kind}" for i in range(config.depth) for kind in ("attn", "out")}
+    assert set(taps) == {"embed", "norm", "logits", *blocks}
+    for name, value in taps.items():
+        attends = name.endswith("attn")
+        wanted = (config.num_heads, n, n) if attends else (7,) if name == "logits" else (n, config.width)
+        assert value.shape == (2, *wanted)
+        assert not attends or torch.allclose(value.sum(-1), torch.ones(()), atol=1e-5)
+
+
+def test_taps_are_what_hooks_on_timms_twin_see() -> None:
+    config = small(num_registers=2)
+    ours, twin = create_model(config).eval(), timm_twin(config)
+    twin.load_state_dict(ours.state_dict())
+    seen: dict[str, torch.Tensor] = {}
+    for i, block in enumerate(twin.blocks):
+        block.attn.fused_attn = False
+        block.attn.attn_drop.register_forward_pre_hook(lambda m, a, i=i: seen.update({f"block.{i}.attn": a[0]}))
+        block.register_forward_hook(lambda m, a, out, i=i: seen.update({f"block.{i}.out": out}))
+    twin.norm_pre.register_forward_hook(lambda m, a, out: seen.update(embed=out))
+    twin.norm.register_forward_hook(lambda m, a, out: seen.update(norm=out))
+    x, taps = torch.randn(2, 3, 32, 32), {}
+    ours(x, taps)
+    seen["logits"] = twin(x)
+    assert set(taps) == set(seen)
+    for name, value in seen.items():
+        torch.testing.assert_close(taps[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_every_tap_lies_on_the_path_to_the_logits() -> None:
+    model, taps = create_model(small()).eval(), {}
+    model(torch.randn(1, 3, 32, 32), taps)
+    for gradient in torch.autograd.grad(taps["logits"].sum(), [v for k, v in taps.items() if k != "logits"]):
+        assert gradient.abs().max() > 0
 
 
 def test_without_position_embedding_patches_may_be_shuffled() -> None:

@@ -7,6 +7,7 @@ missing.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,8 +33,8 @@ _WHY_NOT = {  # class of an attention module in timm -> why its maps are not pat
     "MultiScaleAttention": "pools its tokens from stage to stage, so the layers' maps have different sizes",
     "XCA": "attends channel by channel, not patch by patch",
     "TalkingHeadAttn": "mixes its heads after the softmax, so a row is no longer a distribution over patches",
-    "DiffAttention": "subtracts a second attention from the first (A1 - λ A2), so a row is no distribution over patches",
-    "DiffParallelScalingBlock": "subtracts a second attention from the first (A1 - λ A2), "
+    "DiffAttention": "subtracts one attention from another (A1 - λ A2), so a row is no distribution over patches",
+    "DiffParallelScalingBlock": "subtracts one attention from another (A1 - λ A2), "
     "so a row is no distribution over patches",
 }
 
@@ -88,12 +89,32 @@ def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geom
             raise NotApplicable(f"This {type(net).__name__} {_WHY_NOT[type(module).__name__]}; {FITS}.")
     shape = geometry_of(net, images)
     with undisturbed(net):
-        if hasattr(net, "forward_taps"):
-            logits, maps = net.forward_taps(images)
+        if takes_taps(net):
+            logits, maps = _tapped(net, images, "attn")
         else:
             logits, maps = _hooked_attention(net, images)
     _check_maps(net, maps, (images.shape[0], shape.n_tokens, shape.n_tokens))
     return check_logits(logits), maps, shape
+
+
+def residual_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Logits (B, classes) and the tokens (B, N, D) after each block, first to last, from one pass."""
+    if not takes_taps(net):
+        return output_pass(net, images, [f"blocks.{i}" for i in range(len(net.blocks))])
+    with undisturbed(net):
+        logits, residuals = _tapped(net, images, "out")
+    return check_logits(logits), residuals
+
+
+def takes_taps(net: nn.Module) -> bool:
+    """Whether the model fills a dict of named intermediates, as the project's own ViT does: no hook needed."""
+    return "taps" in inspect.signature(net.forward).parameters
+
+
+def _tapped(net: Any, images: Tensor, kind: str) -> tuple[Tensor, list[Tensor]]:
+    taps: dict[str, Tensor] = {}
+    logits = net(images, taps)
+    return logits, [taps[f"block.{i}.{kind}"] for i in range(len(net.blocks))]
 
 
 def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
-from vit_explore.explain.capture import output_pass, undisturbed
+from vit_explore.explain.capture import residual_pass, undisturbed
 from vit_explore.explain.geometry import geometry_of
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 
@@ -29,7 +29,7 @@ def logit_lens(model: Any, images: Tensor) -> np.ndarray:
             "choose a ViT with a class token or average pooling."
         )
     with torch.no_grad():
-        logits, residuals = output_pass(net, images, [f"blocks.{i}" for i in range(len(net.blocks))])
+        logits, residuals = residual_pass(net, images)
         ready_targets(net, logits, None)
         if any(r.ndim != 3 or r.shape[1] != shape.n_tokens for r in residuals):
             raise NotApplicable(

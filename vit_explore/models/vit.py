@@ -17,6 +17,15 @@ from vit_explore.config import ModelConfig
 from vit_explore.errors import BadConfig
 from vit_explore.models.base import architectures
 
+Taps = dict[str, Tensor]  # named intermediates, as the `out` of google-research/big_vision
+
+
+def tap(taps: Taps | None, name: str, value: Tensor) -> Tensor:
+    """The value itself, noted under its name where someone asked for taps."""
+    if taps is not None:
+        taps[name] = value
+    return value
+
 
 class PatchEmbed(nn.Module):
     """Cut the image into patches and project each linearly (paper, eq. 1): one convolution with stride = kernel = P."""
@@ -64,7 +73,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.proj_drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:  # (B, N, D) -> (B, N, D)
+    def forward(self, x: Tensor, taps: Taps | None = None, name: str = "attn") -> Tensor:  # (B, N, D) -> (B, N, D)
         qkv = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         if self.fused and taps is None:
             out = F.scaled_dot_product_attention(*qkv)
@@ -73,9 +82,7 @@ class Attention(nn.Module):
             scores = (q * self.scale) @ k.transpose(-2, -1)
             with torch.autocast(x.device.type, enabled=False):  # autocast's detour through fp32 would copy A twice
                 attention = torch.softmax(scores, dim=-1)  # (B, H, N, N), rows sum to 1
-            if taps is not None:
-                taps.append(attention)
-            out = attention @ v
+            out = tap(taps, name, attention) @ v
         return self.proj_drop(self.proj(rearrange(out, "b h n d -> b n (h d)")))
 
 
@@ -118,9 +125,9 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
-        x = x + self.drop_path(self.attn(self.norm1(x), taps))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+    def forward(self, x: Tensor, taps: Taps | None = None, name: str = "block") -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x), taps, f"{name}.attn"))
+        return tap(taps, f"{name}.out", x + self.drop_path(self.mlp(self.norm2(x))))
 
 
 @architectures.register("vit")
@@ -198,25 +205,24 @@ class VisionTransformer(nn.Module):
         means = reduce(patches, "b (gh two gw too) d -> b (gh gw) d", "mean", gh=self.grid[0] // 2, two=2, too=2)
         return torch.cat([prefix, means], dim=1)
 
-    def forward_features(self, x: Tensor, taps: list[Tensor] | None = None) -> Tensor:
-        """Tokens (B, N, D) after the last block; `taps` collects each block's attention (B, H, N, N)."""
-        x = self.embed(x)
-        for block in self.blocks:
-            x = block(x, taps)
-        return self.norm(x)
+    def forward_features(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        """Images (B, 3, h, w) to tokens (B, N, D) after the last block and the norm, if it comes before the head."""
+        x = tap(taps, "embed", self.embed(x))
+        for i, block in enumerate(self.blocks):
+            x = block(x, taps, f"block.{i}")
+        return tap(taps, "norm", self.norm(x))
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Tokens (B, N, D) to logits (B, classes), from the class token or the mean patch (paper, eq. 4)."""
         x = x[:, 0] if self.has_class_token else x[:, self.num_prefix_tokens :].mean(dim=1)
         return self.head(self.fc_norm(x))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        """Images (B, 3, h, w) to logits (B, classes); an empty dict as `taps` comes back filled with what was computed:
 
-    def forward_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits (B, classes) and every layer's attention (B, H, N, N), first to last, from one pass."""
-        taps: list[Tensor] = []
-        return self.forward_head(self.forward_features(x, taps)), taps
+        embed (B, N, D), block.<i>.attn (B, H, N, N), block.<i>.out (B, N, D), norm (B, N, D), logits (B, classes).
+        """
+        return tap(taps, "logits", self.forward_head(self.forward_features(x, taps)))
 
     def set_fused_attention(self, fused: bool) -> None:
         """Use PyTorch's fused attention, or the explicit one: the same numbers, whichever is faster here."""
