@@ -8,7 +8,9 @@ from typing import Any
 
 import timm
 import torch
+from timm.models.naflexvit import NaFlexVit
 from torch import Tensor, nn
+from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
 
 import vit_explore as vx
 
@@ -35,6 +37,15 @@ def in_timm(name: str, **settings: Any) -> Callable[[], nn.Module]:
     return lambda: timm.create_model(name, pretrained=False, **{**small, **settings})
 
 
+def in_torchvision() -> nn.Module:
+    return TorchvisionViT(64, 16, num_layers=2, num_heads=3, hidden_dim=48, mlp_dim=96, num_classes=CLASSES)
+
+
+def in_naflex(**settings: Any) -> Callable[[], nn.Module]:
+    small = {"embed_dim": 48, "depth": 2, "num_heads": 3, "pos_embed_grid_size": (4, 4), "num_classes": CLASSES}
+    return lambda: NaFlexVit(**{"class_token": False, "global_pool": "avg", **small, **settings})
+
+
 KINDS = {
     "ours": Kind(ours(), (32, 32)),
     "ours, pooled, registers, sincos": Kind(ours(pool="avg", num_registers=2, pos_embed="sincos2d"), (32, 32)),
@@ -52,6 +63,9 @@ KINDS = {
     "conv hybrid": Kind(
         lambda: timm.create_model("vit_tiny_r_s16_p8_224", num_classes=CLASSES, depth=2, img_size=64, pretrained=False)
     ),
+    "torchvision": Kind(in_torchvision),
+    "naflex": Kind(in_naflex(class_token=True, global_pool="token", reg_tokens=2), (48, 64)),
+    "naflex, pooled, factorised": Kind(in_naflex(pos_embed="factorized", embed_proj_type="conv")),
     "resnet": Kind(lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64), num_classes=CLASSES), fits=("any",)),
     "our resnet": Kind(ours(architecture="resnet-slim"), (32, 32), fits=("any",)),
 }
@@ -63,7 +77,7 @@ def make(kind: str, seed: int = 0) -> nn.Module:
     net = KINDS[kind].build().eval()
     with torch.no_grad():
         for name, parameter in net.named_parameters():
-            if name.endswith(("qkv.weight", "head.weight", "head_dist.weight", "fc.weight")):
+            if name.endswith(("qkv.weight", "in_proj_weight", "head.weight", "head_dist.weight", "fc.weight")):
                 parameter.normal_(std=0.3)
             if name.endswith("bn2.weight"):  # timm starts these at 0, which hides the branch
                 parameter.fill_(1)

@@ -39,7 +39,8 @@ def test_maps_belong_to_the_same_pass_as_plain_logits(kind: str) -> None:
     net, images = make(kind), pictures(kind)
     maps = vx.explain.attention_maps(net, images)
     n = maps.grid[0] * maps.grid[1] + maps.n_prefix
-    assert maps.weights.shape == (2, 2, net.blocks[0].attn.num_heads, n, n)
+    heads = next(m.num_heads for m in net.modules() if hasattr(m, "num_heads"))
+    assert maps.weights.shape == (2, 2, heads, n, n)
     assert maps.weights.dtype == np.float32
     np.testing.assert_allclose(maps.weights.sum(-1), 1, atol=1e-5)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from vit_explore.explain.catalogue import EXPLANATIONS, Explanation
 _HELPERS = {
     "MinibatchCKA": "similarity",
     "attribution_methods": "attributions",
+    "grad_cam_layers": "layers",
     "uniform_attention_distance": "distance",
 }
 

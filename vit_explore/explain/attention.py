@@ -23,4 +23,11 @@ def attention_maps(model: Any, images: Tensor) -> AttentionMaps:
     with torch.no_grad():
         logits, maps, shape = attention_pass(net, images)
         weights = torch.stack(maps, dim=1).float().cpu().numpy()
-    return AttentionMaps(weights, shape.grid, shape.n_prefix, shape.reads_class_token, logits.float().cpu().numpy())
+    return AttentionMaps(
+        weights,
+        shape.grid,
+        shape.n_prefix,
+        shape.reads_class_token,
+        logits.float().cpu().numpy(),
+        shape.prefix_names,
+    )

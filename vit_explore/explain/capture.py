@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.geometry import FITS, Geometry, geometry_of
+from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions
 from vit_explore.explain.inputs import check_logits
+from vit_explore.explain.layout import NoMap
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -86,21 +89,21 @@ def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geom
     """
     for module in net.modules():
         if type(module).__name__ in _WHY_NOT:
-            raise NotApplicable(f"This {type(net).__name__} {_WHY_NOT[type(module).__name__]}; {FITS}.")
+            raise _refusal(net, images, f"This {type(net).__name__} {_WHY_NOT[type(module).__name__]}")
     shape = geometry_of(net, images)
     with undisturbed(net):
         if takes_taps(net):
             logits, maps = _tapped(net, images, "attn")
         else:
             logits, maps = _hooked_attention(net, images)
-    _check_maps(net, maps, (images.shape[0], shape.n_tokens, shape.n_tokens))
+    _check_maps(net, images, maps, shape.n_tokens)
     return check_logits(logits), maps, shape
 
 
 def residual_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Logits (B, classes) and the tokens (B, N, D) after each block, first to last, from one pass."""
     if not takes_taps(net):
-        return output_pass(net, images, [f"blocks.{i}" for i in range(len(net.blocks))])
+        return output_pass(net, images, block_names(net))
     with undisturbed(net):
         logits, residuals = _tapped(net, images, "out")
     return check_logits(logits), residuals
@@ -119,66 +122,107 @@ def _tapped(net: Any, images: Tensor, kind: str) -> tuple[Tensor, list[Tensor]]:
 
 def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     layers = _attention_modules(net)
+    if not layers:
+        name = type(net).__name__
+        raise _refusal(net, images, f"This {name} has no attention layer whose weights can be read")
     maps: list[Tensor] = []
     thread = threading.get_ident()  # a plain pass of another thread meanwhile is none of ours
 
-    def keep(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+    def keep(attention: Tensor) -> None:
         if threading.get_ident() == thread:
-            maps.append(args[0])
+            maps.append(attention)
 
     with ExitStack() as stack:
         stack.enter_context(_switched(layers, fused_attn=False))
         for layer in layers:
-            stack.callback(layer.attn_drop.register_forward_pre_hook(keep).remove)
+            if isinstance(layer, nn.MultiheadAttention):
+                stack.enter_context(_explicit(layer, keep))
+            else:
+                stack.callback(layer.attn_drop.register_forward_pre_hook(lambda _, args: keep(args[0])).remove)
         logits = net(images)
-    _check_heads(net, layers, maps)
+    _check_heads(net, images, layers, maps)
     return logits, maps
 
 
-def _check_heads(net: nn.Module, layers: list[Any], maps: list[Tensor]) -> None:
+def _attention_modules(net: Any) -> list[Any]:
+    """The modules of the blocks that pass their attention through a dropout named attn_drop, as timm's do, or PyTorch's
+    own, which torchvision uses."""
+    within = [m for name in block_names(net) for m in net.get_submodule(name).modules()]
+    kind = nn.MultiheadAttention if is_torchvisions(net) else ()
+    return [m for m in within if isinstance(getattr(m, "attn_drop", None), nn.Module) or isinstance(m, kind)]
+
+
+@contextmanager
+def _explicit(layer: Any, keep: Callable[[Tensor], None]) -> Iterator[None]:
+    """PyTorch's self-attention written out: its own `need_weights` gives a copy that leads to no logit."""
+
+    def forward(x: Tensor, *_: Tensor, need_weights: bool = False) -> tuple[Tensor, None]:
+        qkv = F.linear(x, layer.in_proj_weight, layer.in_proj_bias)
+        q, k, v = rearrange(qkv, "b n (three h d) -> three b h n d", three=3, h=layer.num_heads)
+        attention = (q * layer.head_dim**-0.5 @ k.transpose(-2, -1)).softmax(dim=-1)  # (B, H, N, N)
+        keep(attention)
+        return layer.out_proj(rearrange(attention @ v, "b h n d -> b n (h d)")), None
+
+    layer.forward = forward
+    try:
+        yield
+    finally:
+        del layer.forward
+
+
+def _check_heads(net: nn.Module, images: Tensor, layers: list[Any], maps: list[Tensor]) -> None:
     """What passes the dropout is what the values are weighted with only where it is one map for each head."""
     heads = {layer.num_heads for layer in layers if hasattr(layer, "num_heads")}
     passed = {attention.shape[1] for attention in maps}
     if heads and not passed <= heads:
-        raise NotApplicable(
+        raise _refusal(
+            net,
+            images,
             f"The attention of this {type(net).__name__} computes {max(passed)} maps for {max(heads)} heads and "
-            f"combines them, so none of them says what a head looks at; {FITS}."
+            "combines them, so none of them says what a head looks at",
         )
 
 
-def _attention_modules(net: Any) -> list[Any]:
-    """The modules of the blocks that pass their attention through a dropout named attn_drop, as timm's do."""
-    found = [m for m in net.blocks.modules() if isinstance(getattr(m, "attn_drop", None), nn.Module)]
-    if not found:
-        raise NotApplicable(f"This {type(net).__name__} has no attention layer whose weights can be read; {FITS}.")
-    return found
-
-
-def _check_maps(net: Any, maps: list[Tensor], shape: tuple[int, int, int]) -> None:
-    name, layers = type(net).__name__, len(net.blocks)
+def _check_maps(net: Any, images: Tensor, maps: list[Tensor], tokens: int) -> None:
+    name, layers = type(net).__name__, len(block_names(net))
     if len(maps) != layers:
-        raise NotApplicable(
+        raise _refusal(
+            net,
+            images,
             f"Only one attention map for each of the {layers} layers of this {name} can be shown, "
-            f"and {len(maps)} were recorded; {FITS}."
+            f"and {len(maps)} were recorded",
         )
     for attention in maps:
-        if (
-            attention.ndim != 4
-            or (attention.shape[0], *attention.shape[2:]) != shape
-            or attention.shape != maps[0].shape
-        ):
-            raise NotApplicable(
+        if attention.shape != maps[0].shape or attention.shape != (len(images), *attention.shape[1:2], tokens, tokens):
+            raise _refusal(
+                net,
+                images,
                 f"The attention of this {name} has shape {tuple(attention.shape)}, "
-                f"which is not {shape[1]} x {shape[2]} tokens for each image; {FITS}."
+                f"which is not {tokens} x {tokens} tokens for each image",
             )
         if (attention.detach().float().sum(-1) - 1).abs().max() > 0.01:  # half precision misses 1 by up to 0.004
-            raise NotApplicable(
-                f"The attention rows of this {name} do not sum to 1, so they are no distribution; {FITS}."
+            raise _refusal(
+                net, images, f"The attention rows of this {name} do not sum to 1, so they are no distribution"
             )
+
+
+def _refusal(net: nn.Module, images: Tensor, why: str) -> NotApplicable:
+    from vit_explore.explain.layers import what_fits  # which makes a pass of this file to find out
+
+    return NotApplicable(f"{why}; {what_fits(net, images)}.")
 
 
 def output_pass(net: nn.Module, images: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
     """Logits (B, classes) and the outputs of the layers (dotted names), from one pass. Raises BadConfig."""
+    logits, outputs = outputs_of(net, images, layers)
+    for layer in layers:
+        if not isinstance(outputs.get(layer), Tensor):
+            raise NoMap(f"The layer {layer!r} gives no tensor in a forward pass; name one that does, such as a block.")
+    return logits, [outputs[layer] for layer in layers]
+
+
+def outputs_of(net: nn.Module, images: Tensor, layers: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
+    """Logits (B, classes) and what each layer that was called gave, tensor or not. Raises BadConfig."""
     modules = [_submodule(net, layer) for layer in layers]
     outputs: dict[str, Any] = {}
     thread = threading.get_ident()
@@ -195,13 +239,7 @@ def output_pass(net: nn.Module, images: Tensor, layers: Sequence[str]) -> tuple[
     with undisturbed(net), ExitStack() as stack:
         for layer, module in zip(layers, modules, strict=True):
             stack.callback(module.register_forward_hook(keeper(layer)).remove)
-        logits = check_logits(net(images))
-    for layer in layers:
-        if not isinstance(outputs.get(layer), Tensor):
-            raise BadConfig(
-                f"The layer {layer!r} gives no tensor in a forward pass; name one that does, such as a block."
-            )
-    return logits, [outputs[layer] for layer in layers]
+        return check_logits(net(images)), outputs
 
 
 def _submodule(net: nn.Module, layer: str) -> nn.Module:

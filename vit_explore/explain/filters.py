@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from einops import rearrange
-from torch import nn
+from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.geometry import embedding
 from vit_explore.explain.inputs import module_of
 from vit_explore.explain.results import FilterComponents
 
@@ -22,8 +23,8 @@ def filter_components(model: Any, k: int = 28, previous: FilterComponents | None
     """
     if k < 1:
         raise BadConfig(f"k = {k} is not possible: at least one component is needed.")
-    convolution, is_projection = _first_convolution(module_of(model))
-    weight = convolution.weight.detach().float().cpu().numpy()  # (D, 3, P, P)
+    filters, is_projection = _first_filters(module_of(model))
+    weight = filters.detach().float().cpu().numpy()  # (D, 3, P, P)
     components, ratio = _principal(weight.reshape(len(weight), -1).astype(np.float64), k)
     if previous is not None:
         components, ratio = _follow(components, ratio, previous.components)
@@ -37,18 +38,23 @@ def filter_components(model: Any, k: int = 28, previous: FilterComponents | None
     )
 
 
-def _first_convolution(net: nn.Module) -> tuple[nn.Conv2d, bool]:
-    """The paper's linear projection where the model has it, else the first convolution on the image."""
-    projection = getattr(getattr(net, "patch_embed", None), "proj", None)
+def _first_filters(net: nn.Module) -> tuple[Tensor, bool]:
+    """The paper's linear projection (D, 3, P, P) where the model has it, else the first convolution on the image."""
+    embed = embedding(net)
+    projection = getattr(net, "conv_proj", None) or getattr(embed, "proj", None)  # torchvision's, or timm's
     if (
         isinstance(projection, nn.Conv2d)
         and projection.in_channels == 3
         and projection.kernel_size == projection.stride
     ):
-        return projection, True
+        return projection.weight, True
+    if isinstance(projection, nn.Linear) and hasattr(net, "embeds"):  # timm's NaFlexVit: of flattened patches
+        height, width = embed.patch_size
+        order = "d (p q c) -> d c p q" if embed.channels_last else "d (c p q) -> d c p q"
+        return rearrange(projection.weight, order, p=height, q=width, c=3), True
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.in_channels == 3:
-            return module, False
+            return module.weight, False
     raise NotApplicable(
         f"This {type(net).__name__} has no convolution or patch projection on RGB pixels; choose a ViT or a ResNet."
     )

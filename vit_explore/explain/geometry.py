@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
 
-FITS = "choose a plain ViT (the project's own, or timm's vit_* and deit_*), or ask for Grad-CAM or an attribution"
-
 
 @dataclass(frozen=True)
 class Geometry:
-    """The tokens of a plain vision transformer: `n_prefix` tokens first, then the patches row by row."""
+    """The tokens of a plain vision transformer: the prefix tokens first, then the patches row by row."""
 
     grid: tuple[int, int]  # (gh, gw)
-    n_prefix: int  # class, distilled and register tokens
+    prefix_names: tuple[str, ...]  # "class token", "distillation token", "register 1" and so on, in order
     patch_size: tuple[int, int]  # pixels (height, width) that one grid cell covers
     reads_class_token: bool  # the head reads the class token; else it pools the patches
+
+    @property
+    def n_prefix(self) -> int:
+        return len(self.prefix_names)
 
     @property
     def n_patches(self) -> int:
@@ -35,21 +37,64 @@ def geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry:
 
     Raises NotApplicable for a model that keeps no sequence of patch tokens, such as a ResNet or a Swin.
     """
-    embed = getattr(net, "patch_embed", None)
-    grid, pixels = getattr(embed, "grid_size", None), getattr(embed, "img_size", None)
-    if grid is None or pixels is None or not hasattr(net, "num_prefix_tokens") or not len(getattr(net, "blocks", ())):
+    found = find_geometry(net, image_size)
+    if found is None:
+        from vit_explore.explain.layers import what_fits  # which asks for the geometry itself
+
         raise NotApplicable(
-            f"This {type(net).__name__} keeps no single sequence of patch tokens, which the question is about; {FITS}."
+            f"This {type(net).__name__} keeps no single sequence of patch tokens, which the question is about; "
+            f"{what_fits(net)}."
         )
-    cell = patch_pixels(embed)
-    if image_size is not None and getattr(net, "dynamic_img_size", False):
-        grid = (-(-image_size[0] // cell[0]), -(-image_size[1] // cell[1]))  # rounded up: the model pads
-    return Geometry(
-        grid=(int(grid[0]), int(grid[1])),
-        n_prefix=int(net.num_prefix_tokens),
-        patch_size=cell,
-        reads_class_token=_has_class_token(net) and getattr(net, "global_pool", "token") in ("token", ""),
-    )
+    return found
+
+
+def geometry_of(net: nn.Module, images: Tensor) -> Geometry:
+    """The token geometry for a batch (B, 3, h, w)."""
+    return geometry(net, (int(images.shape[2]), int(images.shape[3])))
+
+
+def has_tokens(net: nn.Module) -> bool:
+    """Whether `geometry` applies."""
+    return find_geometry(net) is not None
+
+
+def find_geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry | None:
+    """As `geometry`, or None."""
+    if not block_names(net):
+        return None
+    if is_torchvisions(net):
+        side = net.image_size // net.patch_size
+        return Geometry((side, side), ("class token",), (net.patch_size, net.patch_size), True)
+    embed = embedding(net)
+    grid = _grid(net, embed, image_size) if hasattr(net, "num_prefix_tokens") else None
+    if grid is None:
+        return None
+    pools = getattr(net, "global_pool", "token") not in ("token", "")
+    return Geometry(grid, _prefix_names(net), patch_pixels(embed), _has_class_token(net) and not pools)
+
+
+def block_names(net: nn.Module) -> list[str]:
+    """Dotted names of the transformer blocks, first to last; none where the model has no single row of them."""
+    names = dict(net.named_modules())
+    for path in ("blocks", "encoder.layers"):  # timm's and the project's own, torchvision's
+        if path in names:
+            return [f"{path}.{name}" for name, _ in names[path].named_children()]
+    return []
+
+
+def embedding(net: Any) -> Any:
+    """The module that makes tokens of an image: patch_embed, in timm's NaFlexVit embeds; None where there is none."""
+    return getattr(net, "patch_embed", None) or getattr(net, "embeds", None)
+
+
+def is_torchvisions(net: nn.Module) -> bool:
+    """Whether this is torchvision's VisionTransformer, which names everything otherwise than timm."""
+    return all(hasattr(net, name) for name in ("conv_proj", "class_token", "image_size", "patch_size"))
+
+
+def takes_any_size(net: Any) -> bool:
+    """Whether the model lays out its patches anew for each size of image."""
+    return bool(getattr(net, "dynamic_img_size", False)) or hasattr(net, "embeds")
 
 
 def patch_pixels(embed: Any) -> tuple[int, int]:
@@ -61,18 +106,22 @@ def patch_pixels(embed: Any) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def geometry_of(net: nn.Module, images: Tensor) -> Geometry:
-    """The token geometry for a batch (B, 3, h, w)."""
-    return geometry(net, (int(images.shape[2]), int(images.shape[3])))
+def _grid(net: Any, embed: Any, size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Rows and columns of patches: of images of `size` where the model takes any, else its own; None if unknown."""
+    if size is not None and takes_any_size(net):
+        rows, columns = embed.dynamic_feat_size(size)
+        return int(rows), int(columns)
+    own = getattr(embed, "grid_size", None) if getattr(embed, "img_size", None) else None
+    own = own or getattr(embed, "pos_embed_grid_size", None)
+    return None if own is None else (int(own[0]), int(own[1]))
 
 
-def has_tokens(net: nn.Module) -> bool:
-    """Whether `geometry` applies."""
-    try:
-        geometry(net)
-    except NotApplicable:
-        return False
-    return True
+def _prefix_names(net: Any) -> tuple[str, ...]:
+    """What the tokens before the patches are, in the order that timm and the project's own ViT put them."""
+    has_distillation = getattr(net, "dist_token", None) is not None
+    named = ["class token"] * _has_class_token(net) + ["distillation token"] * has_distillation
+    registers = [f"register {i + 1}" for i in range(net.num_prefix_tokens - len(named))]
+    return (*named, *registers)[: net.num_prefix_tokens]
 
 
 def _has_class_token(net: nn.Module) -> bool:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import differentiable, output_pass
-from vit_explore.explain.geometry import geometry, has_tokens
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
-from vit_explore.explain.layout import Layout, as_maps, check_layout
+from vit_explore.explain.layers import default_layer
+from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
 
 
 def grad_cam(
@@ -25,14 +25,26 @@ def grad_cam(
 ) -> np.ndarray:
     """Grad-CAM (Selvaraju et al. 2017), (B, h, w) in [0, 1]: the relu'd map, resized bilinearly, over its own maximum.
 
-    An image without positive evidence is all 0. layer: dotted name; by default `default_layer`. layout: the axes of
-    the layer's output, told by its channel count where auto; of tokens, those of the patches are the map. Raises
-    BadConfig for a layer that does not exist, gives no map, does not lead to the logit, or whose axes are ambiguous.
+    An image without positive evidence is all 0. layer: dotted name; by default the first of `grad_cam_layers`. layout:
+    which axes of the layer's output are channels, told by their number where auto; of tokens, those of the patches are
+    the map. Raises BadConfig for a layer that does not exist, gives no map, does not lead to the logit, or whose axes
+    cannot be told; NotApplicable where no default is known.
     """
     check_layout(layout)
     net = module_of(model)
     images = ready_images(net, images)
-    layer = default_layer(net) if layer is None else layer
+    if layer is not None:
+        return _grad_cam(net, images, target, layer, layout)
+    try:
+        return _grad_cam(net, images, target, default_layer(net), layout)
+    except NoMap as error:
+        raise NotApplicable(
+            f"The last stage of this {type(net).__name__} gives no single map of places; "
+            "choose a ViT, a ResNet or a ConvNeXt, or ask for an attribution."
+        ) from error
+
+
+def _grad_cam(net: nn.Module, images: Tensor, target: int | Tensor | None, layer: str, layout: Layout) -> np.ndarray:
     with differentiable():
         logits, (output,) = output_pass(net, images.clone().requires_grad_(), [layer])
         chosen = logits.gather(1, ready_targets(net, logits, target)[:, None])
@@ -45,21 +57,3 @@ def grad_cam(
     heat = F.interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     peak = heat.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0, heat / peak, heat).cpu().numpy()
-
-
-def default_layer(net: Any) -> str:
-    """The last layer whose patches the logit still depends on.
-
-    With a class-token head the last block's patch outputs have zero gradient, so it is the norm before its attention;
-    with pooled patches the final norm; for a CNN the last stage. Raises NotApplicable where that cannot be told.
-    """
-    if has_tokens(net):
-        return f"blocks.{len(net.blocks) - 1}.norm1" if geometry(net).reads_class_token else "norm"
-    stages = getattr(net, "feature_info", None)
-    if stages:
-        return str(stages[-1]["module"])
-    if hasattr(net, "layer4"):
-        return "layer4"
-    raise NotApplicable(
-        f"The last stage of this {type(net).__name__} is not known; name a layer, such as its last convolution."
-    )

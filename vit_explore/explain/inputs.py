@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.geometry import patch_pixels
+from vit_explore.explain.geometry import embedding, is_torchvisions, patch_pixels, takes_any_size
 
 
 def module_of(model: Any) -> nn.Module:
@@ -34,21 +34,19 @@ def ready_images(net: nn.Module, images: Any) -> Tensor:
 
 
 def _check_size(net: Any, size: tuple[int, int]) -> None:
-    embed: Any = getattr(net, "patch_embed", None)
-    wanted = getattr(embed, "img_size", None)
-    if wanted is None:
-        return
-    if not getattr(net, "dynamic_img_size", False):
-        if tuple(wanted) != size:
+    embed = embedding(net)
+    if takes_any_size(net):
+        cell = patch_pixels(embed)
+        if not getattr(embed, "dynamic_img_pad", False) and any(s % c for s, c in zip(size, cell, strict=True)):
             raise BadConfig(
-                f"The model takes images of {wanted[0]} x {wanted[1]} px, not {size[0]} x {size[1]}; resize them first."
+                f"Images of {size[0]} x {size[1]} px do not divide into patches of {cell[0]} x {cell[1]} px; "
+                "resize them to multiples of the patch size."
             )
         return
-    cell = patch_pixels(embed)
-    if not getattr(embed, "dynamic_img_pad", False) and any(s % c for s, c in zip(size, cell, strict=True)):
+    wanted = (net.image_size,) * 2 if is_torchvisions(net) else getattr(embed, "img_size", None)
+    if wanted is not None and tuple(wanted) != size:
         raise BadConfig(
-            f"Images of {size[0]} x {size[1]} px do not divide into patches of {cell[0]} x {cell[1]} px; "
-            "resize them to multiples of the patch size."
+            f"The model takes images of {wanted[0]} x {wanted[1]} px, not {size[0]} x {size[1]}; resize them first."
         )
 
 

@@ -17,6 +17,10 @@ _WIDTHS = ("out_channels", "in_channels", "out_features", "in_features", "num_fe
 _CHANNEL_AXIS = {"nchw": 1, "nhwc": -1, "tokens": -1}
 
 
+class NoMap(BadConfig):
+    """A layer whose output is no map of places, or cannot be told to be one."""
+
+
 def check_layout(layout: str) -> None:
     """Raises BadConfig for a layout that does not exist."""
     if layout not in get_args(Layout):
@@ -26,7 +30,7 @@ def check_layout(layout: str) -> None:
 def as_maps(net: nn.Module, layer: str, images: Tensor, layout: Layout, *outputs: Tensor) -> list[Tensor]:
     """Outputs of one layer, all of one shape, as (B, C, gh, gw). Raises BadConfig where the layout cannot be told."""
     shape = outputs[0].shape
-    chosen = _decide(net, layer, shape, images) if layout == "auto" else layout
+    chosen = layout_of(net, layer, shape, images) if layout == "auto" else layout
     if shape[0] != len(images) or len(shape) != (3 if chosen == "tokens" else 4):
         raise _no_map(layer, shape)
     if chosen != "tokens":
@@ -38,8 +42,11 @@ def as_maps(net: nn.Module, layer: str, images: Tensor, layout: Layout, *outputs
     return [t[:, -n_patches:].transpose(1, 2).unflatten(2, grid) for t in outputs]
 
 
-def _decide(net: nn.Module, layer: str, shape: tuple[int, ...], images: Tensor) -> str:
-    """The one layout that fits, by the kind of the layer, by the widths it declares, or by those around it."""
+def layout_of(net: nn.Module, layer: str, shape: tuple[int, ...], images: Tensor) -> str:
+    """The one layout that fits an output, by the kind of the layer, by the widths it declares, or by those around it.
+
+    Raises NoMap where none does, or more than one.
+    """
     fitting = [name for name in ("nchw", "nhwc", "tokens") if _keeps_places(net, name, shape, images)]
     if fitting == ["tokens"] and has_tokens(net):
         return "tokens"
@@ -59,7 +66,7 @@ def _decide(net: nn.Module, layer: str, shape: tuple[int, ...], images: Tensor) 
             return "nchw"  # no layer of this model works along a last axis of channels
         if known:
             break
-    raise BadConfig(
+    raise NoMap(
         f"It cannot be told which axis of the layer {layer!r}, of shape {tuple(shape)}, holds the channels; "
         'say it with layout="nchw", "nhwc" or "tokens", or name another layer.'
     )
@@ -107,8 +114,8 @@ def _widths(module: nn.Module) -> set[int]:
     return {width for width in declared if isinstance(width, int)}
 
 
-def _no_map(layer: str, shape: tuple[int, ...]) -> BadConfig:
-    return BadConfig(
+def _no_map(layer: str, shape: tuple[int, ...]) -> NoMap:
+    return NoMap(
         f"The layer {layer!r} gives the shape {tuple(shape)}, which is no map of places; "
         "name a layer whose output is one, such as a convolution stage, or ask for an attribution."
     )

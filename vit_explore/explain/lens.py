@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import residual_pass, undisturbed
-from vit_explore.explain.geometry import geometry_of
+from vit_explore.explain.geometry import geometry_of, is_torchvisions
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 
 
@@ -42,6 +42,8 @@ def logit_lens(model: Any, images: Tensor) -> np.ndarray:
 
 def _read(net: Any, residual: Tensor) -> Tensor:
     """Logits (B, N, classes) of each token of a residual stream (B, N, D)."""
+    if is_torchvisions(net):
+        return net.heads(net.encoder.ln(residual))
     tokens = _or_identity(net, "fc_norm")(_or_identity(net, "norm")(residual))
     logits = net.head(tokens)
     if hasattr(net, "head_dist"):

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from vit_explore.errors import NotApplicable
-from vit_explore.explain.geometry import Geometry, geometry
+from vit_explore.explain.geometry import Geometry, geometry, is_torchvisions
 from vit_explore.explain.inputs import module_of
 from vit_explore.explain.results import PositionSimilarity
 
@@ -30,13 +30,14 @@ def position_similarity(model: Any) -> PositionSimilarity:
         grid=shape.grid,
         noise_floor=float(patches.shape[1] ** -0.5),
         distance_correlation=_distance_correlation(similarity, shape.grid),
+        prefix_names=shape.prefix_names[: len(prefix)],
     )
 
 
 def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """Position embeddings of the prefix tokens that have one, and of the patches, (n, D) each."""
-    table = getattr(net, "pos_embed", None)
-    if not isinstance(table, Tensor):
+    table = _table(net)
+    if table is None:
         raise NotApplicable(
             f"This {type(net).__name__} adds no position embedding to its tokens; "
             "choose a model with learned or sincos2d ones."
@@ -49,6 +50,17 @@ def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
             "so they cannot be laid out on the grid; choose a plain ViT."
         )
     return rows[:n_prefix], rows[n_prefix:]
+
+
+def _table(net: Any) -> Tensor | None:
+    """What the model adds to its tokens, (..., D) in their order; None for a model that adds nothing."""
+    if is_torchvisions(net):
+        return net.encoder.pos_embedding
+    holder = getattr(net, "embeds", net)  # timm's NaFlexVit keeps it there, or one for each axis
+    if getattr(holder, "pos_embed_y", None) is not None:
+        return holder.pos_embed_y[:, :, None] + holder.pos_embed_x[:, None]
+    table = getattr(holder, "pos_embed", None)
+    return table if isinstance(table, Tensor) else None
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
