@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,15 +15,18 @@ from vit_explore.errors import BadConfig
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui.components import attention_explorer as explorer
 from vit_explore.ui.components import live_chart as chart
-from vit_explore.ui.components.attention_explorer import View, pack_attention
+from vit_explore.ui.components.attention_explorer import View, in_one_phrase, pack_attention
 from vit_explore.ui.components.live_chart import LiveSeries, pack_series, running_mean, thin_indices
 
 
 def _maps(prefix: int = 1, has_class_token: bool = True) -> AttentionMaps:
     n = 3 * 4 + prefix
+    names = ("class token", *(f"register {i}" for i in range(1, prefix)))[:prefix]
     logits = np.random.default_rng(0).normal(size=(2, 4, 3, n, n)) * 3
     weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    return AttentionMaps(weights.astype(np.float32), (3, 4), prefix, has_class_token, np.zeros((2, 5), np.float32))
+    return AttentionMaps(
+        weights.astype(np.float32), (3, 4), prefix, has_class_token, np.zeros((2, 5), np.float32), names
+    )
 
 
 def _unpack(packed: dict, heads: int = 3, patches: int = 12) -> np.ndarray:
@@ -154,7 +158,9 @@ def _page() -> None:
     from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 
     live_chart([LiveSeries("a", [0, 1], [1.0, 0.5])], key="c", x_label="seconds", y_label="loss", budget=60)
-    maps = AttentionMaps(np.full((1, 2, 2, 5, 5), 0.2, np.float32), (2, 2), 1, True, np.zeros((1, 3), np.float32))
+    maps = AttentionMaps(
+        np.full((1, 2, 2, 5, 5), 0.2, np.float32), (2, 2), 1, True, np.zeros((1, 3), np.float32), ("class token",)
+    )
     view = attention_explorer(pack_attention(maps), np.zeros((8, 8, 3), np.uint8), key="e", view=View(1, 0, 3))
     st.write(f"layer {view.layer} head {view.head} patch {view.patch}")
 
@@ -163,3 +169,16 @@ def test_components_mount_in_a_page_and_start_where_asked() -> None:
     at = AppTest.from_function(_page, default_timeout=20).run()
     assert not at.exception
     assert at.markdown[0].value == "layer 1 head 0 patch 3"
+
+
+@pytest.mark.parametrize(("names", "phrase"), [
+    ((), ""),
+    (("class token",), "the class token"),
+    (("class token", "distillation token"), "the class token and the distillation token"),
+    (("class token", "register 1"), "the class token and the register"),
+    (("class token", "register 1", "register 2"), "the class token and the 2 registers"),
+    (("register 1", "register 2", "register 3"), "the 3 registers"),
+])  # fmt: skip
+def test_the_tokens_before_the_patches_are_named_together(names: tuple[str, ...], phrase: str) -> None:
+    assert in_one_phrase(names) == phrase
+    assert pack_attention(dataclasses.replace(_maps(len(names)), prefix_names=names))["prefix"] == phrase

@@ -23,9 +23,8 @@ WITH_ATTENTION = [name for name, kind in KINDS.items() if "attention" in kind.fi
 
 
 def maps_of(weights: np.ndarray, grid: tuple[int, int], n_prefix: int, has_class_token: bool = True) -> AttentionMaps:
-    return AttentionMaps(
-        weights.astype(np.float32), grid, n_prefix, has_class_token, np.zeros((len(weights), 2), np.float32)
-    )
+    logits, names = np.zeros((len(weights), 2), np.float32), tuple(f"register {i + 1}" for i in range(n_prefix))
+    return AttentionMaps(weights.astype(np.float32), grid, n_prefix, has_class_token, logits, names)
 
 
 def random_maps(grid: tuple[int, int], n_prefix: int, batch: int = 2, layers: int = 3, heads: int = 2) -> AttentionMaps:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from timm.models.hiera import Hiera
 from timm.models.mlp_mixer import MlpMixer
 from timm.models.volo import VOLO
 from torch import Tensor, nn
@@ -205,3 +206,11 @@ def test_a_layout_that_does_not_fit_is_refused(layer: str, layout: str, words: s
 def test_windows_that_were_taken_for_images_are_refused() -> None:
     with pytest.raises(BadConfig, match="no map of places"):
         vx.explain.grad_cam(model("swin"), images(), 0, "layers.0.blocks.0.attn")
+
+
+def test_tokens_that_are_not_in_rows_are_refused() -> None:
+    """Hiera keeps the tokens of one unit together, which no shape shows."""
+    net = Hiera(img_size=(64, 64), embed_dim=8, stages=(1, 1, 1, 1), num_classes=CLASSES).eval()
+    with pytest.raises(BadConfig, match="no map of places"):
+        vx.explain.grad_cam(net, images(), 0, "blocks.1")
+    assert vx.explain.grad_cam_layers(net, images()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import importlib
 import io
 import subprocess
@@ -26,19 +27,24 @@ def _image(side: int = 32) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
+def _names(prefix: int) -> tuple[str, ...]:
+    return ("class token", *(f"register {i}" for i in range(1, prefix)))[:prefix]
+
+
 def _similarity(gh: int = 4, gw: int = 6, prefix: int = 1) -> PositionSimilarity:
     vectors = np.random.default_rng(1).normal(size=(gh * gw + prefix, 32))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosine = (vectors @ vectors.T).astype(np.float32)
     values = cosine[prefix:, prefix:].reshape(gh, gw, gh, gw)
-    return PositionSimilarity(values, cosine[:prefix, prefix:].reshape(prefix, gh, gw), (gh, gw), 32**-0.5, 0.1)
+    tiles = cosine[:prefix, prefix:].reshape(prefix, gh, gw)
+    return PositionSimilarity(values, tiles, (gh, gw), 32**-0.5, 0.1, _names(prefix))
 
 
 def _maps(prefix: int = 1, has_class_token: bool = True, grid: tuple[int, int] = (4, 6)) -> AttentionMaps:
     n = grid[0] * grid[1] + prefix
     weights = np.random.default_rng(2).random((2, 3, 5, n, n)).astype(np.float32)
     weights /= weights.sum(-1, keepdims=True)
-    return AttentionMaps(weights, grid, prefix, has_class_token, np.zeros((2, 10), np.float32))
+    return AttentionMaps(weights, grid, prefix, has_class_token, np.zeros((2, 10), np.float32), _names(prefix))
 
 
 def _filters(k: int = 28, side: int = 4, width: int = 40) -> FilterComponents:
@@ -155,7 +161,7 @@ def test_position_tiles_show_every_patch_and_keep_one_range() -> None:
 
 def test_weak_similarities_get_the_same_colours_in_every_result() -> None:
     weak = _similarity()
-    weak = PositionSimilarity(weak.values * 0.1, weak.prefix, weak.grid, 0.1, 0.0)
+    weak = PositionSimilarity(weak.values * 0.1, weak.prefix, weak.grid, 0.1, 0.0, weak.prefix_names)
     strong, faint = (_pixels(plots.position_similarity(r).data[0]) for r in (_similarity(), weak))
     shown = strong[..., 3] > 0
     assert faint[shown].astype(int).std(axis=0).max() < 0.5 * strong[shown].astype(int).std(axis=0).max()
@@ -165,6 +171,15 @@ def test_selected_tile_is_framed_by_index_or_by_place() -> None:
     by_index = plots.position_similarity(_similarity(), selected=8).layout.shapes[0]
     by_place = plots.position_similarity(_similarity(), selected=(1, 2)).layout.shapes[0]
     assert by_index == by_place
+
+
+def test_each_token_in_front_of_the_patches_has_its_own_name() -> None:
+    names = ("class token", "distillation token", "register 1")
+    result = dataclasses.replace(_similarity(prefix=3), prefix_names=names)
+    fig = plots.position_prefix(result)
+    assert next(t for t in fig.data if t.name == "labels").text == names
+    texts = next(t for t in fig.data if t.name == "touch").hovertext
+    assert [text.partition(" against")[0] for text in texts] == list(names)
 
 
 def test_a_model_without_prefix_tokens_has_no_strip() -> None:

@@ -287,7 +287,7 @@ def test_tiles_of_a_grid_that_is_not_square() -> None:
     values = np.full((2, 3, 2, 3), -1.0, np.float32)
     for r, c in np.ndindex(2, 3):
         values[r, c, r, c] = 1.0
-    result = PositionSimilarity(values, np.zeros((0, 2, 3), np.float32), (2, 3), 0.1, 0.0)
+    result = PositionSimilarity(values, np.zeros((0, 2, 3), np.float32), (2, 3), 0.1, 0.0, ())
     pixels = opened(inside.tiles_png(result))
     height, width = pixels.shape[:2]
     assert (3 * 3 + 2) * height == (2 * 2 + 1) * width
@@ -298,7 +298,7 @@ def test_tiles_of_a_grid_that_is_not_square() -> None:
 def test_blocks_show_where_the_class_token_looks() -> None:
     weights = np.zeros((1, 2, 1, 5, 5), np.float32)
     weights[0, 0, 0, 0, 2] = weights[0, 1, 0, 0, 4] = 1.0  # the class token: at the second, and at the last patch
-    maps = AttentionMaps(weights, (2, 2), 1, True, np.zeros((1, 3), np.float32))
+    maps = AttentionMaps(weights, (2, 2), 1, True, np.zeros((1, 3), np.float32), ("class token",))
     blocks = inside.block_pngs(maps, np.full((8, 8, 3), 60, np.uint8))
     assert [name for name, _ in blocks] == ["Block 1", "Block 2"]
     for (_, png), brightest in zip(blocks, (1, 3), strict=True):
@@ -309,7 +309,9 @@ def test_blocks_show_where_the_class_token_looks() -> None:
 
 
 def test_deep_models_show_a_choice_of_their_blocks() -> None:
-    maps = AttentionMaps(np.full((1, 24, 1, 4, 4), 0.25, np.float32), (2, 2), 0, False, np.zeros((1, 3), np.float32))
+    maps = AttentionMaps(
+        np.full((1, 24, 1, 4, 4), 0.25, np.float32), (2, 2), 0, False, np.zeros((1, 3), np.float32), ()
+    )
     names = [name for name, _ in inside.block_pngs(maps, np.zeros((8, 8, 3), np.uint8))]
     assert len(names) == inside.MAX_BLOCKS
     assert (names[0], names[-1]) == ("Block 1", "Block 24")

@@ -30,6 +30,8 @@ def grad_cam_layers(model: Any, images: Tensor | None = None) -> list[str]:
     try:
         with torch.no_grad():
             _, outputs = outputs_of(net, images, names)
+    except VitExploreError:
+        raise
     except (RuntimeError, ValueError, AssertionError) as error:  # how a model says that a size does not fit it
         raise BadConfig(
             f"The {type(net).__name__} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
@@ -80,7 +82,7 @@ def _stages(net: Any) -> list[str]:
         return [*([f"{blocks[0]}.{first}"] if is_before_attention else []), *blocks[1:]]
     named = [str(stage["module"]) for stage in getattr(net, "feature_info", None) or []]
     named = named or [f"layer{i}" for i in range(1, 5)]
-    named = [name for name in named if name in modules]
+    named = [name for name in named if name and name in modules]
     if not named and isinstance(modules.get("features"), nn.Sequential):  # torchvision's
         named = [f"features.{name}" for name, _ in modules["features"].named_children()]
     return named[::-1]

@@ -92,6 +92,8 @@ def _token_grid(net: Any, n_tokens: int, images: Tensor) -> tuple[int, int] | No
     if has_tokens(net):
         shape = geometry(net, (height, width))
         return shape.grid if n_tokens in (shape.n_tokens, shape.n_patches) else None
+    if hasattr(net, "reroll"):
+        return None  # timm's Hiera keeps its tokens by unit, not row by row
     n_class = int(getattr(net, "cls_token", None) is not None)
     for n in sorted({n_tokens, n_tokens - n_class}, reverse=True):
         gh = max(1, round((max(n, 0) * height / width) ** 0.5))

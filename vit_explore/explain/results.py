@@ -21,7 +21,7 @@ class PositionSimilarity:
     grid: tuple[int, int]
     noise_floor: float  # 1 / sqrt(D): the size of a cosine between two random vectors
     distance_correlation: float  # Pearson r of similarity and minus the grid distance, over pairs of different patches
-    prefix_names: tuple[str, ...] = ()  # of each row of `prefix`: "class token", "register 1"
+    prefix_names: tuple[str, ...]  # of each row of `prefix`: "class token", "register 1"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class AttentionMaps:
     n_prefix: int  # class, distilled and register tokens, which come first
     has_class_token: bool  # the head reads a class token, which is token 0
     logits: np.ndarray  # (B, classes), of the same pass
-    prefix_names: tuple[str, ...] = ()  # of the first tokens: "class token", "distillation token", "register 1"
+    prefix_names: tuple[str, ...]  # of the first tokens: "class token", "distillation token", "register 1"
 
 
 @dataclass(frozen=True)

@@ -58,16 +58,13 @@ def position_tile(result: PositionSimilarity, r: int, c: int, height: int = 500)
     return fig
 
 
-def position_prefix(
-    result: PositionSimilarity, names: tuple[str, ...] | None = None, height: int | None = None
-) -> go.Figure:
-    """Class token and registers against every patch, one tile each. Raises NotApplicable where there are none."""
-    n = len(result.prefix)
+def position_prefix(result: PositionSimilarity, height: int | None = None) -> go.Figure:
+    """Class token, distillation token and registers against every patch, one tile each; NotApplicable without any."""
+    n, names = len(result.prefix), result.prefix_names
     if n == 0:
         raise NotApplicable(
             "This model has no class token and no registers; open a model with pool = cls or with registers."
         )
-    names = names or ("class token", *(f"token {i + 2}" for i in range(n - 1)))
     texts = [
         f"{name} against the patches<br>cosine from {tile.min():+.2f} to {tile.max():+.2f}"
         for name, tile in zip(names, result.prefix, strict=True)

@@ -99,7 +99,7 @@ def _rollout_controls(ref: str) -> tuple[str, float, int]:
     )  # fmt: skip
     share = discard.slider(
         "Discard the weakest", 0.0, 0.95, 0.0, 0.05, format="percent", key="rollout_discard",
-        help="Share of each layer's smallest entries set to 0 before the product; those of the class token are kept.",
+        help="Share of each layer's smallest entries set to 0; those of the tokens before the patches are kept.",
     )  # fmt: skip
     last = _depth(ref)
     first = start.slider("Start at layer", 1, last, 1, key="rollout_start") if last > 1 else 1
@@ -110,7 +110,7 @@ def _rollout(side: Side, picture: Picture, controls: tuple[str, float, int]) -> 
     values = looking.rollout(side.ref, picture, *controls)
     chart(plots.attention_rollout(values, shown(picture), side.picture_height), f"rollout_{side.ref}")
     if not looking.attention(side.ref, picture).has_class_token:
-        st.caption("This model has no class token: the map is the mean over its patches.")
+        st.caption("This model's head reads no class token: the map is the mean over its patches.")
 
 
 def _target(ref: str) -> int | None:
@@ -144,8 +144,8 @@ def _name_target(ref: str, picture: Picture, target: int | None) -> None:
 
 def _number_controls(_: str) -> tuple[bool, DataConfig | None]:
     renormalise = st.toggle(
-        "Leave out what goes to the class token", key="distance_renormalise",
-        help="The paper counts attention to the class token as distance 0; on, each row is divided by what is left.",
+        "Leave out what goes to the tokens before the patches", key="distance_renormalise",
+        help="The paper counts attention to these as distance 0; on, each row is divided by what is left.",
     )  # fmt: skip
     data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_RUN)), None)
     if data is None:

@@ -367,6 +367,5 @@ function shares(values, data) {
 
 function prefixShare(data, rest) {
   if (!data.prefix) return "";
-  const what = data.prefix === 1 && data.classToken ? "the class token" : "the class token and the registers";
-  return `${(rest * 100).toFixed(rest < 0.1 ? 1 : 0)} % of it goes to ${data.classToken ? what : "the registers"}.`;
+  return `${(rest * 100).toFixed(rest < 0.1 ? 1 : 0)} % of it goes to ${data.prefix}.`;
 }

@@ -88,7 +88,7 @@ def pack_attention(maps: AttentionMaps, index: int = 0, layer: int | None = None
         "grid": list(maps.grid),
         "layers": layers,
         "heads": heads,
-        "prefix": maps.n_prefix,
+        "prefix": in_one_phrase(maps.prefix_names),
         "classToken": maps.has_class_token,
         "firstLayer": first,
         "sentLayers": count,
@@ -96,6 +96,15 @@ def pack_attention(maps: AttentionMaps, index: int = 0, layer: int | None = None
         "scales": _base64(scales),
         "thumbs": _base64(thumbs),
     }
+
+
+def in_one_phrase(names: tuple[str, ...]) -> str:
+    """The tokens in front of the patches: "the class token and the 4 registers"; nothing where there are none."""
+    registers = [name for name in names if name.startswith("register")]
+    parts = [f"the {name}" for name in names if name not in registers]
+    if registers:
+        parts.append("the register" if len(registers) == 1 else f"the {len(registers)} registers")
+    return " and ".join(parts)
 
 
 def query_rows(maps: AttentionMaps, index: int, layers: slice) -> np.ndarray:
