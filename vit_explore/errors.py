@@ -7,6 +7,10 @@ class VitExploreError(Exception):
     """Base of every error that a user, not a bug, causes; the pages and the CLI show its message as it is."""
 
 
+class VitExploreWarning(UserWarning):
+    """An answer that is right but says less than it seems to, such as a heatmap that is 0 everywhere."""
+
+
 class UnknownName(VitExploreError, KeyError):
     """A name that no registry holds."""
 

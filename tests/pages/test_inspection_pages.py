@@ -233,6 +233,20 @@ def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Att
     assert not at.info
 
 
+def test_grad_cam_at_another_layer(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished", TINY.update(depth=3))
+    at = open_page("attention")
+    at.session_state["attention_view"] = "Grad-CAM"
+    at.run()
+    layers = at.selectbox(key="grad_cam_layer").options
+    assert layers == ["blocks.2.norm1", "blocks.1", "blocks.0"]
+    for layer in layers:
+        at.selectbox(key="grad_cam_layer").set_value(layer).run()
+        assert not at.exception
+        assert not at.error
+        assert "For the class" in shown(at)
+
+
 def test_distances_over_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:
     make_run()
     at = open_page("attention")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from small_models import make, pictures
 from torch import Tensor, nn
 
 import vit_explore as vx
-from vit_explore.errors import BadConfig, NotApplicable, UnknownName
+from vit_explore.errors import BadConfig, NotApplicable, UnknownName, VitExploreWarning
 
 
 def stretched(maps: np.ndarray) -> np.ndarray:
@@ -73,7 +74,34 @@ def test_the_default_layer_is_the_last_that_matters(kind: str, layer: str) -> No
 
 
 def test_the_last_blocks_patches_have_no_gradient_with_a_class_token() -> None:  # why the default is what it is
-    assert not vx.explain.grad_cam(make("class token"), pictures("class token"), layer="blocks.1").any()
+    with pytest.warns(VitExploreWarning, match=r"'blocks\.1' is 0 everywhere for 2 of 2 images.*nothing there changes"):
+        heat = vx.explain.grad_cam(make("class token"), pictures("class token"), layer="blocks.1")
+    assert not heat.any()
+
+
+class Dark(nn.Module):
+    """Two classes; the features are the image's own, the first logit their mean, the second its opposite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = nn.Conv2d(3, 1, 1, bias=False)
+        nn.init.ones_(self.stage.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean = self.stage(images).mean((1, 2, 3))
+        return torch.stack([mean, -mean], 1)
+
+
+def test_a_map_without_any_evidence_says_so() -> None:
+    images = torch.ones(3, 3, 8, 8)
+    with warnings.catch_warnings(action="error"):
+        assert (vx.explain.grad_cam(Dark(), images, 0, "stage") == 1).all()
+    with pytest.warns(VitExploreWarning, match=r"3 of 3 images, since no place there speaks for the class"):
+        assert not vx.explain.grad_cam(Dark(), images, 1, "stage").any()
+    with pytest.warns(VitExploreWarning, match=r"1 of 3 images") as caught:
+        heat = vx.explain.grad_cam(Dark(), images, torch.tensor([0, 1, 0]), "stage")
+    assert heat.any((1, 2)).tolist() == [True, False, True]
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(("layer", "words"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
 from vit_explore.explain.capture import differentiable, output_pass
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
@@ -25,10 +26,10 @@ def grad_cam(
 ) -> np.ndarray:
     """Grad-CAM (Selvaraju et al. 2017), (B, h, w) in [0, 1]: the relu'd map, resized bilinearly, over its own maximum.
 
-    An image without positive evidence is all 0. layer: dotted name; by default the first of `grad_cam_layers`. layout:
-    which axes of the layer's output are channels, told by their number where auto; of tokens, those of the patches are
-    the map. Raises BadConfig for a layer that does not exist, gives no map, does not lead to the logit, or whose axes
-    cannot be told; NotApplicable where no default is known.
+    An image without positive evidence is all 0, with a VitExploreWarning. layer: dotted name; by default the first of
+    `grad_cam_layers`. layout: which axes of the layer's output are channels, told by their number where auto; of
+    tokens, those of the patches are the map. Raises BadConfig for a layer that does not exist, gives no map, does not
+    lead to the logit, or whose axes cannot be told; NotApplicable where no default is known.
     """
     check_layout(layout)
     net = module_of(model)
@@ -56,4 +57,17 @@ def _grad_cam(net: nn.Module, images: Tensor, target: int | Tensor | None, layer
     heat = (weights * features).sum(dim=1, keepdim=True).clamp(min=0)
     heat = F.interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     peak = heat.amax(dim=(1, 2), keepdim=True)
+    _warn_of_nothing(layer, peak.flatten(), slopes)
     return torch.where(peak > 0, heat / peak, heat).cpu().numpy()
+
+
+def _warn_of_nothing(layer: str, peaks: Tensor, slopes: Tensor) -> None:
+    empty = peaks == 0
+    if empty.any():
+        reason = "no place there speaks for the class" if slopes[empty].any() else "nothing there changes the logit"
+        warnings.warn(
+            f"Grad-CAM at {layer!r} is 0 everywhere for {int(empty.sum())} of {len(peaks)} images, since {reason}; "
+            "choose another class or layer.",
+            VitExploreWarning,
+            stacklevel=4,
+        )

@@ -131,9 +131,25 @@ def _relevance(side: Side, picture: Picture, target: int | None) -> None:
     _name_target(side.ref, picture, target)
 
 
-def _grad_cam(side: Side, picture: Picture, target: int | None) -> None:
-    values = looking.heat("grad_cam", side.ref, picture, target)
+def _grad_cam_controls(ref: str) -> tuple[int | None, str | None]:
+    """The class and the layer; None for the default of each."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        target = _target(ref)
+    layers = looking.grad_cam_layers(ref)
+    if len(layers) < 2:
+        return target, None
+    help = "The first is the last that the answer depends on. Earlier ones are finer, and say less about the class."
+    return target, right.selectbox("At the layer", layers, key="grad_cam_layer", help=help)
+
+
+def _grad_cam(side: Side, picture: Picture, controls: tuple[int | None, str | None]) -> None:
+    target, layer = controls
+    layer = layer if layer in looking.grad_cam_layers(side.ref) else None
+    values = looking.heat("grad_cam", side.ref, picture, target, layer)
     chart(plots.grad_cam(values, shown(picture), side.picture_height), f"grad_cam_{side.ref}")
+    if not values.any():
+        st.caption("The map is 0 everywhere: no place here speaks for the class. Choose another class or layer.")
     _name_target(side.ref, picture, target)
 
 
@@ -182,7 +198,7 @@ VIEWS = (
     ),
     AttentionView(
         "Grad-CAM", "Where a late layer holds evidence for one class. It works for ResNets too.",
-        ("grad_cam",), _target, _grad_cam,
+        ("grad_cam",), _grad_cam_controls, _grad_cam,
     ),
     AttentionView(
         "Distance and entropy", "One dot for each head: near and far, focused and spread.",

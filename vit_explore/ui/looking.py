@@ -89,9 +89,14 @@ def rollout(ref: str, picture: Picture, fusion: str, discard: float, start: int)
     return explain.attention_rollout(maps, head_fusion=fusion, discard_ratio=discard, start_layer=start)[0]
 
 
-def heat(name: str, ref: str, picture: Picture, target: int | None) -> np.ndarray:
-    """relevance (gh, gw) or grad_cam (h, w) of a class, the predicted one where `target` is None."""
-    return _heat(name, ref, picture.key, target, str(home()), caches.model(ref), picture.pixels)
+def heat(name: str, ref: str, picture: Picture, target: int | None, layer: str | None = None) -> np.ndarray:
+    """relevance (gh, gw), or grad_cam (h, w) at a layer, of a class, the predicted one where `target` is None."""
+    return _heat(name, ref, picture.key, target, layer, str(home()), caches.model(ref), picture.pixels)
+
+
+def grad_cam_layers(ref: str) -> list[str]:
+    """The layers that grad_cam may be asked about, the default first."""
+    return _grad_cam_layers(ref, str(home()), caches.model(ref))
 
 
 def seen(ref: str, picture: Picture) -> np.ndarray:
@@ -153,10 +158,16 @@ def _probabilities(ref: str, key: str, folder: str, _model: Any, _pixels: np.nda
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _heat(
-    name: str, ref: str, key: str, target: int | None, folder: str, _model: Any, _pixels: np.ndarray
+    name: str, ref: str, key: str, target: int | None, layer: str | None, folder: str, _model: Any, _pixels: np.ndarray
 ) -> np.ndarray:
-    function = {"relevance": explain.relevance, "grad_cam": explain.grad_cam}[name]
-    return function(_model, _model.preprocess(_pixels), target)[0]
+    if name == "relevance":
+        return explain.relevance(_model, _model.preprocess(_pixels), target)[0]
+    return explain.grad_cam(_model, _model.preprocess(_pixels), target, layer)[0]
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _grad_cam_layers(ref: str, folder: str, _model: Any) -> list[str]:
+    return explain.grad_cam_layers(_model)
 
 
 def _load(ref: str, folder: str) -> Any:
