@@ -208,6 +208,26 @@ def test_windows_that_were_taken_for_images_are_refused() -> None:
         vx.explain.grad_cam(model("swin"), images(), 0, "layers.0.blocks.0.attn")
 
 
+@pytest.mark.parametrize("pool", ["cls", "avg"])
+def test_a_width_equal_to_the_number_of_patches_does_not_confuse(pool: str) -> None:
+    torch.manual_seed(0)
+    config = vx.ModelConfig(
+        width=16, num_heads=2, depth=2, patch_size=16, image_size=64, pool=pool, num_classes=CLASSES
+    )
+    net = vx.create_model(config).eval()
+    nn.init.normal_(net.head.weight)
+    expected = [by_hand(net, "blocks.0", TO_MAP["4 x 4 tokens"], target) for target in range(CLASSES)]
+    target = int(np.argmax([e.max((1, 2)).min() for e in expected]))
+    assert expected[target].max() == pytest.approx(1)
+    np.testing.assert_allclose(vx.explain.grad_cam(net, images(), target, "blocks.0"), expected[target], atol=1e-4)
+
+
+def test_a_mixers_turned_tokens_are_refused() -> None:
+    net = MlpMixer(patch_size=32, img_size=64, embed_dim=16, num_blocks=1, num_classes=CLASSES).eval()
+    with pytest.raises(BadConfig, match=r"\(2, 16, 4\), which is no map of places"):  # 16 channels of 4 patches
+        vx.explain.grad_cam(net, images(), 0, "blocks.0.mlp_tokens")
+
+
 def test_tokens_that_are_not_in_rows_are_refused() -> None:
     """Hiera keeps the tokens of one unit together, which no shape shows."""
     net = Hiera(img_size=(64, 64), embed_dim=8, stages=(1, 1, 1, 1), num_classes=CLASSES).eval()

@@ -66,20 +66,19 @@ def find_geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geomet
         side = net.image_size // net.patch_size
         return Geometry((side, side), ("class token",), (net.patch_size, net.patch_size), True)
     embed = embedding(net)
-    grid = _grid(net, embed, image_size) if hasattr(net, "num_prefix_tokens") else None
+    grid = None if embed is None or not hasattr(net, "num_prefix_tokens") else _grid(net, embed, image_size)
     if grid is None:
         return None
     pools = getattr(net, "global_pool", "token") not in ("token", "")
     return Geometry(grid, _prefix_names(net), patch_pixels(embed), _has_class_token(net) and not pools)
 
 
-def block_names(net: nn.Module) -> list[str]:
+def block_names(net: Any) -> list[str]:
     """Dotted names of the transformer blocks, first to last; none where the model has no single row of them."""
-    names = dict(net.named_modules())
-    for path in ("blocks", "encoder.layers"):  # timm's and the project's own, torchvision's
-        if path in names:
-            return [f"{path}.{name}" for name, _ in names[path].named_children()]
-    return []
+    path = "encoder.layers" if is_torchvisions(net) else "blocks"  # the latter is timm's and the project's own
+    if path == "blocks" and not isinstance(getattr(net, "blocks", None), nn.Module):
+        return []
+    return [f"{path}.{name}" for name, _ in net.get_submodule(path).named_children()]
 
 
 def embedding(net: Any) -> Any:

@@ -77,8 +77,14 @@ def _keeps_places(net: nn.Module, layout: str, shape: tuple[int, ...], images: T
     if shape[0] != len(images) or len(shape) != (3 if layout == "tokens" else 4):
         return False
     if layout == "tokens":
-        return _token_grid(net, shape[1], images) is not None
+        return not _is_turned(net, shape) and _token_grid(net, shape[1], images) is not None
     return _proportional(shape[2:] if layout == "nchw" else shape[1:3], images)
+
+
+def _is_turned(net: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the output is (B, C, N), as within a mixer; a model whose geometry is known keeps its tokens first."""
+    n_patches: Any = next((m.num_patches for m in net.children() if hasattr(m, "num_patches")), None)
+    return not has_tokens(net) and n_patches == shape[2] and n_patches != shape[1]
 
 
 def _proportional(grid: tuple[int, ...], images: Tensor) -> bool:
