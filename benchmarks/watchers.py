@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 from vit_explore.config import RunConfig
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.wording import ACTIVE
+from vit_explore.ui.kit.wording import ACTIVE
 
 QUEUED_SECONDS = 120.0
 VISIT_SECONDS = 60.0  # the first page of a fresh server imports what it needs

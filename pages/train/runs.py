@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from vit_explore.ui.pages.runs import page
 
-from vit_explore.ui import panel, runs_view, training_notes
-
-st.title("Runs")
-runs_view.view()
-panel.panel(training_notes.runs())
+page.show()

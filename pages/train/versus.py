@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from vit_explore.ui.pages.versus import page
 
-from vit_explore.ui import caches, panel, race, training_notes
-from vit_explore.ui.train_style import style
-
-st.title("ViT vs ResNet")
-style()
-st.markdown(
-    "Attention has to learn what a convolution knows from the start. **How much does that cost, and when does it pay?**"
-)
-store = caches.store()
-race.start_box(store)
-race.pair_view(store)
-panel.panel(training_notes.race())
+page.show()

@@ -15,7 +15,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.attention_views import VIEWS, AttentionView
+from vit_explore.ui.pages.attention.views import VIEWS, AttentionView
 
 LOOKING = ("positions", "filters", "attention")
 ALL = ("home", "patches", *LOOKING)
@@ -313,7 +313,7 @@ def test_home_and_patches_do_without_torch(tmp_path: Path) -> None:
     code = f"""
 import sys
 from streamlit.testing.v1 import AppTest
-from vit_explore.ui import warmup
+from vit_explore.ui.session import warmup
 warmup.WarmUp.__init__ = lambda self: setattr(self, "trouble", None)
 at = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
 at.switch_page("pages/start/patches.py").run()

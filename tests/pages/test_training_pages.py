@@ -15,7 +15,8 @@ from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
-from vit_explore.ui import forms, train_form, train_setup
+from vit_explore.ui.kit import config_facts, forms
+from vit_explore.ui.pages.train import form
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 TRAINING = ("train", "versus", "runs")
@@ -142,13 +143,13 @@ def test_presets_fill_the_form(open_page: OpenPage) -> None:
 def test_missing_data_are_said_before_start_and_shapes_is_one_click_away(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = train_setup.dataset_status
+    real = config_facts.dataset_status
 
     def status(name: str) -> DatasetStatus:
         found = real(name)
         return DatasetStatus(name, found.title, found.description, found.classes, name == "shapes", "nowhere")
 
-    monkeypatch.setattr(train_setup, "dataset_status", status)
+    monkeypatch.setattr(config_facts, "dataset_status", status)
     at = open_page("train")
     assert "CIFAR-10 is not on this machine" in at.warning[0].value
     at.button(key="train_use_shapes").click().run()
@@ -349,12 +350,12 @@ def test_an_upload_is_kept_by_its_content_alone(home: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../evil.png", b"x")
-    path = Path(train_form.save_upload(buffer.getvalue()))
+    path = Path(form.save_upload(buffer.getvalue()))
     assert path.parent == home / "data" / "uploads"
     assert path.read_bytes() == buffer.getvalue()
-    assert train_form.save_upload(buffer.getvalue()) == str(path)
+    assert form.save_upload(buffer.getvalue()) == str(path)
     with pytest.raises(BadData, match="not a zip"):
-        train_form.save_upload(b"plain text")
+        form.save_upload(b"plain text")
 
 
 def test_the_default_preset_is_what_the_page_starts_with(open_page: OpenPage) -> None:

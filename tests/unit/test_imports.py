@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from vit_explore.ui import site
+
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, config, registry ← data, models ← training ← runs; models ← explain; explain.results ← plots; everything ← ui
@@ -32,6 +34,17 @@ MAY_IMPORT = {
     "openmp": set(),
     "__init__": set(),
 }
+# the floors of the app's side: none knows a higher one, no page knows a page
+FLOORS = {
+    "site": set(),
+    "first_visit": set(),
+    "components": {"components"},
+    "session": {"site", "session"},
+    "kit": {"site", "session", "components", "kit"},
+    "explanations": {"site", "session", "components", "kit", "explanations"},
+    "shell": {"site", "session", "kit"},
+}
+WITHOUT_WIDGETS = {"cache_data", "cache_resource", "query_params", "session_state", "spinner"}  # of Streamlit
 HOME_OF = {"streamlit": {"ui"}, "plotly": {"plots"}, "captum": {"explain"}, "sqlalchemy": {"runs"}}
 
 
@@ -68,6 +81,51 @@ def test_directions_hold(part: str, path: Path) -> None:
         assert any(inner == ok or inner.startswith(f"{ok}.") for ok in MAY_IMPORT[part]) or any(
             ok.startswith(f"{inner}.") for ok in MAY_IMPORT[part]
         ), f"{part} may not import {name}"
+
+
+def floor_of(path: Path) -> tuple[str, set[str]]:
+    """A file's place in the house, and the places that it may know."""
+    inner = path.relative_to(PACKAGE / "ui").with_suffix("").parts
+    if inner[0] != "pages" or inner == ("pages", "__init__"):
+        return inner[0], FLOORS.get(inner[0], set())
+    return f"pages.{inner[1]}", FLOORS["explanations"] | {f"pages.{inner[1]}"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "ui").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_floors_hold(path: Path) -> None:
+    floor, allowed = floor_of(path)
+    for name in imported(path):
+        if name.startswith("vit_explore.ui."):
+            inner = name.removeprefix("vit_explore.ui.")
+            assert any(inner == ok or inner.startswith(f"{ok}.") for ok in allowed) or any(
+                ok.startswith(f"{inner}.") for ok in allowed
+            ), f"{floor} may not import {name}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "ui" / "session").glob("*.py")), ids=lambda p: p.name)
+def test_the_session_draws_no_widget(path: Path) -> None:
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "st"
+    }
+    assert used <= WITHOUT_WIDGETS
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE.parent / "pages").rglob("*.py")), ids=lambda p: p.name)
+def test_a_file_of_the_navigation_shows_the_page_of_its_name(path: Path) -> None:
+    assert {name for name in imported(path) if name.startswith("vit_explore")} == {
+        f"vit_explore.ui.pages.{path.stem}",
+        f"vit_explore.ui.pages.{path.stem}.page",
+    }
+
+
+def test_only_the_table_of_pages_knows_their_paths() -> None:
+    for path in [*(PACKAGE / "ui").rglob("*.py"), PACKAGE.parent / "app.py"]:
+        strings = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
+        found = [s for s in strings if isinstance(s, str) and "pages/" in s and s.endswith(".py")]
+        assert not found, path.name
+    assert all((PACKAGE.parent / page.path).is_file() for page in site.PAGES)
 
 
 def loaded_by(code: str) -> set[str]:

@@ -25,9 +25,12 @@ from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Step
-from vit_explore.ui import curves, forms, inside, runs_table, versus, wording
-from vit_explore.ui.background import Answers
 from vit_explore.ui.components.predictions import sprite_uri
+from vit_explore.ui.kit import curves, forms, wording
+from vit_explore.ui.kit.background import Answers
+from vit_explore.ui.pages.runs import table
+from vit_explore.ui.pages.train import inside
+from vit_explore.ui.pages.versus import comparison
 
 DATA = DataConfig(dataset="shapes")
 
@@ -183,19 +186,19 @@ def test_disagreements_put_the_instructive_ones_first() -> None:
     labels = np.array([0, 1, 2, 0, 1, 2])
     one = np.array([0, 1, 0, 1, 0, 2])
     other = np.array([0, 0, 2, 2, 1, 0])
-    found = versus.disagreements(labels, one, other)
+    found = comparison.disagreements(labels, one, other)
     assert {d.index for d in found} == set(np.flatnonzero(one != other))
     assert [d.index for d in found] == [1, 2, 5, 4, 3]
-    groups = versus.kinds(found)
+    groups = comparison.kinds(found)
     assert [len(groups[kind]) for kind in ("one", "other", "neither")] == [2, 2, 1]
-    assert versus.disagreements(labels, one, one) == []
+    assert comparison.disagreements(labels, one, one) == []
 
 
 def test_a_pair_differs_in_the_model_alone_and_anything_else_is_named(store: RunStore) -> None:
-    vit, resnet = (store.get(run).config for run in versus.start_pair(store, config_of(), "resnet-slim"))
-    assert versus.warning(vit, resnet) is None
+    vit, resnet = (store.get(run).config for run in comparison.start_pair(store, config_of(), "resnet-slim"))
+    assert comparison.warning(vit, resnet) is None
     changed = vit.update(seed=3, data_seed=1, epochs=2)
-    assert versus.warning(vit, changed) == (
+    assert comparison.warning(vit, changed) == (
         "These two runs also differ in data seed, budget in epochs and training seed, "
         "so the figure compares more than the two architectures."
     )
@@ -219,8 +222,8 @@ def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
     vit = store.create(config_of())
     resnet = store.create(config_of().update(model="resnet-slim"))
     store.create(config_of(seed=9))
-    assert versus.latest_pair(store.list()) == (vit, resnet)
-    assert versus.latest_pair([]) == (None, None)
+    assert comparison.latest_pair(store.list()) == (vit, resnet)
+    assert comparison.latest_pair([]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_flops_along_the_race(store: RunStore, changes: dict, images: list[int])
     run = store.create(run_tools.tiny_config(**changes))
     record = replace(store.get(run), flops=1000)
     seen = curves.Curves("x", evaluations=[run_tools.evaluated(step, top1=0.4) for step in (0, 8, 16, 24, 32)])
-    x, top1 = versus.race_points(seen, "flops", record)
+    x, top1 = comparison.race_points(seen, "flops", record)
     assert x.tolist() == pytest.approx([n * 1000 * 3 for n in images])
     assert top1.tolist() == [0.4] * 5
 
@@ -247,18 +250,18 @@ def test_flops_along_the_race(store: RunStore, changes: dict, images: list[int])
 def test_rows_and_filters(store: RunStore) -> None:
     run = running(store, run_tools.evaluated(0, top1=0.25), run_tools.step(8))
     other = store.create(config_of().update(model="resnet-slim", name="Rival"))
-    row = runs_table.row(store.get(run))
+    row = table.row(store.get(run))
     assert (row["Top-1 (%)"], row["On"], row["Data"], row["Id"]) == (25.0, "validation", "shapes", run)
     assert "50 %" in row["State"]
     records = store.list()
-    assert [r.id for r in runs_table.filtered(records, "rival RESNET")] == [other]
-    assert [r.id for r in runs_table.filtered(records, states=["running"])] == [run]
-    assert runs_table.filtered(records, "rival", ["running"]) == []
+    assert [r.id for r in table.filtered(records, "rival RESNET")] == [other]
+    assert [r.id for r in table.filtered(records, states=["running"])] == [run]
+    assert table.filtered(records, "rival", ["running"]) == []
 
 
 def test_metrics_as_csv(store: RunStore) -> None:
     run = running(store, run_tools.evaluated(0), run_tools.step(1, loss=2.5), run_tools.evaluated(1, "test"))
-    rows = list(csv.DictReader(io.StringIO(runs_table.metrics_csv(store, store.get(run)))))
+    rows = list(csv.DictReader(io.StringIO(table.metrics_csv(store, store.get(run)))))
     assert [(row["step"], row["split"]) for row in rows] == [("0", "val"), ("1", "train"), ("1", "test")]
     assert float(rows[1]["loss"]) == 2.5
     assert rows[1]["top1"] == ""
@@ -267,13 +270,13 @@ def test_metrics_as_csv(store: RunStore) -> None:
 def test_weights_as_a_zip(store: RunStore) -> None:
     run = running(store, run_tools.snapshot(0), run_tools.snapshot(2))
     store.rename(run, "../odd name: <x>")
-    with zipfile.ZipFile(io.BytesIO(runs_table.weights_zip(store, store.get(run)))) as archive:
+    with zipfile.ZipFile(io.BytesIO(table.weights_zip(store, store.get(run)))) as archive:
         weights, card = sorted(archive.namelist(), reverse=True)
         assert weights == f"odd-name-x-{run}.safetensors"
         assert load(archive.read(weights))["w"].tolist() == [2.0] * 4
         assert ModelConfig(**json.loads(archive.read(card))["config"]) == run_tools.TINY
     with pytest.raises(BadReference, match="no snapshot"):
-        runs_table.weights_zip(store, store.get(store.create(config_of())))
+        table.weights_zip(store, store.get(store.create(config_of())))
 
 
 # ---------------------------------------------------------------------- pictures
@@ -349,4 +352,4 @@ def test_answers_are_computed_once_and_their_errors_are_raised() -> None:
 
 
 def test_step_columns_of_the_csv_exist() -> None:
-    assert set(runs_table.STEP_COLUMNS) <= set(Step.__dataclass_fields__)
+    assert set(table.STEP_COLUMNS) <= set(Step.__dataclass_fields__)

@@ -1,3 +1,1 @@
-"""Streamlit helpers of the pages: which model, which picture, caches, the panel at a page's end."""
-
-from __future__ import annotations
+"""The app's side of the package, in floors: session ← kit ← explanations ← pages ← shell. None imports a higher one."""

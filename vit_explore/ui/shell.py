@@ -8,55 +8,33 @@ from typing import TYPE_CHECKING
 import pandas as pd  # noqa: F401 - whole before any thread draws: plotly looks into a half-imported pandas and fails
 import streamlit as st
 
-from vit_explore.ui import state
-from vit_explore.ui.errors import friendly
-from vit_explore.ui.warmup import warm_up
+from vit_explore.ui import site
+from vit_explore.ui.kit import model_picker
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.session.warmup import warm_up
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from the network
 
-_PAGES = {  # section -> (file, title, icon); the file's name is the address
-    "Start": (
-        ("start/home", "Home", "home"),
-        ("start/patches", "Patches", "grid_on"),
-    ),
-    "Train": (
-        ("train/train", "Train", "play_circle"),
-        ("train/versus", "ViT vs ResNet", "compare_arrows"),
-        ("train/runs", "Runs", "table_rows"),
-    ),
-    "Look inside": (
-        ("look/positions", "Position embeddings", "my_location"),
-        ("look/filters", "Filters", "blur_on"),
-        ("look/attention", "Attention", "visibility"),
-    ),
-}
-
 
 def sections() -> dict[str, list[StreamlitPage]]:
     """The pages by section, for `st.navigation`."""
     return {
         section: [
-            st.Page(
-                f"pages/{file}.py",
-                title=title,
-                icon=f":material/{icon}:",
-                url_path=Path(file).name,
-                default=file == "start/home",
-            )
-            for file, title, icon in pages
+            st.Page(page.path, title=page.title, icon=page.label, url_path=page.name, default=page is site.HOME)
+            for page in pages
         ]
-        for section, pages in _PAGES.items()
+        for section, pages in site.sections().items()
     }
 
 
 def frame(page: StreamlitPage) -> None:
     """Settle the model, run the page, and then wake torch and the worker up."""
     try:
-        state.choose_model()
-        state.show_notice()
+        model_picker.choose_model()
+        model_picker.show_notice()
         with friendly():
             page.run()
     finally:

@@ -1,0 +1,77 @@
+"""Small parts that the looking-inside pages share: figures, clicks on them, step 0 beside now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.session.choice import Choice
+
+_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the models that stand side by side."""
+
+    title: str
+    ref: str
+    step: int | None
+    is_half: bool = False  # half the width is its
+
+    @property
+    def picture_height(self) -> int:
+        """Pixels for a square picture with its colour bar."""
+        return 400 if self.is_half else 520
+
+
+def sides(choice: Choice, compare: bool) -> list[Side]:
+    """The chosen snapshot, and step 0 before it when they are compared."""
+    now = Side(choice.title if choice.step is None else f"Step {choice.step:,}", choice.ref, choice.step)
+    if not compare or choice.before_training is None:
+        return [now]
+    return [Side("Step 0, before training", choice.before_training, 0, is_half=True), replace(now, is_half=True)]
+
+
+@contextmanager
+def column(side: Side, titled: bool) -> Iterator[None]:
+    """Where one side is drawn; what it refuses is said there."""
+    if titled:
+        st.markdown(f"##### {side.title}")
+    with friendly():
+        yield
+
+
+def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None) -> None:
+    """Draw a Plotly figure; `on_click` gets the `customdata` of what was clicked."""
+    if on_click is None:
+        st.plotly_chart(fig, key=key, theme="streamlit", width="stretch", config=_CONFIG)
+        return
+
+    def selected() -> None:
+        what = clicked(st.session_state.get(key))
+        if what is not None:
+            on_click(what)
+
+    st.plotly_chart(fig, key=key, width="stretch", config=_CONFIG, on_select=selected, selection_mode="points")
+
+
+def clicked(event: Mapping[str, Any] | None) -> Any:
+    """The `customdata` of the first point of a chart's selection event, or None; Plotly may wrap a number in a list."""
+    points = ((event or {}).get("selection") or {}).get("points") or []
+    what = points[0].get("customdata") if points else None
+    if isinstance(what, Mapping):  # {"0": 5} in some versions
+        what = list(what.values())
+    return what[0] if isinstance(what, list) and len(what) == 1 else what
+
+
+def enlarged(pixels: np.ndarray, side: int = 384) -> np.ndarray:
+    """Pixels (h, w, 3) repeated until the picture is `side` high, so that the browser does not smooth them away."""
+    times = max(1, -(-side // pixels.shape[0]))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,0 +1,96 @@
+"""Curves of runs in the same axes: what the session knows of them, and how they are drawn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.errors import RunNotFound
+from vit_explore.plots import theme
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.ui.components.live_chart import LiveSeries, live_chart
+from vit_explore.ui.kit.curves import AXES, Curves
+
+SMOOTHING = 0.95  # of the loss: about the last twenty steps
+_KEPT = 12  # runs whose curves a session keeps
+_AXIS = "live_axis"
+
+Shown = tuple[str, Curves, str, bool]  # name, curves, colour, dashed
+
+
+def curves_of(run: str) -> Curves:
+    """The session's curves of a run; the runs looked at last are kept."""
+    kept: dict[str, Curves] = st.session_state.setdefault("live_curves", {})
+    curves = kept.pop(run, None) or Curves(run)
+    kept[run] = curves
+    while len(kept) > _KEPT:
+        kept.pop(next(iter(kept)))
+    return curves
+
+
+def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
+    """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
+    with st.container(horizontal=True):
+        st.segmented_control(
+            "Along", list(AXES), format_func=AXES.__getitem__, default="elapsed", key=_AXIS, required=True,
+            persist_state="session",
+        )  # fmt: skip
+        st.multiselect(
+            "Compare with earlier runs", list(others), format_func=lambda run: others.get(run, run),
+            key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
+        )  # fmt: skip
+
+
+def draw_chosen(store: RunStore, record: RunRecord, curves: Curves) -> None:
+    """The run's curves with those that were chosen below them."""
+    axis = st.session_state.get(_AXIS) or "elapsed"
+    shown = [(record.name, curves, role_colour(record), False)]
+    for i, other in enumerate(st.session_state.get(_compare_key(record.id), ())):
+        try:
+            theirs = store.get(other)
+        except RunNotFound:
+            continue  # deleted meanwhile: it leaves the figure
+        more = curves_of(other)
+        more.refresh(store, theirs)
+        name = f"{theirs.name} · {other}" if theirs.name in {title for title, *_ in shown} else theirs.name
+        shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
+    draw_curves(shown, axis, key="live", budget=_budget(record, axis))
+
+
+def _compare_key(run: str) -> str:
+    return f"live_compare_{run}"
+
+
+def role_colour(record: RunRecord) -> str:
+    """A ResNet's run has the ResNet's colour on every page, all others the ViT's."""
+    return theme.RESNET if record.config.model.family == "resnet" else theme.VIT
+
+
+def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None) -> None:
+    """Loss and validation accuracy of runs, side by side, over one axis.
+
+    A chart keeps its zoom while it grows; another axis is another chart.
+    """
+    left, right = st.columns(2, gap="medium")
+    with left:
+        live_chart(
+            [
+                LiveSeries(name, *curves.loss(axis), colour=colour, smooth=SMOOTHING, dash=dash)
+                for name, curves, colour, dash in shown
+            ],
+            key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget,
+        )  # fmt: skip
+    with right:
+        live_chart(
+            [
+                LiveSeries(name, *curves.accuracy(axis), colour=colour, dash=dash, dots=True)
+                for name, curves, colour, dash in shown
+            ],
+            key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
+            y_range=(0.0, 1.0), y_format="percent",
+        )  # fmt: skip
+
+
+def _budget(record: RunRecord, axis: str) -> float | None:
+    train = record.config.train
+    return {"elapsed": train.seconds, "epoch": train.epochs}.get(axis)

@@ -1,0 +1,148 @@
+"""The picker of the model in the sidebar, and what the pages that look inside share: slider, comparison, invitation."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.errors import VitExploreError
+from vit_explore.home import home
+from vit_explore.runs.references import Available, available_references
+from vit_explore.ui import site
+from vit_explore.ui.kit.panel import of_explanation, panel
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session.choice import (
+    TIMM,
+    Choice,
+    choose,
+    chosen_model,
+    no_choice,
+    set_choice,
+    settle_choice,
+    take_notice,
+    want_timm,
+    wants_timm,
+)
+
+
+def require_model(question: str, *explanations: str) -> Choice:
+    """The model being looked at; without any an inviting page that leads to Train, and the script ends here.
+
+    question: what this page would show, as a part of a sentence: "how position embeddings become a map".
+    explanations: the rows of EXPLANATIONS that the page's panel explains, here too.
+    """
+    choice = chosen_model()
+    if choice is None:
+        with st.container(border=True):
+            st.subheader("There is no model to look at yet", anchor=False)
+            st.markdown(f"Train one for a minute, and this page shows {question}, step by step.")
+            if st.button("Train a model", type="primary", icon=":material/play_circle:"):
+                st.switch_page(site.path("train"))
+            st.caption("Or name a model of timm in the sidebar, such as vit_tiny_patch16_224@random.")
+        panel(*(of_explanation(name) for name in explanations))
+        st.stop()
+    return choice
+
+
+def choose_model() -> None:
+    """Draw the picker in the sidebar and settle which model the page looks at. Once per script run, before the page."""
+    with st.sidebar:
+        try:
+            offers = available_references(home())
+        except VitExploreError as error:
+            no_choice()
+            st.error(escaped(str(error)), icon=":material/error:")
+            return
+        choice = settle_choice(offers)
+        _picker(offers, choice)
+        is_timm = choice is not None and choice.base.startswith(TIMM)
+        if choice is not None and not is_timm and wants_timm():
+            st.caption(f"Until it has a name, you still see: {escaped(choice.title)}.")
+        elif choice is not None and choice.step is not None:
+            latest = "the latest" if choice.is_latest else f"of {choice.steps[-1]:,}"
+            st.caption(f"Snapshot at step {choice.step:,}, {latest}.")
+
+
+def offer_bundled() -> None:
+    """A button that leads to the first bundled model: where the chosen one cannot answer."""
+    offer = next((offer for offer in available_references(home()) if offer.ref.startswith("bundled:")), None)
+    if offer is not None:
+        st.button(f"Look at “{offer.title}” instead", icon=":material/visibility:", on_click=choose, args=(offer.ref,))
+
+
+def show_notice() -> None:
+    """Say, in one sentence, why another model is shown than the one that was asked for. Once per script run."""
+    notice = take_notice()
+    if notice:
+        st.warning(escaped(notice), icon=":material/info:")
+
+
+def snapshot_slider(label: str = "Snapshot: training step") -> None:
+    """A slider through the snapshots of the chosen model; nothing where it has fewer than two."""
+    choice = chosen_model()
+    if choice is None or len(choice.steps) < 2:
+        return
+    key = "shell_step"
+    st.session_state[key] = choice.step
+
+    def moved() -> None:
+        step = st.session_state[key]
+        set_choice(choice.base, None if step == choice.steps[-1] else step)
+
+    st.select_slider(label, choice.steps, format_func=lambda step: f"{step:,}", key=key, on_change=moved)
+
+
+def compare_toggle(key: str) -> bool:
+    """Whether step 0 shall stand beside now; asked only where there is a step 0 that is not the chosen one."""
+    choice = chosen_model()
+    if choice is None or choice.before_training is None:
+        return False
+    return st.toggle(
+        "Beside step 0",
+        value=True,
+        key=key,
+        persist_state="session",
+        help="The same view of the model before training.",
+    )
+
+
+def _picker(offers: list[Available], choice: Choice | None) -> None:
+    labels = {offer.ref: _label(offer) for offer in offers} | {TIMM: "A model of timm, by name…"}
+    is_timm = choice is not None and choice.base.startswith(TIMM)
+    naming = is_timm or wants_timm()
+    st.session_state["shell_model"] = TIMM if naming else (choice.base if choice else None)
+    st.selectbox(
+        "Which model am I looking at?",
+        list(labels),
+        index=None if choice is None else 0,
+        format_func=lambda ref: labels.get(ref, ref),
+        key="shell_model",
+        on_change=_picked,
+        placeholder="No model yet",
+    )
+    if naming:
+        st.session_state["shell_timm"] = choice.base.removeprefix(TIMM) if choice and is_timm else ""
+        st.text_input(
+            "Name of the model in timm",
+            key="shell_timm",
+            on_change=_named,
+            placeholder="vit_tiny_patch16_224@random",
+            help="A name alone takes the published weights (fetched once); @random an untrained model.",
+        )
+
+
+def _label(offer: Available) -> str:
+    kind, _, name = offer.ref.partition(":")
+    return f"{name} · {offer.title}" if kind == "run" else f"{offer.title} · bundled"
+
+
+def _picked() -> None:
+    ref = st.session_state["shell_model"]
+    want_timm(ref == TIMM)
+    if ref not in (None, TIMM):
+        set_choice(ref, None)
+
+
+def _named() -> None:
+    name = st.session_state["shell_timm"].strip().removeprefix(TIMM)
+    if name:
+        set_choice(TIMM + name, None)

@@ -1,0 +1,57 @@
+"""What a person does with runs on any page: open one, begin a new one, see who is ahead.
+
+The truth is the store; the address of the Train page names the run that it shows.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.config import RunConfig
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit.wording import ACTIVE
+
+_RUN, _NEW = "train_run", "train_wants_new"
+
+
+def open_run(run: str) -> None:
+    """Show this run on the Train page from now on."""
+    st.session_state[_RUN], st.session_state[_NEW] = run, False
+    st.query_params["run"] = run
+
+
+def new_run(config: RunConfig | None = None) -> None:
+    """Show the form, filled with `config` where one is given (in a callback, or before a rerun)."""
+    st.session_state[_NEW] = True
+    st.query_params.pop("run", None)
+    if config is not None:
+        st.session_state["train_pending"] = config
+
+
+def shown_run(store: RunStore) -> str | None:
+    """The run to show: the address's, the one last looked at, or the latest that is active; None for the form."""
+    named = st.query_params.get("run")
+    if named:
+        st.session_state[_RUN], st.session_state[_NEW] = named, False
+        return named
+    if st.session_state.get(_NEW):
+        return None
+    known = [record.id for record in store.list()]
+    last = st.session_state.get(_RUN)
+    run = last if last in known else next((record.id for record in active_runs(store)), None)
+    if run is not None:
+        open_run(run)
+    return run
+
+
+def active_runs(store: RunStore) -> list[RunRecord]:
+    """The runs that train or wait: the one that trains first, then the queue."""
+    records = [record for record in store.list() if record.state in ACTIVE]
+    return sorted(records, key=lambda record: (record.place or 0, record.created))
+
+
+def run_ahead(store: RunStore, record: RunRecord) -> str | None:
+    """The name of the run that a queued one waits for."""
+    before = [other for other in active_runs(store) if (other.place or 0) < (record.place or 0)]
+    return before[-1].name if before else None

@@ -1,0 +1,121 @@
+"""Numbers and states as people say them."""
+
+from __future__ import annotations
+
+import math
+
+from vit_explore.runs.records import RunRecord
+from vit_explore.ui.kit.text import escaped
+
+STATE_WORDS = {
+    "queued": "waiting",
+    "running": "training",
+    "finished": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+# more than colour: each state has its own sign
+STATE_ICONS = {
+    "queued": ":material/hourglass_empty:",
+    "running": ":material/play_circle:",
+    "finished": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/power_off:",
+}
+STATE_COLOURS = {
+    "queued": "gray",
+    "running": "blue",
+    "finished": "green",
+    "stopped": "orange",
+    "failed": "red",
+    "interrupted": "orange",
+}
+ACTIVE = ("queued", "running")
+
+
+def count(number: float | None) -> str:
+    """A count in three figures: 842, 12.3 k, 4.56 M."""
+    if number is None:
+        return "–"
+    number = float(f"{number:.3g}") if abs(number) >= 1e4 else number
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= max(limit, 1e4):
+            return f"{number / limit:.3g} {unit}"
+    return f"{number:,.0f}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as a percentage; a dash for None and NaN."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as 45 s, 2 min, 2 min 05 s or 3 h 20 min."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60:02d} s" if whole % 60 else "")
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(number: float) -> str:
+    """Bytes as 12 KB, 3.4 MB or 1.2 GB (powers of 1000, as disks are sold)."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number / 1e3:.0f} KB"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, …"""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence of its own, safe inside markdown."""
+    text = str(error)
+    return escaped(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
+
+
+def progress_of(record: RunRecord) -> float:
+    """How much of the budget is spent, in [0, 1]."""
+    train = record.config.train
+    if record.state == "finished":
+        return 1.0
+    if train.seconds is not None:
+        share = (record.elapsed or 0.0) / train.seconds
+    else:
+        share = (record.epoch or 0.0) / (train.epochs or 1.0)
+    return min(1.0, max(0.0, share))
+
+
+def state_line(record: RunRecord, ahead: str | None = None) -> str:
+    """The run's state in one sentence. `ahead`: the name of the run that it waits for."""
+    if record.state == "queued":
+        place = "next" if (record.place or 1) == 1 else ordinal(record.place or 1)
+        behind = f" behind “{escaped(ahead)}”" if ahead else ""
+        return f"Waiting: {place} in the queue{behind}."
+    if record.state == "running":
+        return _running(record)
+    if record.state == "finished":
+        return f"Finished after {duration(record.train_seconds)} of training."
+    where = f"at step {record.step:,}" if record.step else "before its first step"
+    if record.state == "stopped":
+        return f"Stopped {where}. Resume goes on from there."
+    return f"{STATE_WORDS[record.state].capitalize()} {where}."
+
+
+def _running(record: RunRecord) -> str:
+    if record.stop_requested:
+        return "Stopping: it finishes this step and takes the test."
+    if not record.step or record.remaining is None:  # None: resumed, and not a step further yet
+        return f"{escaped(record.note or 'Getting ready')}…"
+    if progress_of(record) >= 1 or record.remaining == 0:
+        return "Training is over; it takes the test."
+    return f"Training: {duration(record.remaining)} left."

@@ -1,0 +1,1 @@
+"""What only one page needs: a folder for each page, with `page.show()`. No page imports another."""

@@ -1,0 +1,71 @@
+"""Filters: which patterns does the patch projection look for?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.ui.kit import looking, model_picker, panel
+from vit_explore.ui.kit.chart import Side, chart, column, sides
+from vit_explore.ui.session.choice import Choice
+
+
+def components(choice: Choice, side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.filters(choice, side.step)
+        height = 340 if titled else None
+        chart(plots.filter_components(result, height=height), f"components_{side.step}")
+        shares = result.explained_variance_ratio
+        st.caption(
+            f"The number under each: its share of the variance. All {len(shares)} together: {shares.sum():.0%}. "
+            "Order and signs follow the last snapshot, so each stays in its place as you slide."
+        )
+        if not result.is_projection:
+            st.info(
+                "This model has no patch projection (a conv stem, or a CNN): these are the filters of its first layer.",
+                icon=":material/info:",
+            )
+
+
+def raw(choice: Choice, side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.filters(choice, side.step)
+        chart(plots.raw_filters(result, height=440 if titled else None), f"raw_{side.step}")
+        st.caption(f"{min(64, len(result.filters))} of {len(result.filters)} filters, each at full contrast.")
+
+
+def variance(choice: Choice, side: Side, titled: bool) -> None:
+    with column(side, titled):
+        chart(plots.explained_variance(looking.filters(choice, side.step)), f"variance_{side.step}")
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Filters")
+    st.markdown("The first layer turns each patch into a token. **Which patterns does it look for?**")
+    choice = model_picker.require_model(
+        "how its filters turn from noise into colours, edges and waves", "filter_components"
+    )
+    looking.open_or_stop(choice.ref)
+    left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
+    with left:
+        model_picker.snapshot_slider()
+    with right:
+        compare = model_picker.compare_toggle("filters_compare")
+
+    views = {"Principal components": components, "Explained variance": variance, "Raw filters": raw}
+    for tab, draw in zip(st.tabs(list(views), key="filters_view", on_change="rerun"), views.values(), strict=True):
+        if tab.open:
+            with tab:
+                each_side(choice, compare, draw)
+    panel.panel(panel.of_explanation("filter_components"))
+
+
+def each_side(choice: Choice, compare: bool, draw: Callable[[Choice, Side, bool], None]) -> None:
+    """The same view of each model, side by side."""
+    both = sides(choice, compare)
+    for place, side in zip(st.columns(len(both), gap="large"), both, strict=True):
+        with place:
+            draw(choice, side, len(both) > 1)

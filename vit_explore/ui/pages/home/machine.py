@@ -1,0 +1,72 @@
+"""The state of this machine in a few words, without torch: device, data, models, runs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from vit_explore.data import dataset_status, datasets
+from vit_explore.home import home
+from vit_explore.runs.references import available_references
+from vit_explore.ui.session import caches
+from vit_explore.ui.session.warmup import warm_up
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line for Home."""
+
+    icon: str
+    title: str
+    value: str
+    detail: str
+
+
+def facts() -> list[Fact]:
+    """What the machine has. Raises StoreUnusable."""
+    return [_device(), _data(), _models(), _runs()]
+
+
+def _device() -> Fact:
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpu = f"{cores} CPU core{'s' if cores > 1 else ''}"
+    value = f"{gpus} GPU{'s' if gpus > 1 else ''}, {cpu}" if gpus else cpu
+    return Fact("memory", "Device", value, _worker())
+
+
+def _worker() -> str:
+    workers = caches.store().workers()
+    if trouble := warm_up().trouble:
+        return trouble
+    states = {worker.state for worker in workers}
+    if "busy" in states:
+        return "A run is training now."
+    if "warm" in states:
+        return "Warm: a run starts at once."
+    if "failed" in states:
+        return f"The worker did not start; {home() / 'worker.log'} says why."
+    return "Warming up for the first run…"
+
+
+def _data() -> Fact:
+    status = [dataset_status(name) for name in datasets.names()]
+    here = [entry.title for entry in status if entry.available and entry.name != "folder"]
+    away = [entry.title for entry in status if not entry.available and entry.name != "folder"]
+    detail = f"Not here yet: {', '.join(away)}; Train fetches it." if away else "Everything is on this machine."
+    return Fact("dataset", "Data", ", ".join(here), detail)
+
+
+def _models() -> Fact:
+    bundled = [offer.title for offer in available_references() if offer.ref.startswith("bundled:")]
+    value = f"{len(bundled)} bundled" if bundled else "None bundled"
+    return Fact("deployed_code", "Models", value, "Any model of timm can be named in the sidebar, too.")
+
+
+def _runs() -> Fact:
+    states = Counter(record.state for record in caches.store().list())
+    detail = ", ".join(f"{count} {state}" for state, count in states.items()) or "The first one takes a minute."
+    total = states.total()
+    return Fact("table_rows", "Runs", f"{total} run{'' if total == 1 else 's'}", detail)

@@ -1,0 +1,83 @@
+"""Home: what a Vision Transformer is, where to go from here, and what this machine has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.ui import site
+from vit_explore.ui.kit import panel
+from vit_explore.ui.kit.chart import chart
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.pictures import samples
+from vit_explore.ui.pages.home import machine
+from vit_explore.ui.pages.home.texts import NOTE, WAYS
+
+STEP = "home_step"
+LAST = len(plots.ANATOMY_STEPS) - 1
+
+
+def move(by: int) -> None:
+    st.session_state[STEP] = min(max(st.session_state.get(STEP, 0) + by, 0), LAST)
+
+
+@st.fragment
+def anatomy() -> None:
+    """Figure 1 of the paper, one step at a time: a click redraws nothing but this."""
+    st.session_state.setdefault(STEP, 0)
+    titles = [f"{i + 1}  {title}" for i, (title, _) in enumerate(plots.ANATOMY_STEPS)]
+    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    row.segmented_control(
+        "Step", range(LAST + 1), format_func=lambda i: titles[i], key=STEP, required=True, wrap=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    step = st.session_state[STEP]
+    buttons = row.container(horizontal=True, width="content")
+    buttons.button("Back", icon=":material/arrow_back:", disabled=step == 0, on_click=move, args=(-1,))
+    icon: dict[str, Any] = {"type": "primary", "icon": ":material/arrow_forward:", "icon_position": "right"}
+    if step < LAST:
+        buttons.button("Next", on_click=move, args=(1,), **icon)
+    elif buttons.button("Train one", **icon):
+        st.switch_page(site.path("train"))
+    st.markdown(f"#### {plots.ANATOMY_STEPS[step][1]}")
+    chart(plots.vit_anatomy(next(iter(samples().values())), step), "home_anatomy")
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Watch a Vision Transformer learn to see")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(
+            "Train one here, in a minute, and look inside while it learns. First: **what is it?**", width="content"
+        )
+        if st.button("Train one now", icon=":material/play_circle:"):
+            st.switch_page(site.path("train"))
+    with st.container(border=True):
+        anatomy()
+    st.subheader("Where to go next", anchor=False)
+    ways()
+    st.subheader("This machine", anchor=False)
+    this_machine()
+    panel.panel(NOTE)
+
+
+def ways() -> None:
+    """The cards that lead on."""
+    for place, way in zip(st.columns(len(WAYS), gap="medium"), WAYS, strict=True):
+        with place, st.container(border=True, height="stretch"):
+            st.markdown(f"##### {way.title}")
+            st.markdown(way.text)
+            for name, title in way.links:
+                page = site.page(name)
+                st.page_link(page.path, label=title or page.title, icon=page.label)
+
+
+def this_machine() -> None:
+    """Device, data, models and runs, a column each."""
+    with friendly():
+        for place, fact in zip(st.columns(4, gap="medium"), machine.facts(), strict=True):
+            with place:
+                st.markdown(f":material/{fact.icon}: **{fact.title}**  \n{fact.value}")
+                st.caption(fact.detail)

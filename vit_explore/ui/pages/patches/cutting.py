@@ -1,0 +1,92 @@
+"""The parts of the Patches page: sizes that fit together, one patch as numbers, the cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.ui.kit.chart import chart, enlarged
+
+SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
+_MOST_PATCHES = 64  # along a side; more cannot be told apart on the page
+_SIZE, _PATCH, _CHOSEN = "image_px", "patch_px", "patches_chosen"
+
+
+def divisors(size: int) -> list[int]:
+    """The patch sizes that divide `size`, two pixels at least, with at most 64 patches along a side."""
+    return [p for p in range(2, size + 1) if size % p == 0 and size // p <= _MOST_PATCHES]
+
+
+def pick_sizes() -> tuple[int, int]:
+    """Sliders for the image and the patch size, in the URL; only patches that divide the image are on offer."""
+    left, right = st.columns(2, gap="large")
+    size = left.select_slider(
+        "Size of the image that the model sees", SIZES, value=32, format_func=lambda s: f"{s} px", key=_SIZE,
+        bind="query-params",
+    )  # fmt: skip
+    fits = divisors(size)
+    asked = st.session_state.get(_PATCH)
+    if asked is not None and asked not in fits:
+        nearest = min(fits, key=lambda p: abs(p - asked))
+        st.session_state[_PATCH] = nearest
+        right.info(f"Patches of {asked} px do not divide {size} px; {nearest} px is the nearest size that does.")
+    patch = right.select_slider(
+        "Side of a patch", fits, value=4 if 4 in fits else fits[0], format_func=lambda p: f"{p} px", key=_PATCH,
+        bind="query-params", help="Only sizes that divide the image: a patch cannot be cut in two.",
+    )  # fmt: skip
+    return size, patch
+
+
+def clickable_grid(grid: np.ndarray) -> None:
+    """The patches in their places."""
+    gh, gw = grid.shape[:2]
+    st.markdown(f"##### The grid: {gh} × {gw} patches. Click one")
+    chart(plots.patch_grid(grid, selected=_chosen(grid), numbers=gh <= 8, height=440), "patches_grid", _choose)
+
+
+def one_patch(grid: np.ndarray) -> None:
+    """What the projection gets of the chosen patch: its channels, and its numbers in a row."""
+    gw, side = grid.shape[1], grid.shape[2]
+    chosen = _chosen(grid)
+    patch = grid[chosen // gw, chosen % gw]
+    channels = [np.where(np.arange(3) == c, patch, 0).astype(np.uint8) for c in range(3)]
+    captions = (f"Patch {chosen + 1}", "Red", "Green", "Blue")
+    for place, pixels, caption in zip(
+        st.columns(4, gap="small", wrap=False), (patch, *channels), captions, strict=True
+    ):
+        place.image(enlarged(pixels, 160), caption=caption, width="stretch")
+    numbers = (patch.transpose(2, 0, 1).reshape(-1) / 255).round(2)
+    shown = ", ".join(f"{n:.2f}" for n in numbers[:8])
+    st.code(f"x = [{shown}, …]   # {side} × {side} pixels × 3 colours = {numbers.size} numbers", language="python")
+    st.markdown(
+        f"The projection multiplies these {numbers.size} numbers by one matrix, the same for every patch: "
+        "that is the **token**. Where the patch lay, the numbers do not tell."
+    )
+
+
+def cost(size: int, patch: int) -> None:
+    """Tokens and attention weights of this patch size, among the others."""
+    tokens = (size // patch) ** 2 + 1
+    numbers, figure = st.columns([1, 2], gap="large")
+    with numbers:
+        st.metric("Tokens, with the class token", f"{tokens:,}")
+        st.metric(
+            "Attention weights per head and layer", f"{tokens**2:,}", help="Every token looks at every token: N × N."
+        )
+        if patch % 2 == 0 and patch // 2 in divisors(size):
+            more = ((2 * size // patch) ** 2 + 1) ** 2 / tokens**2
+            st.markdown(f"Halve the patch to {patch // 2} px, and attention costs **{more:.0f} times** as much.")
+    with figure:
+        chart(plots.attention_cost(size, current=patch), "patches_cost")
+
+
+def _chosen(grid: np.ndarray) -> int:
+    """The clicked patch, or the one in the middle."""
+    gh, gw = grid.shape[:2]
+    chosen = st.session_state.get(_CHOSEN)
+    return chosen if chosen is not None and chosen < gh * gw else (gh // 2) * gw + gw // 2
+
+
+def _choose(patch: int) -> None:
+    st.session_state[_CHOSEN] = patch

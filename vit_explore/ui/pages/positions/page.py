@@ -1,0 +1,94 @@
+"""Position embeddings: does the model know that its sequence of patches is a picture?"""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.explain.results import PositionSimilarity
+from vit_explore.ui.kit import looking, model_picker, panel
+from vit_explore.ui.kit.chart import Side, chart, column, sides
+from vit_explore.ui.kit.errors import friendly
+
+PATCH = "positions_patch"
+
+
+def choose_patch(patch: int) -> None:
+    st.session_state[PATCH] = patch
+
+
+def chosen_patch(grid: tuple[int, int]) -> tuple[int, int]:
+    """Row and column of the enlarged tile: the clicked one, or one off the centre at first."""
+    gh, gw = grid
+    patch = st.session_state.get(PATCH, (gh // 3) * gw + gw // 3)
+    return divmod(min(patch, gh * gw - 1), gw)
+
+
+def tiles(side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.positions(side.ref)
+        selected = chosen_patch(result.grid)
+        chart(plots.position_similarity(result, selected=selected, height=520), f"tiles_{side.step}", choose_patch)
+
+
+def enlarged(side: Side, titled: bool) -> None:
+    with column(side, titled):
+        result = looking.positions(side.ref)
+        r, c = chosen_patch(result.grid)
+        chart(plots.position_tile(result, r, c, height=360), f"tile_{side.step}", choose_patch)
+        numbers(result)
+        if len(result.prefix):
+            st.markdown("**The tokens in front of the patches**")
+            chart(plots.position_prefix(result, height=230), f"prefix_{side.step}")
+
+
+def numbers(result: PositionSimilarity) -> None:
+    left, right = st.columns(2)
+    r = result.distance_correlation
+    left.metric(
+        "Similarity follows nearness", "—" if math.isnan(r) else f"{r:+.2f}",
+        help="Correlation of similarity and minus the distance on the grid, over all pairs of patches: "
+        "0 is noise, +1 a perfect map.",
+    )  # fmt: skip
+    right.metric(
+        "Noise floor", f"±{result.noise_floor:.2f}",
+        help="1/√D: the size of the cosine of two random vectors. Smaller values mean nothing.",
+    )  # fmt: skip
+
+
+def models(both: list[Side]) -> None:
+    """One model with its tiles and the chosen one side by side, or two models below each other."""
+    if len(both) == 1:
+        wide, narrow = st.columns([3, 2], gap="large")
+        with wide:
+            st.markdown("##### One tile for each patch: click one to enlarge it")
+            tiles(both[0], titled=False)
+        with narrow:
+            st.markdown("##### The chosen patch against all others")
+            enlarged(both[0], titled=False)
+        return
+    for draw in (tiles, enlarged):
+        for place, side in zip(st.columns(2, gap="large"), both, strict=True):
+            with place:
+                draw(side, titled=True)
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Position embeddings")
+    st.markdown("A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**")
+    choice = model_picker.require_model(
+        "how its position embeddings become a map of the picture", "position_similarity"
+    )
+    looking.open_or_stop(choice.ref)
+    left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
+    with left:
+        model_picker.snapshot_slider()
+    with right:
+        compare = model_picker.compare_toggle("positions_compare")
+    with friendly(model_picker.offer_bundled):
+        looking.positions(choice.ref)  # a model without any is told so once
+        models(sides(choice, compare))
+    panel.panel(panel.of_explanation("position_similarity"))

@@ -1,0 +1,245 @@
+"""The page Runs: the table, and what can be done with the rows that are selected."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import streamlit as st
+
+from vit_explore.config import flat_fields
+from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.plots import theme
+from vit_explore.runs import launcher
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RESUMABLE, RunStore
+from vit_explore.ui import site
+from vit_explore.ui.kit import wording
+from vit_explore.ui.kit.curve_charts import curves_of, draw_curves
+from vit_explore.ui.kit.curves import AXES
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.forms import said, widgets
+from vit_explore.ui.kit.run_actions import new_run
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.runs import table
+from vit_explore.ui.session import caches, choice
+
+EVERY = 2.0  # seconds between two looks while something trains
+_SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
+_COLUMNS = {
+    "Name": st.column_config.TextColumn(width=210),
+    "Model": st.column_config.TextColumn(width=105),
+    "Parameters": st.column_config.NumberColumn(format="compact", width=90),
+    "Top-1 (%)": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100, width=120),
+    "On": st.column_config.TextColumn(
+        help="The test images, once at the end; before that a part of the validation images."
+    ),
+    "Training (s)": st.column_config.NumberColumn(format="%.0f", width=85),
+    "Disk (MB)": st.column_config.NumberColumn(format="%.1f", width=80),
+    "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=115),
+}
+
+
+def view() -> None:
+    """The table of runs, or an invitation where there are none."""
+    records = caches.store().list()
+    if not records:
+        _invitation()
+        return
+    active = any(record.state in wording.ACTIVE for record in records)
+    st.fragment(_view, run_every=EVERY if active else None)(active)
+
+
+def _invitation() -> None:
+    with st.container(border=True):
+        st.subheader("No run yet", anchor=False)
+        st.markdown("Train a small Vision Transformer for a minute; it will be listed here with all that it learned.")
+        st.page_link(site.path("train"), label="Train the first one", icon=":material/play_circle:")
+
+
+def _view(was_active: bool) -> None:
+    store = caches.store()
+    try:
+        records = store.list()
+        if not records or any(record.state in wording.ACTIVE for record in records) != was_active:
+            st.rerun()
+        _summary(records)
+        shown = _filters(records)
+        selected = _table(shown)
+        if not selected:
+            st.caption(
+                "Tick a row on its left to open, rename, repeat, download or delete it; tick several to compare them."
+            )
+            return
+        _actions(store, selected)
+        if len(selected) == 1:
+            _details(selected[0])
+        else:
+            _compare(store, selected)
+    except RunNotFound:
+        st.rerun()
+    except VitExploreError as error:
+        st.error(wording.sentence(error), icon=":material/error:")
+
+
+def _summary(records: list[RunRecord]) -> None:
+    disk = sum(record.disk_bytes for record in records)
+    running = sum(record.state == "running" for record in records)
+    waiting = sum(record.state == "queued" for record in records)
+    parts = [f"**{len(records)}** run{'' if len(records) == 1 else 's'}", f"**{wording.size(disk)}** on disk"]
+    parts += [f"**{running}** training"] if running else []
+    parts += [f"**{waiting}** waiting"] if waiting else []
+    st.markdown(" · ".join(parts))
+
+
+def _filters(records: list[RunRecord]) -> list[RunRecord]:
+    text, states = st.columns([1, 1.4])
+    words = text.text_input(
+        "Filter",
+        placeholder="name, id, data or model",
+        key="runs_filter",
+        icon=":material/search:",
+        persist_state="session",
+    )
+    present = [name for name in wording.STATE_WORDS if any(record.state == name for record in records)]
+    chosen = states.pills(
+        "State", present, selection_mode="multi", format_func=wording.STATE_WORDS.__getitem__, key="runs_states"
+    )
+    return table.filtered(records, words, chosen)
+
+
+def _table(shown: list[RunRecord]) -> list[RunRecord]:
+    """Draw the rows; gives the selected runs."""
+    if not shown:
+        st.info("No run fits the filter.", icon=":material/info:")
+        return []
+    ids = [record.id for record in shown]
+    # a key of its own for each set of rows: a tick belongs to a run, not to a place in the table
+    key = f"runs_table_{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
+    kept = [ids.index(run) for run in st.session_state.get(_SELECTED, []) if run in ids]
+    event: Any = st.dataframe(
+        _columns([table.row(record) for record in shown]), hide_index=True, column_config=_COLUMNS, key=key,
+        placeholder="–", on_select="rerun", selection_mode="multi-row", height="content" if len(ids) <= 12 else 460,
+        selection_default={"selection": {"rows": kept, "columns": [], "cells": []}},
+    )  # fmt: skip
+    rows = [row for row in event.selection.rows if row < len(shown)]
+    st.session_state[_SELECTED] = [ids[row] for row in rows]
+    return [shown[row] for row in rows]
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+# ---------------------------------------------------------------------- what to do with them
+
+
+def _actions(store: RunStore, selected: list[RunRecord]) -> None:
+    with st.container(horizontal=True, key="runs_actions"):
+        if len(selected) == 1:
+            _actions_of_one(store, selected[0])
+        if len(selected) == 2 and st.button("Race them", icon=":material/compare_arrows:", key="runs_race"):
+            one, other = selected
+            st.switch_page(site.path("versus"), query_params={"vit": one.id, "resnet": other.id})
+        if st.button("Delete", icon=":material/delete:", key="runs_delete"):
+            _confirm_deletion([record.id for record in selected])
+
+
+def _actions_of_one(store: RunStore, record: RunRecord) -> None:
+    if st.button("Open", icon=":material/open_in_full:", type="primary", key="runs_open"):
+        st.switch_page(site.path("train"), query_params={"run": record.id})
+    if record.model is not None and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
+        st.switch_page(site.path("attention"), query_params=choice.link(f"run:{record.id}"))
+    _stop_or_resume(store, record)
+    _rename(store, record)
+    if st.button("Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"):
+        new_run(record.config)
+        st.switch_page(site.path("train"))
+    if record.model is not None:
+        st.download_button(
+            "Weights", lambda: table.weights_zip(store, record), f"{table.file_stem(record)}.zip",
+            "application/zip", icon=":material/download:", on_click="ignore", key=f"runs_weights_{record.id}",
+            help="safetensors and a JSON with the config; a ViT's weights load into timm.",
+        )  # fmt: skip
+        st.download_button(
+            "Metrics", lambda: table.metrics_csv(store, record), f"{table.file_stem(record)}.csv", "text/csv",
+            icon=":material/download:", on_click="ignore", key=f"runs_metrics_{record.id}", help="Every step as CSV.",
+        )  # fmt: skip
+
+
+def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
+    with friendly():
+        if record.state in wording.ACTIVE:
+            if st.button("Stop", icon=":material/stop:", key="runs_stop", disabled=record.stop_requested):
+                store.request_stop(record.id)
+                st.rerun()
+        elif record.state in RESUMABLE and (record.has_checkpoint or record.state != "failed"):  # noqa: SIM102
+            if st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
+                store.resume(record.id)
+                launcher.ensure_worker()
+                st.rerun()
+
+
+def _rename(store: RunStore, record: RunRecord) -> None:
+    with st.popover("Rename", icon=":material/edit:"), st.form("runs_rename", border=False), friendly():
+        name = st.text_input("New name", record.name, key=f"runs_name_{record.id}")
+        if st.form_submit_button("Save", type="primary", key="runs_rename_save"):
+            store.rename(record.id, name)
+            st.rerun()
+
+
+@st.dialog("Delete for good?", icon=":material/delete:")
+def _confirm_deletion(runs: list[str]) -> None:
+    store = caches.store()
+    names = {record.id: record.name for record in store.list()}
+    there = [run for run in runs if run in names]
+    size = sum(record.disk_bytes for record in store.list() if record.id in there)
+    st.markdown(f"With the weights and the curves, {wording.size(size)} in all:")
+    st.markdown("\n".join(f"- {escaped(names[run])} ({run})" for run in there))
+    yes, no = st.columns(2)
+    if yes.button(":red[Delete]", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
+        with friendly():
+            for run in there:
+                store.delete(run)
+            st.session_state[_SELECTED] = []
+            choice.forget(there)
+            st.rerun()
+    if no.button("Keep", type="primary", width="stretch", key="runs_delete_no"):
+        st.rerun()
+
+
+# ---------------------------------------------------------------------- what they are
+
+
+def _details(record: RunRecord) -> None:
+    if record.error:
+        st.warning(escaped(record.error), icon=":material/error:")
+    with st.expander("Its settings", icon=":material/tune:"):
+        rows = [
+            (widgets()[name].label, said(name, getattr(getattr(record.config, section), field)))
+            for name, (section, field, _) in flat_fields().items()
+            if widgets()[name].applies(record.config.model.architecture)
+        ]
+        half = -(-len(rows) // 2)
+        for column, part in zip(st.columns(2), (rows[:half], rows[half:]), strict=True):
+            column.dataframe(
+                {"Setting": [name for name, _ in part], "Value": [value for _, value in part]},
+                hide_index=True,
+                height="content",
+            )
+
+
+def _compare(store: RunStore, selected: list[RunRecord]) -> None:
+    st.markdown(f"#### {len(selected)} runs in the same axes")
+    axis = st.segmented_control(
+        "Along", list(AXES), format_func=AXES.__getitem__, default="elapsed", key="runs_axis", required=True,
+        persist_state="session",
+    ) or "elapsed"  # fmt: skip
+    shown = []
+    for i, record in enumerate(selected):
+        curves = curves_of(record.id)
+        curves.refresh(store, record)
+        shown.append(
+            (f"{record.name} · {record.id}", curves, theme.PALETTE[i % len(theme.PALETTE)], i >= len(theme.PALETTE))
+        )
+    draw_curves(shown, axis, key="runs")

@@ -1,0 +1,26 @@
+"""Train: choose, start, watch. A reload or another page leaves a run as it is."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.ui.kit import panel, run_actions
+from vit_explore.ui.kit.style import style
+from vit_explore.ui.pages.train import live, notes, setup
+from vit_explore.ui.session import caches
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Train")
+    style()
+    store = caches.store()
+    setup.take_pending()
+    run = run_actions.shown_run(store)
+    if run is not None:
+        live.watch(run)
+    else:
+        st.markdown("Pick a ready-made run and press **Start training**; every setting can be changed below.")
+        live.other_active(store, run_actions.active_runs(store))
+        setup.setup()
+    panel.panel(notes.training(), notes.speed())

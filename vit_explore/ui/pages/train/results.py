@@ -1,0 +1,65 @@
+"""A run that is over: where to go next, and its results on the test images."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Finished
+from vit_explore.ui import site
+from vit_explore.ui.kit.chart import chart
+from vit_explore.ui.session.choice import link
+
+_LOOKS = {"attention": "what it looks at", "positions": "is there a map?", "filters": "what it responds to"}
+
+
+def next_steps(record: RunRecord) -> None:
+    """Links to the pages that look inside, with this run's model already chosen."""
+    if record.model is None:
+        return
+    is_resnet = record.config.model.family == "resnet"
+    looks = {name: why for name, why in _LOOKS.items() if not is_resnet or name == "filters"}
+    with st.container(border=True, key="live_next"):
+        st.markdown("**Now look inside this model**")
+        with st.container(horizontal=True):
+            for name, why in looks.items():
+                page = site.page(name)
+                st.page_link(
+                    page.path, label=f"{page.title}: {why}", icon=page.label, query_params=link(f"run:{record.id}")
+                )
+            st.page_link(
+                site.path("versus"), label="Race it: ViT against ResNet", icon=":material/compare_arrows:",
+                query_params={"resnet" if is_resnet else "vit": record.id},
+            )  # fmt: skip
+
+
+def results(store: RunStore, record: RunRecord) -> None:
+    """Confusion matrix and accuracy of each class on the test images; nothing before there are any."""
+    finished = store.finished(record.id)
+    if finished is None or record.classes is None:
+        return
+    when = "at the end" if record.state == "finished" else "where it stopped"
+    st.markdown(f"#### On the {int(finished.confusion.sum()):,} test images, {when}")
+    matrix, classes = st.columns([1.6, 1], gap="large")
+    with matrix:
+        st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")
+        chart(plots.confusion(finished.confusion, record.classes), "live_confusion")
+    with classes:
+        st.markdown("**Accuracy of each class**")
+        per_class_table(finished, record.classes)
+
+
+def per_class_table(finished: Finished, classes: tuple[str, ...]) -> None:
+    """A bar for each class, the best first."""
+    rows = sorted(zip(classes, finished.per_class.tolist(), strict=True), key=lambda row: -row[1])
+    st.dataframe(
+        {"Class": [name for name, _ in rows], "Accuracy": [100 * share for _, share in rows]},
+        column_config={"Accuracy": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100)},
+        hide_index=True,
+        height="content" if len(rows) <= 12 else 440,
+    )
+    st.caption(
+        f"Macro F1 {finished.macro_f1:.3f}; one run with one seed: another seed gives a point or two more or less."
+    )

@@ -1,0 +1,138 @@
+"""ViT against ResNet: two runs, what differs between them besides the model, and the images on which they disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vit_explore.config import RunConfig
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Finished
+from vit_explore.ui.kit import wording
+from vit_explore.ui.kit.curves import Curves
+
+HALF_SIZE_COST = 0.25  # of an image of half the side, in images
+TRAINING_COST = 3  # a training step costs about three forward passes: one forward, two for the gradients
+AXES = {"epoch": "epochs", "elapsed": "wall time", "images_seen": "images seen", "flops": "FLOPs"}
+AXIS_TITLES = {
+    "epoch": "epochs",
+    "elapsed": "seconds of training",
+    "images_seen": "images seen",
+    "flops": "FLOPs of training (3 × forward × images)",
+}
+_COMPARED = {
+    "data": {
+        "dataset": "dataset", "classes": "classes", "per_class": "images per class", "image_size": "image size",
+        "val_fraction": "validation share", "seed": "data seed", "path": "folder", "coarse_labels": "labels",
+    },
+    "train": {
+        "seconds": "budget in seconds", "epochs": "budget in epochs", "seed": "training seed",
+        "batch_size": "batch size", "augment": "augmentation", "lr": "learning rate", "optimizer": "optimiser",
+        "low_res_fraction": "share at half size",
+    },
+}  # fmt: skip
+
+
+def start_pair(store: RunStore, vit: RunConfig, rival: str) -> tuple[str, str]:
+    """Queue `vit` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
+    return store.create(vit), store.create(vit.update(model=rival))
+
+
+def differences(one: RunConfig, other: RunConfig) -> list[str]:
+    """What differs besides the model, in words; two runs can be compared fairly when this is empty."""
+    found = []
+    for section, names in _COMPARED.items():
+        for field, words in names.items():
+            a, b = getattr(getattr(one, section), field), getattr(getattr(other, section), field)
+            if a != b:
+                found.append(words)
+    return found
+
+
+def warning(one: RunConfig, other: RunConfig) -> str | None:
+    """One sentence when a comparison would not be fair."""
+    found = differences(one, other)
+    if not found:
+        return None
+    listed = found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+    return f"These two runs also differ in {listed}, so the figure compares more than the two architectures."
+
+
+def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarray, np.ndarray]:
+    """x along `axis` (see AXES) and the validation top-1 (n,).
+
+    An image of half the side costs a quarter: its patches, or pixels, are a quarter as many.
+    """
+    if axis != "flops":
+        return curves.accuracy(axis)
+    images, top1 = curves.accuracy("images_seen")
+    train, full_size = record.config.train, images
+    if record.config.model.takes_half_size and train.low_res_fraction and len(images):
+        used, budget = ("elapsed", train.seconds) if train.seconds else ("epoch", train.epochs)
+        progress = curves.accuracy(used)[0] / float(budget or 1)
+        small = np.minimum(images, np.interp(train.low_res_fraction, progress, images))
+        full_size = images - small * (1 - HALF_SIZE_COST)
+    return full_size * TRAINING_COST * float(record.flops or 0), top1
+
+
+def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
+    """(ViT, ResNet) to show at first, of runs ordered from the newest: the latest two that compare fairly."""
+    vits, resnets = ([r for r in records if r.config.model.family == family] for family in ("vit", "resnet"))
+    if not vits or not resnets:
+        return (vits[0].id if vits else None, resnets[0].id if resnets else None)
+    for resnet in resnets:
+        for vit in vits:
+            if not differences(vit.config, resnet.config):
+                return vit.id, resnet.id
+    return vits[0].id, resnets[0].id
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A test image that the two models call differently."""
+
+    index: int
+    truth: int
+    one: int
+    other: int
+
+
+def disagreements(labels: np.ndarray, one: np.ndarray, other: np.ndarray) -> list[Disagreement]:
+    """The images (n,) with two answers; those where just one is right come first, alternating who is."""
+    at = [int(i) for i in np.flatnonzero(one != other)]
+    first = [i for i in at if one[i] == labels[i]]
+    second = [i for i in at if other[i] == labels[i]]
+    neither = [i for i in at if one[i] != labels[i] and other[i] != labels[i]]
+    mixed: list[int] = []
+    for place in range(max(len(first), len(second))):
+        mixed += first[place : place + 1] + second[place : place + 1]
+    return [Disagreement(i, int(labels[i]), int(one[i]), int(other[i])) for i in mixed + neither]
+
+
+def kinds(found: list[Disagreement]) -> dict[str, list[Disagreement]]:
+    """The disagreements by who is right: "one", "other", "neither"."""
+    return {
+        "one": [d for d in found if d.one == d.truth],
+        "other": [d for d in found if d.other == d.truth],
+        "neither": [d for d in found if d.truth not in (d.one, d.other)],
+    }
+
+
+def table(records: dict[str, RunRecord], results: dict[str, Finished | None]) -> list[dict[str, Any]]:
+    """One row per number, one column per run, by its title."""
+    rows = {
+        "Parameters": lambda record, _: wording.count(record.params),
+        "FLOPs per image": lambda record, _: wording.count(record.flops),
+        "Images per second": lambda record, _: wording.count(record.images_per_second),
+        "Images seen": lambda record, _: wording.count(record.images_seen),
+        "Validation top-1": lambda record, _: wording.percent(record.top1),
+        "Test top-1": lambda _, result: wording.percent(result.test_top1 if result else None),
+        "Macro F1": lambda _, result: "–" if result is None else f"{result.macro_f1:.3f}",
+    }
+    return [
+        {"": name, **{side: say(record, results.get(side)) for side, record in records.items()}}
+        for name, say in rows.items()
+    ]

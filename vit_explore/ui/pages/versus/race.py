@@ -1,0 +1,329 @@
+"""The page ViT vs ResNet: start both or choose two runs, and see them race, with what they answer differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.config import RunConfig
+from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.plots import theme
+from vit_explore.plots.compare import Curve
+from vit_explore.presets import presets
+from vit_explore.runs import launcher
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Finished
+from vit_explore.ui import site
+from vit_explore.ui.components.live_chart import LiveSeries, live_chart
+from vit_explore.ui.components.predictions import Answer, Card, predictions
+from vit_explore.ui.kit import background, forms, wording
+from vit_explore.ui.kit.chart import chart
+from vit_explore.ui.kit.config_facts import model_of, status_of
+from vit_explore.ui.kit.curve_charts import curves_of
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.run_actions import run_ahead
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.versus import comparison
+from vit_explore.ui.session import caches
+
+Pair = dict[str, RunRecord]  # the two runs by their titles in the figures
+_SIDES = ("vit", "resnet")  # also the names in the address
+_SHOWN = 24  # images of a disagreement
+_RIVALS = ("resnet-slim", "resnet18", "resnet34", "resnet50")
+
+
+# ---------------------------------------------------------------------- start both
+
+
+def start_box(store: RunStore) -> None:
+    """One button that queues a ViT and its rival on the same data, seeds, order and budget."""
+    offers = {name: preset for name, preset in presets if preset.config.model.architecture == "vit"}
+    with st.container(border=True, key="race_box"):
+        vit, rival, budget, button = st.columns([1.5, 1.1, 0.9, 1.2], vertical_alignment="bottom")
+        name = vit.selectbox(
+            "The ViT and its data", list(offers), format_func=lambda key: offers[key].title, key="race_preset",
+            persist_state="session",
+        )  # fmt: skip
+        opponent = rival.selectbox(
+            "The rival", background.architecture_names(_RIVALS), format_func=str, key="race_rival",
+            index=None, placeholder=_RIVALS[0], persist_state="session",
+        ) or _RIVALS[0]  # fmt: skip
+        config = offers[name].config
+        kind = "seconds" if config.train.seconds is not None else "epochs"
+        amount = budget.number_input(
+            f"Budget of each in {kind}", value=float(getattr(config.train, kind)), format="%g",
+            step=10.0 if kind == "seconds" else 1.0, key=f"race_budget_{name}", persist_state="session",
+        )  # fmt: skip
+        is_possible = False
+        with friendly(), forms.labelled():
+            config = config.update(**{kind: amount})
+            is_possible = True
+        pressed = button.button(
+            "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start",
+            disabled=not is_possible,
+        )  # fmt: skip
+        with friendly():
+            _say_costs(config, opponent)
+        if len(launcher.worker_devices()) == 1:
+            st.caption(
+                "This machine trains one run at a time: they run one after the other, each with the whole budget."
+            )
+        if pressed:
+            with friendly():
+                pair = comparison.start_pair(store, config, opponent)
+                launcher.ensure_worker()
+                _keep(pair)
+                st.rerun()
+
+
+def _say_costs(config: RunConfig, rival: str) -> None:
+    """Parameters and FLOPs of both, in one line."""
+    status = status_of(config.data.dataset)
+    models = {"ViT": model_of(config, status), rival: model_of(config.update(model=rival), status)}
+    parts = []
+    for title, model in models.items():
+        cost = background.cost(model)
+        if cost is not None:
+            numbers = f"{wording.count(cost.params)} parameters, {wording.count(cost.flops)} FLOPs per image"
+            parts.append(f"**{title}** {numbers}")
+    st.markdown("Same data, same seeds, same order of images, same budget. " + " · ".join(parts))
+    if len(parts) < len(models):
+        background.ask_again(
+            lambda: all(background.cost(model, patience=0) for model in models.values()), "Counting the parameters…"
+        )
+
+
+# ---------------------------------------------------------------------- choose two
+
+
+def pair_view(store: RunStore) -> None:
+    """The two chosen runs, or what to do where there are none."""
+    records = [record for record in store.list() if record.step is not None or record.state in wording.ACTIVE]
+    if len(records) < 2:
+        st.info("There are no two runs to compare yet: start the race above.", icon=":material/info:")
+        return
+    one, other = choose_pair(records)
+    if one and other and one != other:
+        race(one, other)
+    else:
+        st.info("Choose two different runs, or start the race above.", icon=":material/info:")
+
+
+def choose_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
+    """Two runs, from the address, the session or the latest; then as the two pickers say."""
+    _settle(records)
+    labels = {record.id: f"{record.name} · {record.id}" for record in records}
+    columns = st.columns(2)
+    for side, title, column in zip(_SIDES, ("One run", "Against"), columns, strict=True):
+        column.selectbox(
+            title, list(labels), index=None, format_func=lambda run: labels.get(run, run), key=f"race_{side}",
+            placeholder="choose a run", persist_state="session",
+        )  # fmt: skip
+    pair = (st.session_state["race_vit"], st.session_state["race_resnet"])
+    _to_address(pair)
+    return pair
+
+
+def _settle(records: list[RunRecord]) -> None:
+    """Before the pickers are drawn: the address wins over the session, a run that is gone leaves."""
+    known = {record.id for record in records}
+    for side, first in zip(_SIDES, comparison.latest_pair(records), strict=True):
+        key, named = f"race_{side}", st.query_params.get(side)
+        if named is not None and named != st.session_state.get(f"race_address_{side}"):
+            if named in known:
+                st.session_state[key] = named
+            else:
+                st.warning(
+                    f"There is no run {escaped(named)} any more; choose another one below.",
+                    icon=":material/info:",
+                )
+        if st.session_state.get(key) not in known:
+            st.session_state[key] = first
+
+
+def _to_address(pair: tuple[str | None, str | None]) -> None:
+    for side, run in zip(_SIDES, pair, strict=True):
+        st.session_state[f"race_address_{side}"] = run
+        if run is None:
+            st.query_params.pop(side, None)
+        elif st.query_params.get(side) != run:
+            st.query_params[side] = run
+
+
+def _keep(pair: tuple[str, str]) -> None:
+    """Show these two from the next script run on."""
+    for side, run in zip(_SIDES, pair, strict=True):
+        st.query_params[side] = run
+
+
+# ---------------------------------------------------------------------- the race
+
+
+def race(one: str, other: str) -> None:
+    """Both runs, live while one of them is active."""
+    store = caches.store()
+    with friendly():
+        states = {run: store.get(run).state for run in (one, other)}
+        active = any(state in wording.ACTIVE for state in states.values())
+        st.fragment(_race, run_every=1.0 if active else None)((one, other), active)
+
+
+def _race(runs: tuple[str, str], was_active: bool) -> None:
+    store = caches.store()
+    try:
+        pair = titled([store.get(run) for run in runs])
+        active = any(record.state in wording.ACTIVE for record in pair.values())
+        if active != was_active:
+            st.rerun()
+        for record in pair.values():
+            curves_of(record.id).refresh(store, record)
+        _progress(store, pair)
+        unfair = comparison.warning(*(record.config for record in pair.values()))
+        if unfair:
+            st.warning(unfair, icon=":material/balance:")
+        _figure(pair, active)
+        results = {title: store.finished(record.id) for title, record in pair.items()}
+        _table(pair, results)
+        if not active:
+            _answers(pair, results)
+    except RunNotFound:
+        st.rerun()  # deleted in another tab: the pickers settle it
+    except VitExploreError as error:
+        st.error(wording.sentence(error), icon=":material/error:")
+
+
+def titled(records: list[RunRecord]) -> Pair:
+    """The records by what they are called in the figures: ViT and ResNet, or their names when both are of one kind."""
+    roles = [role(record) for record in records]
+    if set(roles) == {"vit", "resnet"}:
+        words = {"vit": "ViT", "resnet": "ResNet"}
+        return {words[kind or ""]: record for kind, record in zip(roles, records, strict=True)}
+    return {f"{record.name} · {record.id}": record for record in records}
+
+
+def role(record: RunRecord) -> str | None:
+    """Whose colour the run has."""
+    return record.config.model.family
+
+
+def _progress(store: RunStore, pair: Pair) -> None:
+    for column, (title, record) in zip(st.columns(2), pair.items(), strict=True):
+        ahead = run_ahead(store, record) if record.state == "queued" else None
+        with column.container(border=True):
+            best = record.test_top1 if record.test_top1 is not None else record.top1
+            kind = "test" if record.test_top1 is not None else "validation"
+            st.metric(f"{escaped(title)}: {kind} accuracy", wording.percent(best))
+            st.progress(wording.progress_of(record), text=wording.state_line(record, ahead))
+            st.page_link(
+                site.path("train"),
+                label="Watch this run",
+                icon=":material/visibility:",
+                query_params={"run": record.id},
+            )
+
+
+def _figure(pair: Pair, active: bool) -> None:
+    axis = st.segmented_control(
+        "Accuracy against", list(comparison.AXES), format_func=comparison.AXES.__getitem__, default="epoch",
+        key="race_axis", required=True, persist_state="session",
+    ) or "epoch"  # fmt: skip
+    points = {title: comparison.race_points(curves_of(record.id), axis, record) for title, record in pair.items()}
+    same = len({role(record) for record in pair.values()}) == 1
+    if active:
+        colours = [_colour(record, i, same) for i, record in enumerate(pair.values())]
+        live_chart(
+            [
+                LiveSeries(title, *points[title], colour=colour, dots=True)
+                for title, colour in zip(pair, colours, strict=True)
+            ],
+            key=f"race_live_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
+            y_range=(0.0, 1.0), y_format="percent", height=400,
+        )  # fmt: skip
+        return
+    curves = []
+    for title, record in pair.items():
+        along: dict[str, Any] = {axis: points[title][0]}
+        curves.append(Curve(title, top1=points[title][1], role=None if same else role(record), **along))
+    classes = {len(record.classes) for record in pair.values() if record.classes}
+    chart(plots.accuracy_race(curves, x=axis, chance=1 / classes.pop() if len(classes) == 1 else None), "race_figure")
+
+
+def _colour(record: RunRecord, index: int, same: bool) -> str:
+    return theme.role_colour(None if same else role(record), index)
+
+
+def _table(pair: Pair, results: dict[str, Finished | None]) -> None:
+    st.markdown("#### In numbers")
+    plain = {title: escaped(title) for title in pair}  # cells are Markdown
+    rows = comparison.table({plain[t]: r for t, r in pair.items()}, {plain[t]: r for t, r in results.items()})
+    st.table(rows, hide_index=True, border="horizontal")
+
+
+# ---------------------------------------------------------------------- what they answer
+
+
+def _answers(pair: Pair, results: dict[str, Finished | None]) -> None:
+    done = {title: result for title, result in results.items() if result is not None}
+    if done:
+        st.markdown("#### Where each goes wrong: confusion on the test images")
+        for column, (title, result) in zip(st.columns(2), done.items(), strict=False):
+            with column:
+                st.markdown(f"**{escaped(title)}**")
+                chart(plots.confusion(result.confusion, pair[title].classes or ()), f"race_confusion_{pair[title].id}")
+    if len(done) == 2:
+        st.markdown("#### The images on which they disagree")
+        with friendly():
+            _disagreements(pair, done)
+
+
+def _disagreements(pair: Pair, results: dict[str, Finished]) -> None:
+    one, other = pair.values()
+    a, b = results.values()
+    if one.config.data != other.config.data:
+        st.info(
+            "The two runs have different data, so their answers cannot be laid side by side.", icon=":material/info:"
+        )
+        return
+    test = caches.dataset(one.config.data).test
+    if len(test) != len(a.predictions) or len(test) != len(b.predictions):
+        st.info(
+            "The data have changed since these runs were tested, so their answers no longer fit.",
+            icon=":material/info:",
+        )
+        return
+    found = comparison.disagreements(test.labels, a.predictions, b.predictions)
+    groups = comparison.kinds(found)
+    names = dict(zip(("one", "other"), pair, strict=True))
+    labels = {
+        "all": f"all {len(found):,}",
+        **{kind: f"only {name} is right: {len(groups[kind]):,}" for kind, name in names.items()},
+        "neither": f"both are wrong: {len(groups['neither']):,}",
+    }
+    kind = st.segmented_control(
+        "Show", list(labels), format_func=labels.__getitem__, default="all", key="race_kind", required=True,
+        label_visibility="collapsed",
+    ) or "all"  # fmt: skip
+    shown = (found if kind == "all" else groups[kind])[:_SHOWN]
+    st.caption(f"{len(found):,} of {len(test):,} test images get two different answers; {len(shown)} of them here.")
+    predictions(cards(shown, test.images, one.classes or (), tuple(pair)), key="race_images")
+
+
+def cards(
+    found: list[comparison.Disagreement], images: np.ndarray, classes: tuple[str, ...], names: tuple[str, ...]
+) -> list[Card]:
+    """A card with both answers for each disagreement; images (n, 3, h, w)."""
+    return [
+        Card(
+            np.asarray(images[item.index]).transpose(1, 2, 0),
+            classes[item.truth],
+            [
+                Answer(classes[said], said == item.truth, by=name)
+                for name, said in zip(names, (item.one, item.other), strict=True)
+            ],
+        )
+        for item in found
+    ]

@@ -1,0 +1,58 @@
+"""The table of pages: the only place that knows their paths. A page is a row here and a folder in ui/pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the app. name: its folder in ui/pages and its address; section: its place in the navigation."""
+
+    name: str
+    section: str
+    title: str
+    icon: str  # of Material Symbols
+
+    @property
+    def path(self) -> str:
+        """The file, for `st.Page`, `st.switch_page` and `st.page_link`."""
+        return f"pages/{self.section.split()[0].lower()}/{self.name}.py"
+
+    @property
+    def label(self) -> str:
+        """The icon in Streamlit's notation."""
+        return f":material/{self.icon}:"
+
+
+PAGES = (
+    Page("home", "Start", "Home", "home"),
+    Page("patches", "Start", "Patches", "grid_on"),
+    Page("train", "Train", "Train", "play_circle"),
+    Page("versus", "Train", "ViT vs ResNet", "compare_arrows"),
+    Page("runs", "Train", "Runs", "table_rows"),
+    Page("positions", "Look inside", "Position embeddings", "my_location"),
+    Page("filters", "Look inside", "Filters", "blur_on"),
+    Page("attention", "Look inside", "Attention", "visibility"),
+)
+HOME = PAGES[0]
+
+_BY_NAME = {page.name: page for page in PAGES}
+
+
+def page(name: str) -> Page:
+    """The page of that name."""
+    return _BY_NAME[name]
+
+
+def path(name: str) -> str:
+    """The file of the page of that name."""
+    return _BY_NAME[name].path
+
+
+def sections() -> dict[str, list[Page]]:
+    """The pages by section, in the order of the navigation."""
+    found: dict[str, list[Page]] = {}
+    for row in PAGES:
+        found.setdefault(row.section, []).append(row)
+    return found
