@@ -1,13 +1,19 @@
-"""python -m vit_explore"""
+"""python -m vit_explore, and the command vit-explore."""
 
 from __future__ import annotations
 
 import sys
 
-from vit_explore.openmp import wait_briefly
 
-wait_briefly()
+def run() -> int:
+    """The command line; gives the exit status."""
+    from vit_explore.openmp import wait_briefly
 
-from vit_explore.cli import main  # noqa: E402  (after the threads know how to wait)
+    wait_briefly()  # before torch is imported: its threads read it once
+    from vit_explore.cli import main
 
-sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit import deprecation_util
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
@@ -135,6 +136,20 @@ def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages under test start no process; runs stay in the state in which they were made."""
     worker = WorkerInfo("test", None, "cpu", "warm", time.time(), None)
     monkeypatch.setattr(launcher, "ensure_worker", lambda home=None: worker)
+
+
+class _Refusing:
+    """In place of Streamlit's logger of deprecations: what it would have logged is an error."""
+
+    def warning(self, message: str) -> None:
+        raise DeprecationWarning(message)
+
+
+@pytest.fixture(autouse=True)
+def _no_deprecated_streamlit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit logs its deprecations in place of warning, so pytest's filter cannot see them."""
+    monkeypatch.setattr(deprecation_util, "_LOGGER", _Refusing())
+    monkeypatch.setattr(deprecation_util, "_shown_warnings", set())
 
 
 @pytest.fixture(autouse=True)
