@@ -12,7 +12,9 @@ from app_server import App
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-PAGES = ["", "patches", "train", "versus", "runs", "positions", "filters", "attention"]
+from vit_explore.ui import site
+
+PAGES = ["" if page is site.HOME else page.name for page in site.PAGES]
 
 
 def photo(size: tuple[int, int] = (640, 480)) -> bytes:

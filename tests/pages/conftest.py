@@ -18,18 +18,10 @@ from vit_explore.runs import launcher, references
 from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
 from vit_explore.training.events import Event, Finished
+from vit_explore.ui import site
 
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = {
-    "home": "pages/start/home.py",
-    "patches": "pages/start/patches.py",
-    "train": "pages/train/train.py",
-    "versus": "pages/train/versus.py",
-    "runs": "pages/train/runs.py",
-    "positions": "pages/look/positions.py",
-    "filters": "pages/look/filters.py",
-    "attention": "pages/look/attention.py",
-}
+PAGES = {page.name: page.path for page in site.PAGES}
 TINY = RunConfig(
     data=DataConfig(dataset="shapes", classes=("square", "star", "ring"), per_class=8, image_size=16),
     model=ModelConfig(width=16, depth=2, num_heads=2),

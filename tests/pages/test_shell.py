@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import pytest
 from streamlit.testing.v1 import AppTest
+
+from vit_explore.ui import pages, site
 
 PICTURE = "import numpy as np, streamlit as st\nst.image(np.zeros((2, 2), np.uint8), {})"
 
@@ -10,3 +16,23 @@ PICTURE = "import numpy as np, streamlit as st\nst.image(np.zeros((2, 2), np.uin
 def test_a_deprecated_call_of_streamlit_fails_a_page_test() -> None:
     assert not AppTest.from_string(PICTURE.format('width="stretch"')).run().exception
     assert AppTest.from_string(PICTURE.format("use_container_width=True")).run().exception
+
+
+def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Path(site.__file__).parents[2]
+    shutil.copy(project / "app.py", tmp_path)
+    shutil.copytree(project / "pages", tmp_path / "pages")
+    row = site.Page("throwaway", "Start", "A throw-away page", "delete")
+    (tmp_path / row.path).write_text("from vit_explore.ui.pages.throwaway import page\npage.show()\n")
+    folder = tmp_path / "parts" / "throwaway"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "page.py").write_text("import streamlit as st\ndef show():\n    st.title('Here today')\n")
+    monkeypatch.setattr(pages, "__path__", [*pages.__path__, str(tmp_path / "parts")])
+    monkeypatch.setattr(site, "PAGES", (*site.PAGES, row))
+    at = AppTest.from_file(str(tmp_path / "app.py"), default_timeout=60).run()
+    assert not at.exception
+    at.switch_page(row.path).run()
+    assert not at.exception
+    assert at.title[0].value == "Here today"
+    assert site.path("throwaway") == row.path

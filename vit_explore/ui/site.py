@@ -1,4 +1,5 @@
-"""The table of pages: the only place that knows their paths. A page is a row here and a folder in ui/pages."""
+"""The table of pages: the only place that knows their paths. A page is a row here, a folder in
+ui/pages and the file pages/<section>/<name>.py that shows it."""
 
 from __future__ import annotations
 
@@ -37,17 +38,15 @@ PAGES = (
 )
 HOME = PAGES[0]
 
-_BY_NAME = {page.name: page for page in PAGES}
-
 
 def page(name: str) -> Page:
     """The page of that name."""
-    return _BY_NAME[name]
+    return {row.name: row for row in PAGES}[name]
 
 
 def path(name: str) -> str:
     """The file of the page of that name."""
-    return _BY_NAME[name].path
+    return page(name).path
 
 
 def sections() -> dict[str, list[Page]]:
