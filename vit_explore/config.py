@@ -314,8 +314,9 @@ class RunConfig(Config):
     def update(self, **changes: Any) -> RunConfig:
         """A copy with flat field names changed (see `flat_fields`); the model follows the data again."""
         flat = flat_fields()
-        values = self.model_dump(exclude_unset=True)
-        model = values.setdefault("model", {})
+        values: dict[str, Any] = {key: getattr(self, key).model_dump(exclude_unset=True) for key in _SECTIONS}
+        values["name"] = self.name
+        model = values["model"]
         model.pop("image_size", None)
         model.pop("num_classes", None)
         for name, value in changes.items():
@@ -325,8 +326,8 @@ class RunConfig(Config):
             if name not in flat:
                 raise BadConfig(f"A run has no setting {name!r}; it has: name, {', '.join(flat)}.")
             section, field, _ = flat[name]
-            values.setdefault(section, {})[field] = value
-        _keep_one_budget(values.get("train", {}), changes)
+            values[section][field] = value
+        _keep_one_budget(values["train"], changes)
         return RunConfig(**values)
 
 

@@ -61,6 +61,20 @@ def test_a_new_budget_replaces_the_old_one() -> None:
         run.update(epochs=3, seconds=5)
 
 
+def test_a_run_of_defaults_takes_a_change() -> None:
+    run = RunConfig().update(weight_decay=0.5)
+    assert (run.train.weight_decay, run.train.seconds, run.train.epochs) == (0.5, 60, None)
+    assert RunConfig().update(epochs=2).train.seconds is None
+
+
+@pytest.mark.parametrize("name", [*flat_fields(), "name"])
+def test_a_setting_set_to_what_it_is_changes_nothing(name: str) -> None:
+    for run in (RunConfig(), RunConfig(name="mine", train=TrainConfig(epochs=2, lr=0.1)), presets.get(DEFAULT).config):
+        section, field, _ = flat_fields().get(name, ("", name, None))
+        value = getattr(getattr(run, section, run), field)
+        assert run.update(**{name: value}) == run
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_presets_read_back_from_json(name: str) -> None:
     config = presets.get(name).config
