@@ -8,6 +8,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.registry import Registry
 
 DEFAULT = "minute"
+RIVAL = "resnet-slim"  # the architecture that races against the default one unless another is chosen
 FOUR_CLASSES = ("airplane", "automobile", "bird", "cat")
 
 
@@ -42,7 +43,7 @@ _add(
     "resnet-rival",
     "The ResNet rival",
     "The same data and the same 60 seconds for a ResNet of about as many parameters as the default ViT.",
-    _minute.update(model="resnet-slim"),
+    _minute.update(model=RIVAL),
 )
 _add(
     "no-position",

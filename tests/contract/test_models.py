@@ -1,24 +1,91 @@
-"""Every registered architecture keeps the promises of create_model; so does any timm name."""
+"""Every architecture that has a card keeps the promises of the card and of create_model; so does any timm name."""
 
 from __future__ import annotations
 
+import typing
+
 import pytest
 import torch
+import torch.nn.functional as F
 
-from vit_explore.config import ModelConfig
+from vit_explore.cards import QUESTIONS, Card, card_of, cards
+from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.errors import UnknownName
-from vit_explore.models import architectures, create_model, summarise
+from vit_explore.models import create_model, summarise
+from vit_explore.training.optimizers import make_optimizers
 
-NAMES = [*architectures.names(), "timm:vit_tiny_patch16_224", "mobilenetv3_small_050"]
+NAMES = [*cards.names(), "timm:vit_tiny_patch16_224", "mobilenetv3_small_050"]
+
+
+def build(name: str) -> tuple[torch.nn.Module, Card]:
+    torch.manual_seed(0)
+    config = ModelConfig(architecture=name, num_classes=4)
+    return create_model(config).train(), config.card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_whole(name: str) -> None:
+    card = card_of(name)
+    assert card.name == name
+    assert card.title
+    assert card.family
+    assert card.about.endswith(".")
+    assert card.paper
+    assert card.answers <= set(QUESTIONS)
+    assert set(card.fields) <= set(ModelConfig.model_fields) - {"architecture", "image_size", "num_classes"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_knob_is_narrower_than_its_field(name: str) -> None:
+    for field, knob in card_of(name).fields.items():
+        info = ModelConfig.model_fields[field]
+        bounds = {key: getattr(m, key) for m in info.metadata for key in ("ge", "gt", "le", "lt") if hasattr(m, key)}
+        assert knob.ge is None or knob.ge >= bounds.get("ge", bounds.get("gt", knob.ge))
+        assert knob.le is None or knob.le <= bounds.get("le", bounds.get("lt", knob.le))
+        assert set(knob.choices) <= set(typing.get_args(info.annotation))
+        assert not knob.choices or info.default in knob.choices
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_in_logits_out_gradients_back(name: str) -> None:
-    model = create_model(ModelConfig(architecture=name, num_classes=4)).train()
+    model, _ = build(name)
     logits = model(torch.randn(2, 3, 32, 32))
     assert logits.shape == (2, 4)
     logits.square().sum().backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if card_of(name).takes_half_size(ModelConfig(architecture=name))]
+)
+def test_half_the_size_in_training_where_the_card_says_so(name: str) -> None:
+    assert build(name)[0](torch.randn(2, 3, 16, 16)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_is_in_one_group_and_a_step_lowers_the_loss(name: str) -> None:
+    model, card = build(name)
+    optimizers = make_optimizers(model, card, TrainConfig(epochs=1, lr=2e-4))
+    given = [id(p) for part in optimizers.parts.values() for group in part.param_groups for p in group["params"]]
+    assert sorted(given) == sorted(id(p) for p in model.parameters())
+    x, y = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(1)
+        return F.cross_entropy(model(x), y)
+
+    before = loss()
+    before.backward()
+    optimizers.step()
+    assert loss() < before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_go_from_one_net_to_another(name: str) -> None:
+    model, twin = build(name)[0].eval(), create_model(ModelConfig(architecture=name, num_classes=4)).eval()
+    twin.load_state_dict(model.state_dict())
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model(x), twin(x))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ import pytest
 from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
+from vit_explore.config import RunConfig
 from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
@@ -197,7 +198,7 @@ def test_a_deleted_run_that_is_still_open_is_one_sentence(open_page: OpenPage, m
 @pytest.mark.parametrize("page", TRAINING)
 def test_an_address_with_nonsense(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
     make_run("finished")
-    at = open_page(page, run="../../etc", vit="<b>", resnet="?", model="run:zzzz", step="-1")
+    at = open_page(page, run="../../etc", one="<b>", other="?", model="run:zzzz", step="-1")
     assert not at.exception
 
 
@@ -263,6 +264,17 @@ def test_other_architectures(open_page: OpenPage, make_run: MakeRun, config: obj
     assert not at.error
 
 
+@pytest.mark.parametrize(
+    ("config", "pages"), [(TINY, {"attention", "positions", "filters"}), (RESNET, {"filters"})], ids=["vit", "resnet"]
+)
+def test_only_pages_that_fit_the_model_are_offered(
+    open_page: OpenPage, make_run: MakeRun, config: RunConfig, pages: set[str]
+) -> None:
+    at = open_page("train", run=make_run("finished", config))
+    links = {link.proto.page.rpartition("/")[2].removesuffix(".py") for link in at.get("page_link")}
+    assert links & {"attention", "positions", "filters"} == pages
+
+
 # ---------------------------------------------------------------------- ViT vs ResNet
 
 
@@ -276,7 +288,7 @@ def test_the_race_starts_two_runs_that_differ_in_the_model_alone(open_page: Open
     assert (vit.config.model.architecture, resnet.config.model.architecture) == ("vit", "resnet-slim")
     assert (vit.config.data, vit.config.train) == (resnet.config.data, resnet.config.train)
     assert vit.config.train.seconds == 7.0
-    assert (param(at, "vit"), param(at, "resnet")) == (vit.id, resnet.id)
+    assert (param(at, "one"), param(at, "other")) == (vit.id, resnet.id)
 
 
 def test_a_race_with_an_impossible_budget_does_not_start(open_page: OpenPage) -> None:
@@ -291,16 +303,29 @@ def test_a_race_with_an_impossible_budget_does_not_start(open_page: OpenPage) ->
 @pytest.mark.parametrize("state", ["queued", "running", "finished", "stopped", "failed"])
 def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str) -> None:
     vit, resnet = make_run("finished"), make_run(state, RESNET)
-    at = open_page("versus", vit=vit, resnet=resnet)
+    at = open_page("versus", one=vit, other=resnet)
     assert not at.exception
     assert not at.warning
     text = shown(at)
     assert ("disagree" in text) == (state == "finished")
 
 
+@pytest.mark.parametrize("side", ["one", "other"])
+@pytest.mark.parametrize("config", [TINY, RESNET])
+def test_a_run_that_is_named_alone_gets_a_rival(
+    open_page: OpenPage, make_run: MakeRun, side: str, config: RunConfig
+) -> None:
+    vit, resnet = make_run("finished"), make_run("finished", RESNET)
+    run = vit if config == TINY else resnet
+    at = open_page("versus", **{side: run})
+    assert not at.exception
+    assert param(at, side) == run
+    assert {param(at, "one"), param(at, "other")} == {vit, resnet}
+
+
 def test_an_unfair_race_warns(open_page: OpenPage, make_run: MakeRun) -> None:
     vit, resnet = make_run("finished"), make_run("finished", RESNET.update(seed=1, epochs=1))
-    at = open_page("versus", vit=vit, resnet=resnet)
+    at = open_page("versus", one=vit, other=resnet)
     (warning,) = at.warning
     assert "budget in epochs" in warning.value
     assert "training seed" in warning.value
@@ -308,7 +333,7 @@ def test_an_unfair_race_warns(open_page: OpenPage, make_run: MakeRun) -> None:
 
 @pytest.mark.parametrize("axis", ["epoch", "elapsed", "images_seen", "flops"])
 def test_every_axis_of_the_race(open_page: OpenPage, make_run: MakeRun, axis: str) -> None:
-    at = open_page("versus", vit=make_run("finished"), resnet=make_run("finished", RESNET))
+    at = open_page("versus", one=make_run("finished"), other=make_run("finished", RESNET))
     at.segmented_control(key="race_axis").set_value(axis).run()
     assert not at.exception
 

@@ -20,6 +20,8 @@ from vit_explore.registry import Registry
         (lambda: ModelConfig(width=18, num_heads=2, pos_embed="sincos2d"), "multiple of 4"),
         (lambda: ModelConfig(stem="conv", patch_size=6, image_size=36), "power of 2, not 6"),
         (lambda: ModelConfig(pool="max"), "'cls' or 'avg'"),
+        (lambda: TrainConfig(epochs=1, optimizer="sgd"), "optimizer = 'sgd' is not possible: input should be 'adamw' "),
+        (lambda: RunConfig().update(optimizer="sgd"), "optimizer = 'sgd' is not possible"),
         (lambda: ModelConfig(heads=3), "has no field 'heads'"),
         (lambda: DataConfig(classes=("cat",)), "at least two"),
         (lambda: DataConfig(classes=("cat", "dog", "cat")), "named twice"),

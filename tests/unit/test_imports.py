@@ -13,13 +13,14 @@ from vit_explore.ui import site
 
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
-# errors, config, registry ← data, models ← training ← runs; models ← explain; explain.results ← plots; everything ← ui
-BASE = {"errors", "config", "registry", "home"}
+# errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
+BASE = {"errors", "config", "registry", "home", "cards"}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
     "registry": {"errors"},
-    "config": {"errors"},
+    "cards": {"errors", "registry", "config"},  # config for annotations alone
+    "config": {"errors", "registry", "cards", "config"},
     "presets": BASE,
     "data": BASE | {"data"},
     "models": BASE | {"models"},
@@ -153,3 +154,13 @@ def test_training_needs_neither_streamlit_nor_plotly_nor_captum() -> None:
 def test_a_vit_needs_no_timm() -> None:
     code = "import vit_explore as vx; vx.create_model(vx.ModelConfig(width=16, depth=1, num_heads=2))"
     assert not loaded_by(code) & {"timm", "torchvision"}
+
+
+def test_cards_and_optimisers_are_known_without_torch() -> None:
+    code = (
+        "from vit_explore.cards import card_of, cards, rules; from vit_explore.config import RunConfig, settings; "
+        "assert 'vit' in cards.names() and 'muon' in rules.names(); "
+        "assert card_of('timm:vit_tiny_patch16_224').family == card_of('vit').family; "
+        "RunConfig().update(model='resnet18').model.takes_half_size; [s.help for s in settings().values()]"
+    )
+    assert not loaded_by(code) & {"torch", "timm", "torchvision", "streamlit"}

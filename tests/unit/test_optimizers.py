@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +24,9 @@ VIT = {"width": 32, "depth": 2, "num_heads": 2, "num_classes": 3}
 
 def build(architecture: str = "vit", **train: Any) -> tuple[torch.nn.Module, Optimizers]:
     torch.manual_seed(0)
-    model = create_model(ModelConfig(**({"architecture": architecture} | (VIT if architecture == "vit" else {}))))
-    return model, make_optimizers(model, TrainConfig(epochs=1, **train))
+    config = ModelConfig(**({"architecture": architecture} | (VIT if architecture == "vit" else {})))
+    model = create_model(config)
+    return model, make_optimizers(model, config.card, TrainConfig(epochs=1, **train))
 
 
 def names(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> set[str]:
@@ -54,6 +57,26 @@ def test_only_matrices_decay() -> None:
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
     assert "pos_embed" not in {name for name, p in model.named_parameters() if any(p is q for q in decayed["params"])}
     assert all(p.ndim >= 2 for p in decayed["params"])
+
+
+GROUPS = json.loads(Path(__file__).with_name("groups_0_1.json").read_text())  # written by release 0.1.0
+
+
+@pytest.mark.parametrize("case", list(GROUPS))
+def test_checkpoints_of_the_first_release_find_their_groups(case: str) -> None:
+    """The same parts, groups and order: an optimiser's state knows a parameter by its place alone."""
+    architecture, optimizer = case.split(", ")
+    config = ModelConfig(architecture=architecture)
+    model = create_model(config)
+    optimizers = make_optimizers(model, config.card, TrainConfig(epochs=1, optimizer=optimizer))
+    called = {id(p): name for name, p in model.named_parameters()}
+    assert {
+        name: [
+            {"weight_decay": group["weight_decay"], "params": [called[id(p)] for p in group["params"]]}
+            for group in part.param_groups
+        ]
+        for name, part in optimizers.parts.items()
+    } == GROUPS[case]
 
 
 def step(model: torch.nn.Module, optimizers: Optimizers, seed: int) -> None:

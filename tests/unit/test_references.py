@@ -158,7 +158,7 @@ def test_pickers_offer_what_can_be_loaded(bundled: Path, run: str) -> None:
     offers = available_references()
     assert [offer.ref for offer in offers] == [f"run:{run}", "bundled:demo"]
     assert offers[0].steps == (0, 1, 2, 4, 8, 16)
-    assert [offer.family for offer in offers] == ["vit", "vit"]
+    assert [offer.card.name for offer in offers] == ["vit", "vit"]
     for offer in offers:
         load_model(offer.ref)
 

@@ -19,7 +19,8 @@ from PIL import Image
 from pydantic import Field
 from safetensors.numpy import load
 
-from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig, flat_fields
+from vit_explore.cards import cards
+from vit_explore.config import DataConfig, Hints, ModelConfig, RunConfig, TrainConfig, flat_fields, settings
 from vit_explore.errors import BadReference, UnknownName
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.presets import presets
@@ -108,11 +109,13 @@ def test_every_setting_has_a_widget_with_the_fields_own_help() -> None:
     made = forms.widgets()
     assert set(made) == set(flat_fields())
     for name, (_, _, info) in flat_fields().items():
-        assert made[name].help == info.description
+        assert made[name].help.startswith(info.description or "?")
     assert made["pos_embed"].options == ("none", "learned", "sincos2d")
     assert made["per_class"].optional
     assert not made["width"].optional
     assert made["drop_path"].advanced
+    assert "muon: orthogonal" in made["optimizer"].help
+    assert set(made["model"].options) == set(cards.names())
 
 
 def test_a_new_field_of_any_kind_gets_a_widget() -> None:
@@ -121,10 +124,11 @@ def test_a_new_field_of_any_kind_gets_a_widget() -> None:
         float | None: (None, "number"), Literal["x", "y"]: ("x", "choice"), tuple[str, ...] | None: (None, "names"),
     }  # fmt: skip
     for annotation, (default, kind) in kinds.items():
-        info = Field(default, description="new", json_schema_extra={"advanced": True})
+        info = Field(default, description="new", json_schema_extra=Hints(advanced=True))
         info.annotation = annotation
-        widget = forms._widget("brand_new", "train", info)
+        widget = forms.Widget("brand_new", "train", "brand_new", info)
         assert (widget.kind, widget.label, widget.advanced) == (kind, "Brand new", True)
+        assert widget.must_match(on_clock=False)  # what says nothing is taken to matter
 
 
 def test_fields_apply_to_their_architectures() -> None:
@@ -132,6 +136,8 @@ def test_fields_apply_to_their_architectures() -> None:
     assert made["depth"].applies("vit")
     assert not made["depth"].applies("resnet18")
     assert made["pretrained"].applies("timm:resnet18")
+    assert not made["pretrained"].applies("vit")
+    assert not made["depth"].applies("timm:vit_tiny_patch16_224")
     assert made["lr"].applies("resnet18")
 
 
@@ -204,18 +210,36 @@ def test_a_pair_differs_in_the_model_alone_and_anything_else_is_named(store: Run
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("vit", "vit"),
-        ("timm:vit_tiny_patch16_224", "vit"),
-        ("resnet-slim", "resnet"),
-        ("timm:resnet18.a1_in1k", "resnet"),
-        ("timm:swin_tiny_patch4_window7_224", None),
-    ],
-)
-def test_kinds_of_architectures(name: str, kind: str | None) -> None:
-    assert config_of().update(model=name).model.family == kind
+ANOTHER: dict[str, Any] = {  # a value that each setting does not have in `config_of`
+    "dataset": "cifar10", "classes": ("a", "b"), "per_class": 9, "image_size": 64, "val_fraction": 0.5, "data_seed": 7,
+    "path": "x", "coarse_labels": True, "pretrained": True, "epochs": 7, "seconds": 7, "batch_size": 8,
+    "optimizer": "adamw", "lr": 0.5, "weight_decay": 0.5, "warmup_fraction": 0.5, "low_res_fraction": 0.5,
+    "label_smoothing": 0.5, "augment": "none", "grad_clip": 0.5, "evaluations": 7, "val_images": 70, "device": "cpu",
+    "precision": "fp32", "compiled": "off", "threads": 7, "seed": 7, "model": "resnet-slim", "patch_size": 8,
+    "width": 192, "depth": 2, "num_heads": 8, "mlp_ratio": 1.0, "pos_embed": "none", "pool": "avg", "stem": "conv",
+    "num_registers": 2, "dropout": 0.5, "drop_path": 0.5,
+}  # fmt: skip
+ON_A_CLOCK = {"evaluations", "val_images", "device", "precision", "compiled", "threads"}
+WHAT_IS_COMPARED = set(ModelConfig.model_fields) - {"architecture", "image_size", "pretrained"} | {"model"}
+
+
+@pytest.mark.parametrize("name", list(settings()))
+@pytest.mark.parametrize("budget", ["seconds", "epochs"])
+def test_the_fairness_note_names_every_setting_that_should_be_equal(name: str, budget: str) -> None:
+    """Each setting changed alone is named, but for the model's own, and for the machine's pace without a clock."""
+    one = RunConfig(data=DATA, train=TrainConfig(**{budget: 30}))
+    other = one.update(**{name: ANOTHER[name]})
+    assert other != one
+    must_match = name not in WHAT_IS_COMPARED and (budget == "seconds" or name not in ON_A_CLOCK)
+    assert (settings()[name].words in comparison.differences(one, other)) == must_match
+
+
+def test_the_models_own_settings_are_what_is_compared() -> None:
+    vit = config_of()
+    wider = vit.update(name="mine", width=192, depth=2, pool="avg", stem="conv", num_registers=2, drop_path=0.1)
+    assert comparison.warning(vit, wider) is None
+    worse = vit.update(weight_decay=0.5, warmup_fraction=0.3, label_smoothing=0)
+    assert "weight decay, share of warm-up and label smoothing" in (comparison.warning(vit, worse) or "")
 
 
 def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
@@ -224,6 +248,26 @@ def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
     store.create(config_of(seed=9))
     assert comparison.latest_pair(store.list()) == (vit, resnet)
     assert comparison.latest_pair([]) == (None, None)
+    assert comparison.latest_pair([store.get(vit)]) == (vit, None)
+    unlike = store.create(config_of(lr=0.5).update(model="timm:swin_tiny_patch4_window7_224"))
+    assert comparison.latest_pair([store.get(unlike), store.get(vit)]) == (vit, unlike)
+    assert comparison.latest_pair([store.get(run) for run in (unlike, resnet, vit)]) == (vit, resnet)
+
+
+@pytest.mark.parametrize(
+    ("models", "titles"),
+    [
+        (("vit", "resnet18"), ("ViT", "ResNet-18")),
+        (("timm:swin_tiny_patch4_window7_224", "vit"), ("swin_tiny_patch4_window7_224", "ViT")),
+        (("resnet18", "resnet50"), None),
+        (("vit", "vit"), None),
+    ],
+)
+def test_two_runs_are_called_by_their_models_where_that_tells_them_apart(
+    store: RunStore, models: tuple[str, str], titles: tuple[str, str] | None
+) -> None:
+    one, other = (store.get(store.create(config_of().update(model=name))) for name in models)
+    assert comparison.titles(one, other) == titles
 
 
 @pytest.mark.parametrize(

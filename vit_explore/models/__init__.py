@@ -7,13 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vit_explore.config import ModelConfig
-from vit_explore.errors import UnknownName
-from vit_explore.models.base import architectures
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ModelSummary", "architectures", "create_model", "summarise"]
+__all__ = ["ModelSummary", "create_model", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,7 @@ def create_model(config: ModelConfig) -> nn.Module:
 
     Raises UnknownName for an architecture that is neither ours nor timm's.
     """
-    name = config.architecture
-    if name in architectures:
-        return architectures.get(name)(config)
-    from timm import is_model
-
-    from vit_explore.models.timm_models import create_timm_model
-
-    if name.startswith("timm:") or is_model(name):
-        return create_timm_model(config)
-    raise UnknownName(
-        f"There is no model named {name!r}; choose one of {', '.join(architectures.names())}, "
-        "or timm:NAME for any model of timm."
-    )
+    return config.card.build(config)
 
 
 @lru_cache(maxsize=256)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from vit_explore.cards import Card, cards
 
-from vit_explore.config import ModelConfig
-from vit_explore.models.base import architectures
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vit_explore.config import ModelConfig
 
 SMALL_IMAGE = 64  # px; up to here the ImageNet stem would throw away most of the picture
 SLIM_CHANNELS = (10, 20, 42, 86)  # parameters within 1 % of the default ViT's, at ten classes
 
 
-def _build(
+def build(
     config: ModelConfig,
     bottleneck: bool,
     layers: tuple[int, ...],
     channels: tuple[int, ...] = (64, 128, 256, 512),
 ) -> nn.Module:
+    """The net, freshly initialised."""
     from timm.models import resnet  # timm takes a second to import, and a ViT does not need it
+    from torch import nn
 
     width = channels[0]
     small = config.image_size <= SMALL_IMAGE
@@ -36,31 +41,34 @@ def _build(
     return model
 
 
-@architectures.register("resnet-slim")
-def resnet_slim(config: ModelConfig) -> nn.Module:
-    """ResNet-18 with narrow stages, as many parameters as the default ViT."""
-    return _build(config, False, (2, 2, 2, 2), SLIM_CHANNELS)
+def _any_size(config: ModelConfig) -> bool:
+    """A convolutional net takes any size."""
+    return True
 
 
-@architectures.register("resnet18")
-def resnet18(config: ModelConfig) -> nn.Module:
-    """ResNet-18."""
-    return _build(config, False, (2, 2, 2, 2))
+def _add(name: str, title: str, about: str, **net: Any) -> None:
+    card = Card(
+        name=name,
+        title=title,
+        family="resnet",
+        about=about,
+        paper="He et al. 2016, Deep Residual Learning for Image Recognition",
+        build=partial(build, **net),
+        answers=frozenset({"filters", "grad_cam"}),
+        takes_half_size=_any_size,
+    )
+    cards.register(name)(card)
 
 
-@architectures.register("resnet34")
-def resnet34(config: ModelConfig) -> nn.Module:
-    """ResNet-34."""
-    return _build(config, False, (3, 4, 6, 3))
-
-
-@architectures.register("resnet50")
-def resnet50(config: ModelConfig) -> nn.Module:
-    """ResNet-50."""
-    return _build(config, True, (3, 4, 6, 3))
-
-
-@architectures.register("resnet101")
-def resnet101(config: ModelConfig) -> nn.Module:
-    """ResNet-101."""
-    return _build(config, True, (3, 4, 23, 3))
+_add(
+    "resnet-slim",
+    "Slim ResNet",
+    "ResNet-18 with narrow stages, as many parameters as the default ViT.",
+    bottleneck=False,
+    layers=(2, 2, 2, 2),
+    channels=SLIM_CHANNELS,
+)
+_add("resnet18", "ResNet-18", "18 layers in blocks of two convolutions.", bottleneck=False, layers=(2, 2, 2, 2))
+_add("resnet34", "ResNet-34", "34 layers in blocks of two convolutions.", bottleneck=False, layers=(3, 4, 6, 3))
+_add("resnet50", "ResNet-50", "50 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 6, 3))
+_add("resnet101", "ResNet-101", "101 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 23, 3))

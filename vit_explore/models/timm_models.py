@@ -1,22 +1,85 @@
-"""Any timm image model by name, at the image size and the number of classes of the data."""
+"""Any timm image model by name, at the image size and the number of classes of the data.
+
+What kind of model a name stands for follows from the file of timm that registers it, read as text: importing timm takes
+a second, and a list of runs cannot wait for it.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import re
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from vit_explore.config import ModelConfig
+from vit_explore.cards import QUESTIONS, Card, Collection, collections, knobs
 from vit_explore.errors import BadConfig, ModelUnavailable, UnknownName
+from vit_explore.models.vit.card import in_blocks, spared
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vit_explore.config import ModelConfig
+
+PREFIX = "timm:"
+_VITS = ("vision_transformer", "vision_transformer_hybrid", "deit", "beit", "eva", "naflexvit")
+_RESNETS = ("resnet", "resnetv2")
+_ANY = frozenset({"filters", "grad_cam"})  # what is asked of the pixels and of the last features fits nearly all
+_REGISTERED = re.compile(r"^@register_model\s*\ndef (\w+)", re.MULTILINE)
+_OLD_NAMES = re.compile(r"register_model_deprecations\(__name__, \{(.*?)\}\)", re.DOTALL)
+
+
+@cache
+def timm_modules() -> Mapping[str, str]:
+    """Every name of timm, old ones included, with the file of `timm.models` that registers it; timm stays unloaded."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
+        return {}
+    found: dict[str, str] = {}
+    for file in sorted((Path(spec.origin).parent / "models").glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        names = _REGISTERED.findall(text)
+        for block in _OLD_NAMES.findall(text):
+            names += re.findall(r"^\s*['\"](\w+)['\"]:", block, re.MULTILINE)
+        found.update(dict.fromkeys(names, file.stem))
+    return found
+
+
+@cache
+def timm_card(architecture: str) -> Card | None:
+    """The card of `timm:NAME`, or of a bare NAME that timm knows."""
+    name = architecture.removeprefix(PREFIX)
+    module = timm_modules().get(name.partition(".")[0], "")  # without the tag of the weights
+    if name == architecture and not module:
+        return None
+    family = "vit" if module in _VITS else "resnet" if module in _RESNETS else module
+    return Card(
+        name=architecture,
+        title=name,
+        family=family,
+        about=f"A model of timm, from its file {module}.py." if module else "A model that timm does not know.",
+        paper="Wightman 2019, PyTorch Image Models",
+        build=create_timm_model,
+        knobs=knobs("pretrained"),
+        answers=frozenset(QUESTIONS) if module in _VITS else _ANY if module else frozenset(),
+        is_random=lambda config: True,  # some have dropout of their own
+        matrices=in_blocks,
+        spared=spared,
+        describe=lambda config: name,
+    )
+
+
+collections.register("timm")(Collection("timm:NAME for any model of timm", timm_card))
 
 
 def create_timm_model(config: ModelConfig) -> nn.Module:
     """The timm model `timm:NAME` (or `NAME`) with `num_classes` outputs, for `image_size` where it takes a size."""
-    import timm  # a second to import, and discovery imports this file for every model
+    import timm
     from timm.models import is_model_pretrained
 
-    name = config.architecture.removeprefix("timm:")
+    name = config.architecture.removeprefix(PREFIX)
     if not timm.is_model(name):
         raise UnknownName(unknown(name))
     if config.pretrained and not is_model_pretrained(name):

@@ -28,7 +28,7 @@ class Curve:
 
     name: str
     top1: Sequence[float] | np.ndarray
-    role: str | None = None  # "vit", "resnet": its colour on every page
+    role: str | None = None  # the family of its model: its colour and marker on every page
     dash: bool = False
     epoch: Sequence[float] | np.ndarray = field(default=())
     elapsed: Sequence[float] | np.ndarray = field(default=())
@@ -53,7 +53,7 @@ def accuracy_race(
                 name=theme.plain(curve.name),
                 mode="lines+markers",
                 line={"color": colour, "width": 3, "dash": "dash" if curve.dash else "solid"},
-                marker={"size": 8, "symbol": "square" if curve.role == "resnet" else "circle"},
+                marker={"size": 8, "symbol": theme.role_marker(curve.role)},
                 hovertemplate=f"%{{fullData.name}}<br>%{{y:.1%}} after %{{x:{number}}} {title}<extra></extra>",
             )
         )

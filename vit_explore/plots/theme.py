@@ -20,7 +20,9 @@ PINK = "#CC79A7"
 AMBER = "#E69F00"
 SKY = "#56B4E9"
 GREY = "#8A8F98"  # what is not the subject: chance lines, baselines, annotations; readable on both backgrounds
-PALETTE = (VIT, RESNET, GREEN, PINK, AMBER, SKY)
+OTHERS = (GREEN, PINK, AMBER, SKY)
+PALETTE = (VIT, RESNET, *OTHERS)
+FAMILIES = {"vit": (VIT, "circle"), "resnet": (RESNET, "square"), "chance": (GREY, "circle")}  # by Card.family
 RULE = "rgba(128,132,142,0.28)"  # axes and grid lines
 
 # Source Sans is the font that Streamlit ships; elsewhere the system's own.
@@ -59,9 +61,15 @@ def colour(values: np.ndarray, name: Map, low: float = 0.0, high: float = 1.0) -
 
 
 def role_colour(role: str | None, index: int = 0) -> str:
-    """A model's colour by its role ("vit", "resnet"), or the palette's next one."""
-    known = {"vit": VIT, "resnet": RESNET, "chance": GREY}
-    return known.get(role or "", PALETTE[index % len(PALETTE)])
+    """A model's colour by its family; where that has none of its own, one that no family has. None: the palette's."""
+    if role is None:
+        return PALETTE[index % len(PALETTE)]
+    return FAMILIES[role][0] if role in FAMILIES else OTHERS[index % len(OTHERS)]
+
+
+def role_marker(role: str | None) -> str:
+    """The shape of a family's points, so that two lines can be told apart without their colours."""
+    return FAMILIES[role][1] if role in FAMILIES else "circle" if role is None else "diamond"
 
 
 def rgb(hex_colour: str) -> tuple[int, int, int]:

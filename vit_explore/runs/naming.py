@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from vit_explore.config import ModelConfig, RunConfig
+from vit_explore.config import RunConfig
 
 
 def describe(config: RunConfig) -> str:
     """A run's settings in a few words, such as "ViT p4 d128×6 · 4 classes · 60 s"."""
-    return " · ".join((_model(config.model), _data(config), _budget(config)))
+    return " · ".join((config.model.card.says(config.model), _data(config), _budget(config)))
 
 
 def numbered(name: str, taken: Collection[str]) -> str:
@@ -19,13 +19,6 @@ def numbered(name: str, taken: Collection[str]) -> str:
         number += 1
         candidate = f"{name} ({number})"
     return candidate
-
-
-def _model(model: ModelConfig) -> str:
-    if model.architecture != "vit":
-        return model.architecture.removeprefix("timm:")
-    stem = " conv" if model.stem == "conv" else ""
-    return f"ViT{stem} p{model.patch_size} d{model.width}×{model.depth}"
 
 
 def _data(config: RunConfig) -> str:

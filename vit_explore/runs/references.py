@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vit_explore.config import Family, ModelConfig, family_of
+from vit_explore.cards import Card, card_of
+from vit_explore.config import ModelConfig
 from vit_explore.data.images import load_image, resize_crop
 from vit_explore.errors import BadReference, ModelUnavailable
 from vit_explore.runs.store import RunStore
@@ -70,7 +71,7 @@ class Available:
     ref: str
     title: str
     steps: tuple[int, ...]  # of its snapshots
-    family: Family | None = None
+    card: Card  # of its architecture
 
 
 def parse_reference(ref: str) -> Reference:
@@ -114,13 +115,13 @@ def snapshot_steps(ref: str, home: Path | None = None) -> list[int]:
 def available_references(home: Path | None = None) -> list[Available]:
     """The runs that have snapshots, newest first, then the bundled models in their order."""
     offers = [
-        Available(f"run:{run}", name, steps, family_of(architecture))
+        Available(f"run:{run}", name, steps, card_of(architecture))
         for run, name, architecture, steps in RunStore(home).runs_with_snapshots()
     ]
-    cards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(WEIGHTS.glob("*.json"))}
-    for name, card in sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))):
-        family = ModelConfig(**card["config"]).family
-        offers.append(Available(f"bundled:{name}", card.get("title", name), tuple(_bundled_steps(name)), family))
+    bundled = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(WEIGHTS.glob("*.json"))}
+    for name, about in sorted(bundled.items(), key=lambda item: item[1].get("order", len(bundled))):
+        architecture = ModelConfig(**about["config"]).card
+        offers.append(Available(f"bundled:{name}", about.get("title", name), tuple(_bundled_steps(name)), architecture))
     return offers
 
 

@@ -86,8 +86,9 @@ class Trainer:
             torch.manual_seed(self.train.seed)
             self.model = create_model(self.model_config)
         self.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self._has_dropout = any(getattr(self.model_config, name) for name in ("dropout", "drop_path"))
-        self.optimizer = make_optimizers(self.model, self.train)
+        card = self.model_config.card
+        self._is_random = card.is_random(self.model_config)
+        self.optimizer = make_optimizers(self.model, card, self.train)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
@@ -186,7 +187,7 @@ class Trainer:
     def _train_step(self) -> Tensor:
         """One step of the optimiser; the loss stays on the device."""
         self.optimizer.set_lr(self.lr)
-        if self._has_dropout:
+        if self._is_random:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
         x, y = self.batches.at(self.step)
         if self.is_half_size:

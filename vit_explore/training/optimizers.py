@@ -1,8 +1,4 @@
-"""The optimiser of a run: AdamW for everything, or Muon for the matrices of the transformer blocks beside AdamW.
-
-Muon (Jordan et al. 2024) makes the update of a matrix orthogonal, so that all its directions are learned at one pace.
-Its step is scaled to the size of AdamW's (Liu et al. 2025, "Muon is scalable"), so both take the same learning rate.
-"""
+"""The optimiser of a run, made by one of `rules/` from the groups of parameters that the architecture's card names."""
 
 from __future__ import annotations
 
@@ -11,11 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from vit_explore.cards import Card, rules
 from vit_explore.config import TrainConfig
 from vit_explore.errors import TrainingFailed
 from vit_explore.training.muon import Muon, Over
-
-SPARED = ("pos_embed", "cls_token", "reg_token")  # no weight decay, whatever their shape
 
 
 class Optimizers:
@@ -53,27 +48,20 @@ class Optimizers:
             part.load_state_dict(state[name])
 
 
-def make_optimizers(model: nn.Module, train: TrainConfig) -> Optimizers:
-    """As `train.optimizer` says. A model without transformer blocks (a ResNet) has nothing for Muon: AdamW alone."""
-    matrices = [p for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
-    matrices = matrices if train.optimizer == "muon" else []
-    on_device = next(model.parameters()).device.type
-    groups = decay_groups(model, train.weight_decay, {id(p) for p in matrices})
-    parts: dict[str, torch.optim.Optimizer] = {
-        "adamw": torch.optim.AdamW(groups, lr=train.lr, fused=on_device in ("cpu", "cuda"))
-    }
-    if matrices:
-        parts["muon"] = Muon(matrices, lr=train.lr, weight_decay=train.weight_decay)
-    return Optimizers(**parts)
+def make_optimizers(model: nn.Module, card: Card, train: TrainConfig) -> Optimizers:
+    """As `train.optimizer` says; which parameter goes where, the architecture's card does."""
+    return Optimizers(**rules.get(train.optimizer).make(model, card, train))
 
 
-def decay_groups(
-    model: nn.Module, weight_decay: float, without: frozenset[int] | set[int] = frozenset()
-) -> list[dict[str, Any]]:
-    """Weight decay on matrices; none on biases, norms, tokens and position embeddings. `without`: ids left out."""
+def adamw(
+    model: nn.Module, card: Card, train: TrainConfig, without: frozenset[int] | set[int] = frozenset()
+) -> torch.optim.AdamW:
+    """AdamW for every parameter but those whose id is in `without`; no weight decay on those that the card spares."""
     decay: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if id(parameter) not in without:
-            (rest if parameter.ndim < 2 or name.endswith(SPARED) else decay).append(parameter)
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+            (spared if card.spared(name, parameter.ndim) else decay).append(parameter)
+    groups = [{"params": decay, "weight_decay": train.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    on_device = next(model.parameters()).device.type
+    return torch.optim.AdamW(groups, lr=train.lr, fused=on_device in ("cpu", "cuda"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vit_explore import cards
+from vit_explore.cards import Card
+
 
 @dataclass(frozen=True)
 class Page:
@@ -14,6 +17,7 @@ class Page:
     section: str
     title: str
     icon: str  # of Material Symbols
+    asks: str = ""  # the question (see cards.QUESTIONS) that a model has to answer to be shown there
 
     @property
     def path(self) -> str:
@@ -32,9 +36,9 @@ PAGES = (
     Page("train", "Train", "Train", "play_circle"),
     Page("versus", "Train", "ViT vs ResNet", "compare_arrows"),
     Page("runs", "Train", "Runs", "table_rows"),
-    Page("positions", "Look inside", "Position embeddings", "my_location"),
-    Page("filters", "Look inside", "Filters", "blur_on"),
-    Page("attention", "Look inside", "Attention", "visibility"),
+    Page("positions", "Look inside", "Position embeddings", "my_location", asks="positions"),
+    Page("filters", "Look inside", "Filters", "blur_on", asks="filters"),
+    Page("attention", "Look inside", "Attention", "visibility", asks="attention"),
 )
 HOME = PAGES[0]
 
@@ -47,6 +51,11 @@ def page(name: str) -> Page:
 def path(name: str) -> str:
     """The file of the page of that name."""
     return page(name).path
+
+
+def offered(card: Card) -> list[Page]:
+    """The pages that look inside a model of this kind, the one that shows most first."""
+    return [row for row in reversed(PAGES) if row.asks and cards.offered(row.asks, card)]
 
 
 def sections() -> dict[str, list[Page]]:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from vit_explore.config import ModelConfig
 from vit_explore.errors import VitExploreError
-from vit_explore.models import ModelSummary, architectures, summarise
+from vit_explore.models import ModelSummary, summarise
 from vit_explore.ui.session.warmup import warm_up
 
 PATIENCE = 0.3  # seconds that a page waits before it paints without the answer
@@ -65,22 +65,6 @@ def ask_again(done: Callable[[], bool], text: str) -> None:
     st.fragment(look, run_every=0.5)()
 
 
-def architecture_names(known: tuple[str, ...]) -> list[str]:
-    """The registered architectures; `known` until torch is there to ask the registry."""
-    warm = warm_up()
-
-    def compute() -> list[str]:
-        warm.wait()
-        return architectures.names()
-
-    return _names().ask("all", compute, patience=0.0) or list(known)
-
-
 @st.cache_resource(show_spinner=False)
 def _summaries() -> Answers[ModelSummary]:
-    return Answers()
-
-
-@st.cache_resource(show_spinner=False)
-def _names() -> Answers[list[str]]:
     return Answers()

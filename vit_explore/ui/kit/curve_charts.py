@@ -62,8 +62,8 @@ def _compare_key(run: str) -> str:
 
 
 def role_colour(record: RunRecord) -> str:
-    """A ResNet's run has the ResNet's colour on every page, all others the ViT's."""
-    return theme.RESNET if record.config.model.family == "resnet" else theme.VIT
+    """A run has the colour of its model's family on every page."""
+    return theme.role_colour(record.config.model.card.family)
 
 
 def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None) -> None:

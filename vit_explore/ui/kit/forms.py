@@ -8,102 +8,31 @@ raises BadConfig.
 from __future__ import annotations
 
 import math
-import types
-import typing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
-from pydantic.fields import FieldInfo
 
-from vit_explore.config import RunConfig, field_extra, flat_fields
+from vit_explore.config import RunConfig, Setting, settings
 from vit_explore.errors import BadConfig
 
 PREFIX = "form_"
-Kind = Literal["whole", "number", "choice", "switch", "text", "names"]
-_KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
-_LABELS = {
-    "per_class": "Images per class",
-    "num_heads": "Heads",
-    "mlp_ratio": "MLP ratio",
-    "pos_embed": "Position embedding",
-    "pool": "Pooling",
-    "num_registers": "Registers",
-    "lr": "Learning rate",
-    "model": "Architecture",
-    "data_seed": "Seed of the data",
-    "seed": "Seed of the training",
-    "val_fraction": "Validation share",
-    "val_images": "Validation images",
-    "image_size": "Image size (px)",
-    "patch_size": "Patch size (px)",
-    "width": "Width D",
-    "depth": "Depth (blocks)",
-    "grad_clip": "Gradient clipping",
-    "optimizer": "Optimiser",
-    "low_res_fraction": "Share at half size",
-    "compiled": "Compile the step",
-}
-_EMPTY = {"classes": "all", "per_class": "all", "threads": "all cores"}  # what no value means
 
 
-@dataclass(frozen=True)
-class Widget:
-    """What the form knows of one field."""
-
-    name: str
-    section: str
-    kind: Kind
-    label: str
-    help: str
-    default: Any
-    options: tuple[str, ...]
-    optional: bool
-    advanced: bool
-    architectures: tuple[str, ...]  # the field means something only there; empty: everywhere
+class Widget(Setting):
+    """A setting, with the key of its widget."""
 
     @property
     def key(self) -> str:
         return PREFIX + self.name
 
-    def applies(self, architecture: str) -> bool:
-        """Whether the field means something for this architecture."""
-        family = "timm" if architecture.startswith("timm:") else architecture
-        return not self.architectures or family in self.architectures
-
 
 @cache
 def widgets() -> dict[str, Widget]:
     """A widget for every setting of a run, by its flat name."""
-    return {name: _widget(name, section, info) for name, (section, _, info) in flat_fields().items()}
-
-
-def _widget(name: str, section: str, info: FieldInfo) -> Widget:
-    inner, optional = _without_none(info.annotation)
-    literal = typing.get_origin(inner) is Literal
-    kind: Kind = "choice" if literal else _KINDS.get(inner, "names")
-    return Widget(
-        name=name,
-        section=section,
-        kind=kind,
-        label=_LABELS.get(name) or name.replace("_", " ").capitalize(),
-        help=info.description or "",
-        default=info.default,
-        options=typing.get_args(inner) if literal else (),
-        optional=optional,
-        advanced=bool(field_extra(info, "advanced", False)),
-        architectures=tuple(field_extra(info, "architectures", ())),
-    )
-
-
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        rest = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return rest[0], True
-    return annotation, False
+    return {name: Widget(name, known.section, known.field, known.info) for name, known in settings().items()}
 
 
 # ---------------------------------------------------------------------- values
@@ -111,11 +40,11 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 def fill(config: RunConfig) -> None:
     """Put a run's settings into the form (before its widgets are drawn, or in a callback)."""
-    for name, (section, field, _) in flat_fields().items():
-        value = getattr(getattr(config, section), field)
+    for name, widget in widgets().items():
+        value = widget.value(config)
         if name in ("seconds", "epochs") and value is None:
             continue  # what was typed for the other kind of budget stays
-        st.session_state[PREFIX + name] = _as_widget_value(widgets()[name], value)
+        st.session_state[widget.key] = _as_widget_value(widget, value)
     st.session_state[PREFIX + "budget"] = "seconds" if config.train.seconds is not None else "epochs"
 
 
@@ -131,9 +60,9 @@ def ensure(config: RunConfig) -> None:
     """Fill the form with `config` the first time; later, give a default to what has no value."""
     if PREFIX + "model" not in st.session_state:
         fill(config)
-    fallback = {"seconds": 60.0, "epochs": 5.0}
-    for name, widget in widgets().items():
-        st.session_state.setdefault(widget.key, fallback.get(name, _as_widget_value(widget, widget.default)))
+    for widget in widgets().values():
+        first = widget.default if widget.hints.offered is None else widget.hints.offered
+        st.session_state.setdefault(widget.key, _as_widget_value(widget, first))
     st.session_state.setdefault(PREFIX + "budget", "seconds")
 
 
@@ -152,13 +81,12 @@ def read(skip: Iterable[str] = (), **fixed: Any) -> RunConfig:
     architecture = fixed.get("model") or value_of("model") or ""
     other = {"seconds": "epochs", "epochs": "seconds"}[st.session_state.get(PREFIX + "budget") or "seconds"]
     sections: dict[str, dict[str, Any]] = {"data": {}, "model": {}, "train": {}}
-    for name, (section, field, _) in flat_fields().items():
-        widget = widgets()[name]
+    for name, widget in widgets().items():
         if name == other or name in skip or not widget.applies(architecture):
             continue
         value = fixed.get(name, value_of(name))
         if value is not None:
-            sections[section][field] = value
+            sections[widget.section][widget.field] = value
     with labelled():
         return RunConfig(**sections)
 
@@ -170,28 +98,18 @@ def labelled() -> Iterator[None]:
         yield
     except BadConfig as error:
         field, equals, rest = str(error).partition(" = ")
-        labels = {known: widgets()[name].label for name, (_, known, _) in flat_fields().items()}
+        labels = {widget.field: widget.label for widget in widgets().values()}
         raise BadConfig(labels.get(field.rpartition(".")[2], field) + equals + rest) from None
 
 
 def changes(config: RunConfig, base: RunConfig) -> list[str]:
     """Where `config` differs from `base`, in words: "Width D 128 (was 96)"."""
     out = []
-    for name, (section, field, _) in flat_fields().items():
-        widget = widgets()[name]
-        now, was = getattr(getattr(config, section), field), getattr(getattr(base, section), field)
+    for widget in widgets().values():
+        now, was = widget.value(config), widget.value(base)
         if now != was and widget.applies(config.model.architecture):
-            out.append(f"{widget.label} {said(name, now)} (was {said(name, was)})")
+            out.append(f"{widget.label} {widget.said(now)} (was {widget.said(was)})")
     return out
-
-
-def said(name: str, value: Any) -> str:
-    """A setting's value in words."""
-    if value is None:
-        return _EMPTY.get(name, "none")
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # ---------------------------------------------------------------------- drawing
@@ -209,11 +127,20 @@ def draw(widget: Widget, disabled: bool = False) -> None:
     if widget.kind in ("whole", "number"):
         _draw_number(widget, common)
     elif widget.kind == "choice":
-        st.selectbox(options=widget.options, **common)
+        _draw_choice(widget, common)
     elif widget.kind == "switch":
         st.toggle(**common)
     elif widget.kind == "text":
         st.text_input(**common)
+
+
+def _draw_choice(widget: Widget, common: dict[str, Any]) -> None:
+    options, chosen = widget.options_for(value_of("model") or ""), st.session_state.get(widget.key)
+    if chosen and chosen not in options and widget.hints.is_open:
+        options = (*options, chosen)
+    elif chosen not in options:
+        st.session_state[widget.key] = options[0]  # this architecture does not know the choice of before
+    st.selectbox(options=options, accept_new_options=widget.hints.is_open, **common)
 
 
 def _draw_number(widget: Widget, common: dict[str, Any]) -> None:
@@ -224,7 +151,7 @@ def _draw_number(widget: Widget, common: dict[str, Any]) -> None:
         value=value,
         step=step,
         format=None if widget.kind == "whole" else "%g",
-        placeholder=_EMPTY.get(widget.name, "default"),
+        placeholder=widget.hints.empty,
         **common,
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from vit_explore.cards import answers_all
 from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
@@ -151,8 +152,8 @@ def _settle(offers: list[Available]) -> Choice | None:
 
 
 def _first(offers: list[Available]) -> Choice | None:
-    """The newest run of a ViT, or a bundled one: it answers every page's question. Else whatever there is."""
-    offer = next((offer for offer in offers if offer.family == "vit"), next(iter(offers), None))
+    """The newest run, or a bundled model, that answers every page's question. Else whatever there is."""
+    offer = next((offer for offer in offers if answers_all(offer.card)), next(iter(offers), None))
     return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from vit_explore.errors import VitExploreError
 
 _PAINT_SECONDS = 2.0  # the browser fetches the page's scripts meanwhile; importing torch, here or there, holds it up
-_NEEDED = ("torch", "vit_explore.models.vit", "vit_explore.models.resnet", "vit_explore.explain.capture")
+_NEEDED = ("torch", "vit_explore.models.vit.net", "vit_explore.explain.capture")
 # timm alone brings 200,000 objects: whatever is imported after the last freeze is looked at on each tick of a live page
 _LATER = ("captum.attr", "plotly.graph_objects")  # pandas: see shell.py
 _LATER_SECONDS = 3.0  # the page that waited for torch is drawn meanwhile

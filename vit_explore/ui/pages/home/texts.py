@@ -55,5 +55,5 @@ NOTE = Note(
     "The vectors and the lines are drawn to explain, not computed by a trained model; on the page Attention they are "
     "real.",
     source="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, Figure 1 and equations 1 to 4",
-    code=("vit_explore.models.vit", "VisionTransformer"),
+    code=("vit_explore.models.vit.net", "VisionTransformer"),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from vit_explore.config import flat_fields
+from vit_explore.config import settings
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
 from vit_explore.runs import launcher
@@ -18,7 +18,6 @@ from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.curve_charts import curves_of, draw_curves
 from vit_explore.ui.kit.curves import AXES
 from vit_explore.ui.kit.errors import friendly
-from vit_explore.ui.kit.forms import said, widgets
 from vit_explore.ui.kit.run_actions import new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
@@ -140,7 +139,7 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
             _actions_of_one(store, selected[0])
         if len(selected) == 2 and st.button("Race them", icon=":material/compare_arrows:", key="runs_race"):
             one, other = selected
-            st.switch_page(site.path("versus"), query_params={"vit": one.id, "resnet": other.id})
+            st.switch_page(site.path("versus"), query_params={"one": one.id, "other": other.id})
         if st.button("Delete", icon=":material/delete:", key="runs_delete"):
             _confirm_deletion([record.id for record in selected])
 
@@ -148,8 +147,9 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
 def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     if st.button("Open", icon=":material/open_in_full:", type="primary", key="runs_open"):
         st.switch_page(site.path("train"), query_params={"run": record.id})
-    if record.model is not None and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
-        st.switch_page(site.path("attention"), query_params=choice.link(f"run:{record.id}"))
+    looks = site.offered(record.config.model.card) if record.model is not None else []
+    if looks and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
+        st.switch_page(looks[0].path, query_params=choice.link(f"run:{record.id}"))
     _stop_or_resume(store, record)
     _rename(store, record)
     if st.button("Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"):
@@ -216,9 +216,9 @@ def _details(record: RunRecord) -> None:
         st.warning(escaped(record.error), icon=":material/error:")
     with st.expander("Its settings", icon=":material/tune:"):
         rows = [
-            (widgets()[name].label, said(name, getattr(getattr(record.config, section), field)))
-            for name, (section, field, _) in flat_fields().items()
-            if widgets()[name].applies(record.config.model.architecture)
+            (setting.label, setting.said(setting.value(record.config)))
+            for setting in settings().values()
+            if setting.applies(record.config.model.architecture)
         ]
         half = -(-len(rows) // 2)
         for column, part in zip(st.columns(2), (rows[:half], rows[half:]), strict=True):

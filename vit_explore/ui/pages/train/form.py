@@ -12,10 +12,9 @@ from vit_explore.data import DatasetStatus, dataset_status, datasets
 from vit_explore.errors import BadData
 from vit_explore.home import home
 from vit_explore.runs.files import disk_errors, write_atomically
-from vit_explore.ui.kit import background, forms
+from vit_explore.ui.kit import forms
 from vit_explore.ui.kit.errors import friendly
 
-_KNOWN_MODELS = ("vit", "resnet-slim", "resnet18", "resnet34", "resnet50")  # until torch is there to ask the registry
 _IN_THE_OPEN = {
     "data": ("dataset", "classes", "per_class", "path", "coarse_labels"),
     "train": ("seconds", "epochs"),
@@ -92,16 +91,10 @@ def save_upload(content: bytes) -> str:
 def model_form() -> None:
     """The architecture, and what can be chosen for it."""
     st.markdown("##### :material/hub: Model")
-    field = forms.widgets()["model"]
-    known = background.architecture_names(_KNOWN_MODELS)
-    chosen = st.session_state.get(field.key)
-    st.selectbox(
-        field.label, known if chosen in known or not chosen else [*known, chosen], key=field.key, help=field.help,
-        accept_new_options=True, persist_state="session",
-    )  # fmt: skip
+    forms.draw(forms.widgets()["model"])
     names = [name for name, widget in forms.widgets().items() if _is_open(widget, "model")]
     forms.draw_many(names)
-    if forms.value_of("model") != "vit":
+    if not any(forms.widgets()[name].applies(forms.value_of("model") or "") for name in names):
         st.caption("Nothing else to choose for this architecture.")
 
 

@@ -19,19 +19,17 @@ def next_steps(record: RunRecord) -> None:
     """Links to the pages that look inside, with this run's model already chosen."""
     if record.model is None:
         return
-    is_resnet = record.config.model.family == "resnet"
-    looks = {name: why for name, why in _LOOKS.items() if not is_resnet or name == "filters"}
     with st.container(border=True, key="live_next"):
         st.markdown("**Now look inside this model**")
         with st.container(horizontal=True):
-            for name, why in looks.items():
-                page = site.page(name)
+            for page in site.offered(record.config.model.card):
                 st.page_link(
-                    page.path, label=f"{page.title}: {why}", icon=page.label, query_params=link(f"run:{record.id}")
-                )
+                    page.path, label=f"{page.title}: {_LOOKS[page.name]}", icon=page.label,
+                    query_params=link(f"run:{record.id}"),
+                )  # fmt: skip
             st.page_link(
-                site.path("versus"), label="Race it: ViT against ResNet", icon=":material/compare_arrows:",
-                query_params={"resnet" if is_resnet else "vit": record.id},
+                site.path("versus"), label="Race it against another", icon=":material/compare_arrows:",
+                query_params={"one": record.id},
             )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vit_explore.config import RunConfig
+from vit_explore.config import RunConfig, settings
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
@@ -23,33 +23,18 @@ AXIS_TITLES = {
     "images_seen": "images seen",
     "flops": "FLOPs of training (3 × forward × images)",
 }
-_COMPARED = {
-    "data": {
-        "dataset": "dataset", "classes": "classes", "per_class": "images per class", "image_size": "image size",
-        "val_fraction": "validation share", "seed": "data seed", "path": "folder", "coarse_labels": "labels",
-    },
-    "train": {
-        "seconds": "budget in seconds", "epochs": "budget in epochs", "seed": "training seed",
-        "batch_size": "batch size", "augment": "augmentation", "lr": "learning rate", "optimizer": "optimiser",
-        "low_res_fraction": "share at half size",
-    },
-}  # fmt: skip
 
 
-def start_pair(store: RunStore, vit: RunConfig, rival: str) -> tuple[str, str]:
-    """Queue `vit` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
-    return store.create(vit), store.create(vit.update(model=rival))
+def start_pair(store: RunStore, config: RunConfig, rival: str) -> tuple[str, str]:
+    """Queue `config` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
+    return store.create(config), store.create(config.update(model=rival))
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
     """What differs besides the model, in words; two runs can be compared fairly when this is empty."""
-    found = []
-    for section, names in _COMPARED.items():
-        for field, words in names.items():
-            a, b = getattr(getattr(one, section), field), getattr(getattr(other, section), field)
-            if a != b:
-                found.append(words)
-    return found
+    on_clock = one.train.seconds is not None or other.train.seconds is not None
+    shared = [setting for setting in settings().values() if setting.must_match(on_clock)]
+    return [setting.words for setting in shared if setting.value(one) != setting.value(other)]
 
 
 def warning(one: RunConfig, other: RunConfig) -> str | None:
@@ -79,15 +64,43 @@ def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarra
 
 
 def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
-    """(ViT, ResNet) to show at first, of runs ordered from the newest: the latest two that compare fairly."""
-    vits, resnets = ([r for r in records if r.config.model.family == family] for family in ("vit", "resnet"))
-    if not vits or not resnets:
-        return (vits[0].id if vits else None, resnets[0].id if resnets else None)
-    for resnet in resnets:
-        for vit in vits:
-            if not differences(vit.config, resnet.config):
-                return vit.id, resnet.id
-    return vits[0].id, resnets[0].id
+    """Two runs to show at first, of runs ordered from the newest: the latest two of two families that compare fairly.
+
+    The one that was made first comes first; where none compare fairly, the latest two of two families.
+    """
+    newest: dict[Any, dict[str, RunRecord]] = {}  # what two runs must share -> the newest run of each family
+    for record in records:
+        family = record.config.model.card.family
+        alike = newest.setdefault(_shared(record.config), {})
+        rival = next((other for known, other in alike.items() if known != family), None)
+        if rival is not None:
+            return record.id, rival.id
+        alike.setdefault(family, record)
+    if not records:
+        return None, None
+    older = partner(records[0], records)
+    return (records[0].id, None) if older is None else (older, records[0].id)
+
+
+def partner(record: RunRecord, records: list[RunRecord]) -> str | None:
+    """The run to lay beside `record`: the newest of another family, one that compares fairly if there is any."""
+    family = record.config.model.card.family
+    others = [other for other in records if other.config.model.card.family != family]
+    fair = (other for other in others if not differences(record.config, other.config))
+    best = next(fair, None) or next(iter(others), None)
+    return best.id if best is not None else None
+
+
+def _shared(config: RunConfig) -> tuple[Any, ...]:
+    """What a run must share with another to be compared: two runs that have the same differ in nothing that counts."""
+    on_clock = config.train.seconds is not None
+    return tuple(setting.value(config) for setting in settings().values() if setting.must_match(on_clock))
+
+
+def titles(one: RunRecord, other: RunRecord) -> tuple[str, str] | None:
+    """What two runs are called in figures: by their models, where these are of two families and called differently."""
+    a, b = one.config.model.card, other.config.model.card
+    return (a.title, b.title) if a.family != b.family and a.title != b.title else None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import numpy as np
 import streamlit as st
 
 from vit_explore import plots
+from vit_explore.cards import rivals
 from vit_explore.config import RunConfig
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
 from vit_explore.plots.compare import Curve
-from vit_explore.presets import presets
+from vit_explore.presets import DEFAULT, RIVAL, presets
 from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
@@ -31,9 +32,8 @@ from vit_explore.ui.pages.versus import comparison
 from vit_explore.ui.session import caches
 
 Pair = dict[str, RunRecord]  # the two runs by their titles in the figures
-_SIDES = ("vit", "resnet")  # also the names in the address
+_SIDES = ("one", "other")  # also the names in the address
 _SHOWN = 24  # images of a disagreement
-_RIVALS = ("resnet-slim", "resnet18", "resnet34", "resnet50")
 
 
 # ---------------------------------------------------------------------- start both
@@ -41,17 +41,21 @@ _RIVALS = ("resnet-slim", "resnet18", "resnet34", "resnet50")
 
 def start_box(store: RunStore) -> None:
     """One button that queues a ViT and its rival on the same data, seeds, order and budget."""
-    offers = {name: preset for name, preset in presets if preset.config.model.architecture == "vit"}
+    usual = presets.get(DEFAULT).config.model.card.family
+    offers = {name: preset for name, preset in presets if preset.config.model.card.family == usual}
     with st.container(border=True, key="race_box"):
-        vit, rival, budget, button = st.columns([1.5, 1.1, 0.9, 1.2], vertical_alignment="bottom")
-        name = vit.selectbox(
+        first, rival, budget, button = st.columns([1.5, 1.1, 0.9, 1.2], vertical_alignment="bottom")
+        name = first.selectbox(
             "The ViT and its data", list(offers), format_func=lambda key: offers[key].title, key="race_preset",
             persist_state="session",
         )  # fmt: skip
-        opponent = rival.selectbox(
-            "The rival", background.architecture_names(_RIVALS), format_func=str, key="race_rival",
-            index=None, placeholder=_RIVALS[0], persist_state="session",
-        ) or _RIVALS[0]  # fmt: skip
+        known = rivals(offers[name].config.model.architecture)
+        opponent = (
+            rival.selectbox(
+                "The rival", known, key="race_rival", index=None, placeholder=RIVAL, persist_state="session"
+            )
+            or RIVAL
+        )
         config = offers[name].config
         kind = "seconds" if config.train.seconds is not None else "epochs"
         amount = budget.number_input(
@@ -83,17 +87,17 @@ def start_box(store: RunStore) -> None:
 def _say_costs(config: RunConfig, rival: str) -> None:
     """Parameters and FLOPs of both, in one line."""
     status = status_of(config.data.dataset)
-    models = {"ViT": model_of(config, status), rival: model_of(config.update(model=rival), status)}
+    models = [model_of(config, status), model_of(config.update(model=rival), status)]
     parts = []
-    for title, model in models.items():
+    for model in models:
         cost = background.cost(model)
         if cost is not None:
             numbers = f"{wording.count(cost.params)} parameters, {wording.count(cost.flops)} FLOPs per image"
-            parts.append(f"**{title}** {numbers}")
+            parts.append(f"**{escaped(model.card.title)}** {numbers}")
     st.markdown("Same data, same seeds, same order of images, same budget. " + " · ".join(parts))
     if len(parts) < len(models):
         background.ask_again(
-            lambda: all(background.cost(model, patience=0) for model in models.values()), "Counting the parameters…"
+            lambda: all(background.cost(model, patience=0) for model in models), "Counting the parameters…"
         )
 
 
@@ -123,7 +127,7 @@ def choose_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
             title, list(labels), index=None, format_func=lambda run: labels.get(run, run), key=f"race_{side}",
             placeholder="choose a run", persist_state="session",
         )  # fmt: skip
-    pair = (st.session_state["race_vit"], st.session_state["race_resnet"])
+    pair = (st.session_state["race_one"], st.session_state["race_other"])
     _to_address(pair)
     return pair
 
@@ -143,6 +147,11 @@ def _settle(records: list[RunRecord]) -> None:
                 )
         if st.session_state.get(key) not in known:
             st.session_state[key] = first
+    named_sides = [side for side in _SIDES if side in st.query_params]
+    run = st.session_state["race_one"]
+    if len(named_sides) == 1 and run is not None and run == st.session_state["race_other"]:
+        free = next(side for side in _SIDES if side not in named_sides)
+        st.session_state[f"race_{free}"] = comparison.partner(next(r for r in records if r.id == run), records)
 
 
 def _to_address(pair: tuple[str | None, str | None]) -> None:
@@ -197,17 +206,15 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
 
 
 def titled(records: list[RunRecord]) -> Pair:
-    """The records by what they are called in the figures: ViT and ResNet, or their names when both are of one kind."""
-    roles = [role(record) for record in records]
-    if set(roles) == {"vit", "resnet"}:
-        words = {"vit": "ViT", "resnet": "ResNet"}
-        return {words[kind or ""]: record for kind, record in zip(roles, records, strict=True)}
-    return {f"{record.name} · {record.id}": record for record in records}
+    """The two records by their titles in the figures: their models, or their names when both are of one kind."""
+    one, other = records
+    names = comparison.titles(one, other) or tuple(f"{record.name} · {record.id}" for record in records)
+    return dict(zip(names, records, strict=True))
 
 
-def role(record: RunRecord) -> str | None:
+def role(record: RunRecord) -> str:
     """Whose colour the run has."""
-    return record.config.model.family
+    return record.config.model.card.family
 
 
 def _progress(store: RunStore, pair: Pair) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadConfig
-from vit_explore.models.base import architectures
 
 Taps = dict[str, Tensor]  # named intermediates, as the `out` of google-research/big_vision
 
@@ -130,7 +129,6 @@ class Block(nn.Module):
         return tap(taps, f"{name}.out", x + self.drop_path(self.mlp(self.norm2(x))))
 
 
-@architectures.register("vit")
 class VisionTransformer(nn.Module):
     """ViT for square images. Tokens in order: class token (pool = cls), registers, patches row by row.
 

@@ -1,0 +1,203 @@
+"""What stands with a field of a config, and the one view of it that flags, forms, names and comparisons read."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from vit_explore.cards import card_of
+from vit_explore.errors import BadConfig
+
+if TYPE_CHECKING:
+    from vit_explore.config.run import RunConfig
+    from vit_explore.registry import Registry
+
+Kind = Literal["whole", "number", "choice", "switch", "text", "names"]
+_KINDS: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
+
+# Must two runs share a setting, so that their difference is that of their models? "always": it changes what is learned
+# from, for how long or how well. "clock": it only changes how much is done in a second, which counts where the budget
+# is a time. "never": it is what is compared, or only what is looked at. What says nothing is taken to matter.
+Fair = Literal["always", "clock", "never"]
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a field says of itself beside its type, bounds and help."""
+
+    label: str = ""  # for people; made from the name when empty
+    words: str = ""  # the same within a sentence; made from the label when empty
+    fair: Fair = "always"
+    advanced: bool = False  # folded away by default
+    kind: Kind | None = None  # where it does not follow from the type
+    empty: str = "none"  # what no value means, in words
+    offered: Any = None  # what a form holds at first where the default is no value
+    registry: str = ""  # "module:name" of the registry whose names can be chosen
+    is_open: bool = False  # other values than the registry's names are possible
+    flat: str = ""  # the setting's name among all settings of a run, where the field's own is ambiguous
+    follows_data: bool = False  # no setting of its own
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        """Pydantic's `json_schema_extra`: what a JSON schema says of it."""
+        schema.update({"label": self.label, "advanced": self.advanced} if self.label else {"advanced": self.advanced})
+
+    def members(self) -> Registry[Any]:
+        """The registry whose names can be chosen."""
+        module, _, name = self.registry.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    **hints: Any,
+) -> Any:
+    """A field of a config with its bounds, its help and its `Hints`."""
+    return Field(default, description=help, json_schema_extra=Hints(**hints), ge=ge, gt=gt, le=le, lt=lt)
+
+
+def hints_of(info: FieldInfo) -> Hints:
+    """What stands with a field; the defaults where nothing does."""
+    return info.json_schema_extra if isinstance(info.json_schema_extra, Hints) else Hints()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a run: `field` of the config's `section`, known as `name` among all of them."""
+
+    name: str
+    section: str
+    field: str
+    info: FieldInfo
+
+    @cached_property
+    def hints(self) -> Hints:
+        return hints_of(self.info)
+
+    @property
+    def label(self) -> str:
+        return self.hints.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def words(self) -> str:
+        """The label within a sentence."""
+        if self.hints.words:
+            return self.hints.words
+        return self.label if self.label[1:2].isupper() else self.label[0].lower() + self.label[1:]
+
+    @property
+    def help(self) -> str:
+        """What it does, and what can be chosen where that is registered."""
+        text = self.info.description or ""
+        if not self.hints.registry:
+            return text
+        members = list(self.hints.members())
+        said = [f"{name}: {member.help}" for name, member in members if hasattr(member, "help")]
+        return f"{text} {'; '.join(said) or 'Known: ' + ', '.join(name for name, _ in members)}."
+
+    @cached_property
+    def kinds(self) -> tuple[Any, ...]:
+        """The alternatives of the annotation, None left out."""
+        annotation = self.info.annotation
+        alternatives = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+        return tuple(kind for kind in alternatives if kind is not type(None))
+
+    @cached_property
+    def optional(self) -> bool:
+        return type(None) in get_args(self.info.annotation)
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What is typed or picked for it."""
+        if self.hints.kind or self.hints.registry or get_origin(self.kinds[0]) is Literal:
+            return self.hints.kind or "choice"
+        return _KINDS.get(self.kinds[0], "names")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What can be chosen; empty where anything can be typed."""
+        if self.hints.registry:
+            return tuple(self.hints.members().names())
+        return get_args(self.kinds[0]) if get_origin(self.kinds[0]) is Literal else ()
+
+    @property
+    def default(self) -> Any:
+        return self.info.default
+
+    @property
+    def advanced(self) -> bool:
+        return self.hints.advanced
+
+    def applies(self, architecture: str) -> bool:
+        """Whether it means something for this architecture."""
+        return self.section != "model" or self.field == "architecture" or self.field in card_of(architecture).fields
+
+    def options_for(self, architecture: str) -> tuple[str, ...]:
+        """What can be chosen for this architecture, which may know fewer than all."""
+        knob = card_of(architecture).fields.get(self.field) if self.section == "model" else None
+        return knob.choices if knob is not None and knob.choices else self.options
+
+    def must_match(self, on_clock: bool) -> bool:
+        """Whether two runs must share it to be compared fairly; on_clock: their budget is a time."""
+        return self.hints.fair == "always" or (on_clock and self.hints.fair == "clock")
+
+    def value(self, config: RunConfig) -> Any:
+        """What a run has."""
+        return getattr(getattr(config, self.section), self.field)
+
+    def said(self, value: Any) -> str:
+        """A value in words."""
+        if value is None:
+            return self.hints.empty
+        if isinstance(value, tuple):
+            return ", ".join(value)
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, unknown fields refused, errors as one sentence (BadConfig)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise BadConfig(_sentence(type(self), error)) from None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Config:
+        for field, info in type(self).model_fields.items():
+            hints = hints_of(info)
+            if hints.registry and not hints.is_open and getattr(self, field) not in hints.members():
+                allowed = " or ".join(map(repr, hints.members().names()))
+                raise ValueError(f"{field} = {getattr(self, field)!r} is not possible: input should be {allowed}")
+        return self
+
+    def replace(self, **changes: Any) -> Any:
+        """A copy with `changes`, validated again; what was not set explicitly stays a default."""
+        return type(self)(**{**self.model_dump(exclude_unset=True), **changes})
+
+
+def _sentence(cls: type[Config], error: ValidationError) -> str:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{cls.__name__} has no field {path!r}; it has: {', '.join(cls.model_fields)}."
+    if not path or isinstance(first.get("ctx", {}).get("error"), BadConfig):  # already a whole sentence
+        names_a_field = message.split(" ")[1] == "="
+        return f"{message[0] if names_a_field else message[0].upper()}{message[1:].rstrip('.')}."
+    given = first.get("input")
+    return f"{path} = {given!r} is not possible: {message[0].lower() + message[1:].rstrip('.')}."

@@ -1,0 +1,68 @@
+"""The architecture and its knobs. Which of them an architecture uses, and how far, its card says."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from pydantic import model_validator
+
+from vit_explore.cards import Card, card_of
+from vit_explore.config.fields import Config, setting
+
+_knob = partial(setting, fair="never")  # the model is what is compared
+
+
+class ModelConfig(Config):
+    """The architecture. Fields that an architecture has no use for are ignored by it."""
+
+    architecture: str = _knob(
+        "vit", "The architecture by name, or timm:NAME for any timm model.",
+        flat="model", label="Architecture", registry="vit_explore.cards:cards", is_open=True,
+    )  # fmt: skip
+    image_size: int = _knob(32, "Side of the input in pixels; follows the data.", ge=8, le=512, follows_data=True)
+    num_classes: int = _knob(10, "Outputs; follows the data.", ge=1, follows_data=True)
+    patch_size: int = _knob(
+        4, "Side of a patch in pixels; must divide the image size.", ge=1, le=64, label="Patch size (px)"
+    )
+    width: int = _knob(96, "Embedding width D; a multiple of the heads.", ge=8, le=1536, label="Width D")
+    depth: int = _knob(4, "Transformer blocks L.", ge=1, le=48, label="Depth (blocks)")
+    num_heads: int = _knob(4, "Attention heads H per block.", ge=1, le=32, label="Heads")
+    mlp_ratio: float = _knob(2.0, "Hidden width of the MLP divided by D.", gt=0, le=8, label="MLP ratio")
+    pos_embed: Literal["none", "learned", "sincos2d"] = _knob(
+        "learned", "Position embedding added to the patch tokens.", label="Position embedding"
+    )
+    pool: Literal["cls", "avg"] = _knob(
+        "cls", "What the head reads: the class token, or the mean of the patch tokens.", label="Pooling"
+    )
+    stem: Literal["patch", "conv"] = _knob(
+        "patch",
+        "patch: the paper's linear projection of each patch; conv: small convolutions first (its hybrid).",
+    )
+    num_registers: int = _knob(
+        0, "Extra learned tokens (Darcet et al. 2024).", ge=0, le=16, label="Registers", advanced=True
+    )
+    dropout: float = _knob(
+        0.0, "Dropout after the embedding, the attention projection and in the MLP.", ge=0, lt=1, advanced=True
+    )
+    drop_path: float = _knob(
+        0.0, "Stochastic depth of the last block, growing linearly from 0.", ge=0, lt=1, advanced=True
+    )
+    pretrained: bool = setting(  # weights that saw other pictures are no match for fresh ones
+        False, "Start a timm model from its published weights (needs a network or a filled cache).", advanced=True
+    )
+
+    @property
+    def card(self) -> Card:
+        """What is known of the architecture without building it."""
+        return card_of(self.architecture)
+
+    @property
+    def takes_half_size(self) -> bool:
+        """Whether the model can also be trained on images of half its side."""
+        return self.card.takes_half_size(self)
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        self.card.validate(self)
+        return self
