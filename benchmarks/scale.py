@@ -28,6 +28,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, dataset_status, load_dataset
 from vit_explore.presets import presets
 from vit_explore.runs import launcher, schema
+from vit_explore.runs.database import open_database
 from vit_explore.runs.records import Claimant, WorkerInfo
 from vit_explore.runs.references import available_references, load_model, snapshot_steps
 from vit_explore.runs.store import RunStore
@@ -126,7 +127,7 @@ def store_of_runs(home: Path, count: int) -> tuple[RunStore, str]:
     store.record_all(run, fit(SMALL), claimant.worker)
     store.let_go(run, claimant.worker, "finished")
     copies = [secrets.token_hex(8) for _ in range(count - 1)]
-    with schema.open_engine(store.path).begin() as connection:
+    with open_database(store.path).engine.begin() as connection:
         for parent, key in ((schema.runs, "id"), (schema.steps, "run"), (schema.snapshots, "run")):
             rows = connection.execute(sa.select(parent).where(parent.c[key] == run)).mappings().all()
             copied = [{**row, key: copy} for copy in copies for row in rows]

@@ -35,7 +35,7 @@ def card(record: RunRecord, store: RunStore, title: str, command: str, hardware:
     """The model card in Markdown: how it was made, what it reaches, what it is not."""
     curve = [e for e in store.evaluations(record.id) if e.split == "val"]
     rows = "\n".join(f"| {e.step} | {e.epoch:.2f} | {e.elapsed:.0f} | {100 * e.top1:.1f} |" for e in curve)
-    data, train = record.config.data, record.config.train
+    data, train = record.settings().data, record.settings().train
     return f"""# {title}
 
 Made by: `{command}`

@@ -12,17 +12,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from vit_explore.errors import TrainingFailed, VitExploreError
+from vit_explore.errors import BadConfig, BadRunState, TrainingFailed, VitExploreError
 from vit_explore.flags import add_flags, config_from
+from vit_explore.text import printable
 
 if TYPE_CHECKING:
     from vit_explore.runs.recorder import Outcome
-    from vit_explore.runs.records import Claimant, RunRecord
+    from vit_explore.runs.records import Claimant, RunRecord, State
     from vit_explore.runs.store import RunStore
 
 JSON_KEYS = ("test_top1", "macro_f1", "params", "flops", "images_seen", "images_per_second", "train_seconds", "device")
+ORIGIN_KEYS = ("owner", "group", "parent")
 INTERRUPTED = 130
 
 
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return parsed.command(parsed)
     except VitExploreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingFailed) else 2
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -49,8 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     add_flags(train)
     _add_output(train)
 
-    runs = commands.add_parser("runs", help="list, show, resume or delete runs").add_subparsers(required=True)
-    _add_json(_command(runs, "list", "every run, the newest first", _runs_list))
+    runs = commands.add_parser("runs", help="list, show, resume, delete or rebuild runs").add_subparsers(required=True)
+    listed = _command(runs, "list", "every run, the newest first", _runs_list)
+    listed.add_argument("--state", metavar="STATE", action="append", help="only runs in this state; may be repeated")
+    for name in ("owner", "group"):
+        listed.add_argument(f"--{name}", metavar="NAME", help=f"only runs of this {name}")
+    listed.add_argument("--limit", type=int, metavar="N", help="at most so many")
+    _add_json(listed)
+    _add_json(_command(runs, "rebuild", "enter runs again that only their folders know", _runs_rebuild))
     for name, text, command in (
         ("show", "one run: settings, state, results", _runs_show),
         ("resume", "train a stopped or interrupted run on, here", _runs_resume),
@@ -107,7 +115,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _runs_resume(arguments: argparse.Namespace) -> int:
     store = _store()
-    claimant, _ = _this_process(store.get(arguments.run).config.train.device)
+    record = store.get(arguments.run)
+    if record.resume_refusal is not None:
+        raise BadRunState(record.resume_refusal)
+    claimant, _ = _this_process(record.settings().train.device)
     store.resume(arguments.run, claimant)
     return _train_here(store, arguments.run, claimant, arguments, is_new=False)
 
@@ -136,7 +147,7 @@ def _train_here(store: RunStore, run: str, claimant: Claimant, arguments: argpar
         store.delete(run)  # nothing was trained: the mistake is on the screen, and the list of runs stays tidy
         raise outcome.error
     if outcome.state == "failed":
-        print(f"error: run {run} failed: {outcome.error}", file=sys.stderr)
+        _say(f"error: run {run} failed: {outcome.error}", file=sys.stderr)
         return 1
     return _report(store, run, outcome, arguments)
 
@@ -151,7 +162,7 @@ def _report(store: RunStore, run: str, outcome: Outcome, arguments: argparse.Nam
               f"python -m vit_explore runs resume {run}", file=sys.stderr)  # fmt: skip
         return INTERRUPTED
     if not arguments.quiet:
-        print("\n".join(_summary(record)), file=sys.stderr if arguments.json else sys.stdout)
+        _say(*_summary(record), file=sys.stderr if arguments.json else sys.stdout)
     if arguments.json:
         print(json.dumps(_results(record)))
     return 0
@@ -176,7 +187,9 @@ def _summary(record: RunRecord) -> list[str]:
 
 
 def _runs_list(arguments: argparse.Namespace) -> int:
-    records = _store().list()
+    store = _store()
+    _warn(store)
+    records = store.list(_states(arguments.state), arguments.group, arguments.owner, _count(arguments.limit))
     if arguments.json:
         print(json.dumps([_as_json(record) for record in records]))
         return 0
@@ -187,18 +200,36 @@ def _runs_list(arguments: argparse.Namespace) -> int:
 
 def _runs_show(arguments: argparse.Namespace) -> int:
     store = _store()
+    _warn(store)
     record = store.get(arguments.run)
     snapshots = [row.step for row in store.snapshots(record.id)]
     if arguments.json:
         print(json.dumps({**_as_json(record), "snapshots": snapshots}))
         return 0
-    print("\n".join(_summary(record)))
+    _say(*_summary(record))
     print(f"  created {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.created))}, "
           f"step {record.step or 0}, {_mebibytes(record.disk_bytes)} on disk, {len(snapshots)} snapshots")  # fmt: skip
-    if record.error:
-        print(f"  {record.error}")
+    _say(*(f"  {text}" for text in dict.fromkeys((record.error, record.unreadable)) if text))
+    _say(*(f"  {key}: {getattr(record, key)}" for key in ORIGIN_KEYS if getattr(record, key)))
+    if record.config is None:
+        _say(f"  stored: {record.stored}")
+        return 0
     for section, values in record.config.model_dump(exclude={"name"}).items():
-        print(f"  {section}: " + ", ".join(f"{k}={v}" for k, v in values.items() if v is not None))
+        _say(f"  {section}: " + ", ".join(f"{k}={v}" for k, v in values.items() if v is not None))
+    return 0
+
+
+def _runs_rebuild(arguments: argparse.Namespace) -> int:
+    done = _store().rebuild()
+    if arguments.json:
+        print(json.dumps({"entered": done.entered, "left": done.left}))
+        return 0
+    if not done.entered and not done.left:
+        print("Nothing to rebuild: the database knows every run that has a folder.")
+    if done.entered:
+        _say(f"Entered again: {', '.join(done.entered)}.")
+    if done.left:
+        _say(f"Left as they are, for want of a readable config.json: {', '.join(done.left)}.", file=sys.stderr)
     return 0
 
 
@@ -211,7 +242,29 @@ def _runs_delete(arguments: argparse.Namespace) -> int:
 def _as_json(record: RunRecord) -> dict[str, Any]:
     """The record's facts; for a run without results the keys of `train --json` are null."""
     keys = ("name", "state", "created", "started", "ended", "error", "place", "step", "top1", "disk_bytes", "classes")
-    return {**_results(record), **{key: getattr(record, key) for key in keys}, "config": record.config.model_dump()}
+    facts = {key: getattr(record, key) for key in (*keys, *ORIGIN_KEYS, "unreadable")}
+    config: Any = record.config.model_dump() if record.config else record.stored
+    return {**_results(record), **facts, "config": config}
+
+
+def _warn(store: RunStore) -> None:
+    """On stderr: what of this store cannot be changed, or was lost."""
+    _say(*(f"note: {text}" for text in (store.refusal, store.loss) if text), file=sys.stderr)
+
+
+def _states(names: list[str] | None) -> list[State] | None:
+    from vit_explore.runs.records import STATES
+
+    unknown = [name for name in names or () if name not in STATES]
+    if unknown:
+        raise BadConfig(f"A run has no state {unknown[0]!r}; its states are: {', '.join(STATES)}.")
+    return [state for state in STATES if state in names] if names else None
+
+
+def _count(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise BadConfig(f"A list of {limit} runs is none at all; give a limit of 1 or more.")
+    return limit
 
 
 # ---------------------------------------------------------------------- data, worker, export
@@ -270,7 +323,14 @@ def _mebibytes(count: int) -> str:
     return f"{count / 2**20:.1f} MiB"
 
 
+def _say(*lines: str, file: IO[str] | None = None) -> None:
+    """Print lines that may hold what people wrote: names and sentences, without what a terminal would obey."""
+    for line in lines:
+        print(printable(line), file=file)
+
+
 def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

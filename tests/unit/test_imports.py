@@ -14,13 +14,15 @@ from vit_explore.ui import site
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
-BASE = {"errors", "config", "registry", "home", "cards"}
+BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades"}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
     "registry": {"errors"},
     "cards": {"errors", "registry", "config"},  # config for annotations alone
-    "config": {"errors", "registry", "cards", "config"},
+    "config": {"errors", "registry", "cards", "config", "text"},
+    "text": set(),
+    "upgrades": {"errors", "config"},
     "presets": BASE,
     "data": BASE | {"data"},
     "models": BASE | {"models"},

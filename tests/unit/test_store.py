@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from run_tools import evaluated, finished, me, snapshot, started, step, tiny_config
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, DiskFull, RunNotFound, StoreUnusable
-from vit_explore.runs import files, metrics, schema
+from vit_explore.runs import files, metrics
 from vit_explore.runs.queue import suits
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunLost, RunStore
@@ -555,15 +555,6 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         RunStore(tmp_path)
     with sqlite3.connect(tmp_path / "runs.db") as connection:
         assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["recipes"]
-
-
-def test_a_newer_store_is_not_touched(tmp_path: Path) -> None:
-    RunStore(tmp_path)
-    with sqlite3.connect(tmp_path / "runs.db") as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    schema._engines.clear()
-    with pytest.raises(StoreUnusable, match="of version 2"):
-        RunStore(tmp_path)
 
 
 def test_the_store_writes_ahead(store: RunStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from vit_explore.config.data import DataConfig
@@ -13,6 +13,7 @@ from vit_explore.config.fields import Config, Setting, hints_of
 from vit_explore.config.model import ModelConfig
 from vit_explore.config.train import TrainConfig
 from vit_explore.errors import BadConfig
+from vit_explore.text import printable
 
 
 class RunConfig(Config):
@@ -22,6 +23,11 @@ class RunConfig(Config):
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     train: TrainConfig = Field(default_factory=lambda: TrainConfig(seconds=60))
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _clean(cls, name: Any) -> Any:
+        return " ".join(printable(name).split()) if isinstance(name, str) else name
 
     @model_validator(mode="after")
     def _fit_together(self) -> RunConfig:

@@ -1,19 +1,22 @@
-"""What the parts of the store share: the home, the engine, reading and writing."""
+"""What the parts of the store share: the home, the database, reading and writing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from vit_explore import home as homes
-from vit_explore.errors import RunNotFound
-from vit_explore.runs import schema
+from vit_explore.errors import DiskFull, RunNotFound, StoreUnusable
+from vit_explore.runs import reserve, schema, sidecars
+from vit_explore.runs.database import Database, open_database, translated
 from vit_explore.runs.files import RunFolder
+
+T = TypeVar("T")
 
 
 class StoreBase:
@@ -22,8 +25,16 @@ class StoreBase:
     def __init__(self, home: Path | None = None) -> None:
         self.home = Path(home) if home is not None else homes.home()
         self.path = self.home / "runs.db"
-        self._engine = schema.open_engine(self.path)
-        self._inode = self.path.stat().st_ino
+        self._database = open_database(self.path)
+
+    @property
+    def _engine(self) -> sa.Engine:
+        return self._opened().engine
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing can be written here (a store of a newer version, a full disk): one sentence; None when it can."""
+        return self._opened().refusal
 
     def folder(self, run: str) -> RunFolder:
         """The run's folder (whether or not it exists)."""
@@ -31,25 +42,69 @@ class StoreBase:
 
     def is_there(self) -> bool:
         """Whether runs.db is still the file that was opened; a home that was deleted needs no worker any more."""
-        return self.path.exists() and self.path.stat().st_ino == self._inode
+        return self.path.exists() and self.path.stat().st_ino == self._database.inode
+
+    def keep_card(self, run: str) -> None:
+        """Write what the database says of the run into its folder, made where it is missing. Raises DiskFull."""
+        with self._reading() as connection:
+            row = self._row(connection, run)
+        sidecars.write_card(self.folder(run), row._mapping)
+
+    def stored_json(self, run: str) -> dict[str, Any]:
+        """Its stored {config, facts} as plain values, of whatever version; damaged JSON as the text that it is."""
+        with self._reading() as connection:
+            return sidecars.stored_json(self._row(connection, run)._mapping)
+
+    def _opened(self) -> Database:
+        if self._database.is_full:  # there may be room by now
+            self._database = open_database(self.path)
+        return self._database
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with schema.translated(self.path), self._engine.connect() as connection, connection.begin():
-            yield connection
+        database = self._opened()
+        try:
+            with translated(self.path), database.engine.connect() as connection, connection.begin():
+                yield connection
+        except StoreUnusable as error:
+            if database.refusal is None:
+                raise
+            raise StoreUnusable(database.refusal) from error  # a newer version has other tables
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """One transaction that holds the write lock from its start, so that what it reads stays true."""
+        """One transaction that holds the write lock from its start, so that what it reads stays true.
+
+        Raises DiskFull, and StoreUnusable for a store that can only be read.
+        """
+        database = self._opened()
+        if database.refusal is not None:
+            raise DiskFull(database.refusal) if database.is_full else StoreUnusable(database.refusal)
         with (
-            schema.translated(self.path),
-            self._engine.connect().execution_options(begin="IMMEDIATE") as connection,
+            translated(self.path),
+            database.engine.connect().execution_options(begin="IMMEDIATE") as connection,
             connection.begin(),
         ):
             yield connection
 
+    def _making_room(self, write: Callable[[], T]) -> T:
+        """Do a small writing that must succeed on a full disk, too: the reserve is given up for it. Raises DiskFull."""
+        try:
+            return write()
+        except DiskFull:
+            if not reserve.give_up(self.home):
+                raise
+            return write()
+
+    def _runs(self) -> sa.Select[Any]:
+        """Select rows of runs; a column that the file lacks (an older one on a full disk, a newer one) is null."""
+        known = self._opened().columns
+        return sa.select(*(c if c.name in known else sa.null().label(c.name) for c in schema.runs.c)).select_from(
+            schema.runs
+        )
+
     def _row(self, connection: Connection, run: str) -> Row[Any]:
-        row = connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).first()
+        row = connection.execute(self._runs().where(schema.runs.c.id == run)).first()
         if row is None:
             self._missing(connection, run)
         return row

@@ -9,7 +9,10 @@ from typing import IO, Any
 
 from vit_explore.errors import BadReference
 from vit_explore.runs.files import write_atomically
+from vit_explore.runs.records import RunRecord
 from vit_explore.runs.references import Reference, find_stored, parse_reference
+from vit_explore.runs.store import RunStore
+from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY
 
 
 def exported(ref: str, home: Path | None = None) -> tuple[bytes, str]:
@@ -20,8 +23,11 @@ def exported(ref: str, home: Path | None = None) -> tuple[bytes, str]:
     parsed = parse_reference(ref) if ":" in ref else Reference("run", ref)
     if parsed.kind == "timm":
         raise BadReference(f"{ref!r} comes from timm already; export a run or a bundled model.")
+    if parsed.kind == "run" and (record := RunStore(home).get(parsed.name)).unreadable:
+        return exported_as_stored(record, parsed.step, home)
     stored = find_stored(parsed, home)
     card: dict[str, Any] = {
+        VERSION_KEY: CONFIG_VERSION,
         "config": stored.config.model_dump(mode="json"),
         "classes": stored.classes,
         "mean": stored.mean,
@@ -29,6 +35,17 @@ def exported(ref: str, home: Path | None = None) -> tuple[bytes, str]:
         **stored.about,
     }
     return stored.weights.read_bytes(), json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+
+
+def exported_as_stored(record: RunRecord, step: int | None, home: Path | None) -> tuple[bytes, str]:
+    """The same of a run whose settings cannot be read here: its weights, and its JSON as it is stored."""
+    store = RunStore(home)
+    steps = [row.step for row in store.snapshots(record.id)]
+    if not steps:
+        raise BadReference(f"The run {record.id!r} has no snapshot, so there are no weights to export.")
+    step = steps[-1] if step is None else step
+    card = {"run": record.id, "title": record.name, "step": step, **store.stored_json(record.id)}
+    return store.snapshot_path(record.id, step).read_bytes(), json.dumps(card, indent=2, ensure_ascii=False) + "\n"
 
 
 def export(ref: str, out: Path, home: Path | None = None) -> tuple[Path, Path]:

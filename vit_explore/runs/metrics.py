@@ -17,11 +17,12 @@ from sqlalchemy import Connection
 
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference
-from vit_explore.runs import schema
+from vit_explore.runs import schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import snapshots_to_drop
-from vit_explore.runs.records import SnapshotRow, pack, unpack
+from vit_explore.runs.records import SnapshotRow, facts_of, pack, unpack
 from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_model
 
 DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
 STEP_COLUMNS = tuple(field.name for field in dataclasses.fields(Step))
@@ -54,6 +55,8 @@ class RunMetrics(StoreBase):
             self._check_owner(connection, run, worker)
             for kind, group in itertools.groupby(events, key=type):
                 _INSERT[kind](connection, run, list(group), sizes)
+        if any(isinstance(event, Started) for event in events):
+            self.keep_card(run)
         if any(isinstance(event, Started | Snapshot) for event in events):
             self._tidy_files(run)
 
@@ -95,9 +98,9 @@ class RunMetrics(StoreBase):
             facts = self._row(connection, run).facts
         if facts is None:
             return None
-        values: dict[str, Any] = json.loads(facts)
+        values = facts_of(facts)
         values |= {name: tuple(values[name]) for name in ("classes", "mean", "std")}
-        values["model"] = ModelConfig(**values["model"])
+        values["model"] = stored_model(values["model"], values.pop(VERSION_KEY, 1))
         images, labels = self.folder(run).read_samples()
         return Started(**values, sample_images=images, sample_labels=labels)
 
@@ -125,7 +128,8 @@ class RunMetrics(StoreBase):
     def runs_with_snapshots(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
         """(id, name, architecture, steps) of every run that has snapshots, the newest first: two queries in all."""
         runs, table = schema.runs, schema.snapshots
-        architecture = sa.func.json_extract(runs.c.config, "$.model.architecture")
+        readable = sa.case((sa.func.json_valid(runs.c.config), runs.c.config), else_="{}")
+        architecture = sa.func.json_extract(readable, "$.model.architecture")
         known = sa.select(runs.c.id, runs.c.name, sa.func.coalesce(architecture, ModelConfig().architecture))
         steps: dict[str, list[int]] = defaultdict(list)
         with self._reading() as connection:
@@ -155,7 +159,10 @@ class RunMetrics(StoreBase):
         folder, sizes = self.folder(run), {}
         for event in events:
             if isinstance(event, Started):
+                folder.create()
                 folder.write_samples(event)
+            elif isinstance(event, Finished):
+                sidecars.write_result(folder, event)
             elif isinstance(event, Snapshot):
                 sizes[event.step] = folder.write_snapshot(event.step, event.weights)
         return sizes
@@ -205,7 +212,7 @@ def _insert_started(connection: Connection, run: str, events: list[Started], _si
         later = table.c.step > event.resumed_at if event.resumed_at else sa.true()
         connection.execute(sa.delete(table).where(table.c.run == run, later))
     facts = {name: value for name, value in vars(event).items() if not name.startswith("sample_")}
-    facts["model"] = event.model.model_dump(mode="json")
+    facts |= {"model": event.model.model_dump(mode="json"), VERSION_KEY: CONFIG_VERSION}
     update(
         connection,
         run,
@@ -230,7 +237,7 @@ def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], 
     _insert(connection, schema.snapshots, [{"run": run, **row} for row in rows])
 
 
-def _insert_finished(connection: Connection, run: str, events: list[Finished], _sizes: dict[int, int]) -> None:
+def insert_finished(connection: Connection, run: str, events: list[Finished], _sizes: dict[int, int]) -> None:
     event = events[-1]
     scalars = {name: value for name, value in vars(event).items() if name not in _FINISHED_ARRAYS}
     arrays = {name: pack(getattr(event, name)) for name in _FINISHED_ARRAYS}
@@ -255,5 +262,5 @@ _INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]
     Step: _insert_steps,
     Evaluated: _insert_evaluated,
     Snapshot: _insert_snapshots,
-    Finished: _insert_finished,
+    Finished: insert_finished,
 }

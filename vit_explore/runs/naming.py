@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from vit_explore.config import RunConfig
+from vit_explore.errors import BadConfig
+from vit_explore.text import printable
+
+MAX_LENGTH = 120
 
 
 def describe(config: RunConfig) -> str:
@@ -17,8 +21,17 @@ def numbered(name: str, taken: Collection[str]) -> str:
     number, candidate = 1, name
     while candidate in taken:
         number += 1
-        candidate = f"{name} ({number})"
+        ending = f" ({number})"
+        candidate = name[: MAX_LENGTH - len(ending)] + ending
     return candidate
+
+
+def cleaned(name: str) -> str:
+    """A name that a person gave, on one line and without control characters. Raises BadConfig."""
+    name = " ".join(printable(name).split())
+    if not 1 <= len(name) <= MAX_LENGTH:
+        raise BadConfig(f"A name has 1 to {MAX_LENGTH} characters, {len(name)} given; choose another one.")
+    return name
 
 
 def _data(config: RunConfig) -> str:

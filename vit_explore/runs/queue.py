@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from vit_explore.errors import BadConfig, DiskFull
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase, update
-from vit_explore.runs.records import Claimant, WorkerInfo, is_alive, looks_dead, process_start
+from vit_explore.runs.records import Claimant, WorkerInfo, death_sentence, is_alive, looks_dead, process_start
+from vit_explore.upgrades import stored_config
 
 STARTING_SECONDS = 90.0
 FAILED_SECONDS = 30.0  # how long a worker that died before it was warm is remembered, so that it is not retried at once
@@ -27,16 +30,25 @@ class RunQueue(StoreBase):
         """The id of the first queued run for the claimant's slot, now running; None when there is none to take.
 
         At most one run is on a slot. A run that names a device goes to the worker of that device where there is one.
+        One whose settings cannot be read is failed, with the sentence, and holds up no other.
         """
         if not self.has_queued():
             return None
         self.reap()
+        run = self._take_first(claimant)
+        if run is not None:
+            with suppress(DiskFull):  # its training needs the folder too, and will say so
+                self.keep_card(run)
+        return run
+
+    def _take_first(self, claimant: Claimant) -> str | None:
         with self._writing() as connection:
             if _is_busy(connection, claimant):
                 return None
             devices = set(connection.execute(sa.select(schema.workers.c.device)).scalars())
             for row in _queued(connection):
-                if suits(_device_of(row), claimant.device, devices):
+                device = _wished_device(connection, row)
+                if device is not None and suits(device, claimant.device, devices):
                     take(connection, row.id, claimant)
                     return row.id
         return None
@@ -66,8 +78,11 @@ class RunQueue(StoreBase):
         """The end of a claim: the run's new state; nothing happens when it is not this worker's any more."""
         own = (schema.runs.c.id == run, schema.runs.c.worker == worker)
         values = {"state": state, "error": error, "note": None, "ended": time.time(), "worker": None, "slot": None}
+        self._making_room(lambda: self._change(sa.update(schema.runs).where(*own).values(**values)))
+
+    def _change(self, change: sa.Update) -> None:
         with self._writing() as connection:
-            connection.execute(sa.update(schema.runs).where(*own).values(**values))
+            connection.execute(change)
 
     def set_note(self, run: str, note: str) -> None:
         """What goes on before the first step, for people to read."""
@@ -87,16 +102,18 @@ class RunQueue(StoreBase):
         with self._writing() as connection:
             dead = _dead_runs(connection)
             for row in dead:
-                update(connection, row.id, state="interrupted", note=None, ended=time.time(), error=_interrupted(row))
+                update(connection, row.id, state="interrupted", note=None, ended=time.time(), error=death_sentence(row))
             for row in _dead_workers(connection):
                 _bury(connection, row)
         return [row.id for row in dead]
 
     def workers(self) -> list[WorkerInfo]:
-        """The workers that live (or failed just now)."""
-        self.reap()
+        """The workers that live (or failed just now). Writes nothing."""
         with self._reading() as connection:
-            return [_info(row) for row in connection.execute(sa.select(schema.workers)).all()]
+            rows = connection.execute(sa.select(schema.workers)).all()
+        over = [row for row in rows if _is_over(row)]
+        living = [_info(row) for row in rows if row not in over]
+        return living + [replace(_info(row), state="failed") for row in over if row.state == "starting"]
 
     def register(self, claimant: Claimant, state: str, run: str | None = None) -> None:
         """Enter or refresh a worker; this is its heartbeat, too."""
@@ -189,8 +206,13 @@ def _queued(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(sa.select(table).where(table.c.state == "queued").order_by(table.c.position)).all())
 
 
-def _device_of(row: Row[Any]) -> str:
-    return json.loads(row.config)["train"]["device"]
+def _wished_device(connection: Connection, row: Row[Any]) -> str | None:
+    """The device that a queued run names; None for one whose settings cannot be read, which is failed."""
+    try:
+        return stored_config(row.config).train.device
+    except BadConfig as error:
+        update(connection, row.id, state="failed", error=str(error), ended=time.time())
+        return None
 
 
 def _dead_runs(connection: Connection) -> list[Row[Any]]:
@@ -219,11 +241,6 @@ def _bury(connection: Connection, row: Row[Any]) -> None:
         connection.execute(change)
     else:
         connection.execute(sa.delete(table).where(table.c.id == row.id))
-
-
-def _interrupted(row: Row[Any]) -> str:
-    goes_on = "resume it to go on from its last checkpoint" if row.has_checkpoint else "resume it to start it again"
-    return f"The process that trained this run ended at step {row.step or 0}; {goes_on}."
 
 
 def _info(row: Row[Any]) -> WorkerInfo:

@@ -119,7 +119,7 @@ def _train(
 ) -> State:
     state = store.folder(record.id).read_checkpoint() if record.has_checkpoint else None
     note = _Notes(store, record.id, leaving)
-    trainer = make_trainer(record.config, should_stop=watch.stop.is_set, state=state, progress=note)
+    trainer = make_trainer(record.settings(), should_stop=watch.stop.is_set, state=state, progress=note)
     with _recording(store, record.id, worker, trainer) as recorder:
         stopped = False
         for event in trainer.events():

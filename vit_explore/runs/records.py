@@ -10,15 +10,19 @@ import time
 import uuid
 import zlib
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import psutil
 from sqlalchemy import Row
 
 from vit_explore.config import ModelConfig, RunConfig
+from vit_explore.errors import BadConfig
+from vit_explore.text import printable
+from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_config, stored_model
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+STATES: tuple[State, ...] = get_args(State)
 
 SILENT_SECONDS = 5.0  # a process that we cannot see is taken for dead after this long without a heartbeat
 HUNG_SECONDS = 30.0  # one that we see alive may be busy (swapping, suspended); after this long it counts as dead too
@@ -74,7 +78,7 @@ class RunRecord:
     id: str
     name: str
     state: State
-    config: RunConfig
+    config: RunConfig | None  # None: it cannot be read, and `unreadable` says why
     created: float
     started: float | None  # when a worker took it
     ended: float | None
@@ -108,14 +112,50 @@ class RunRecord:
     val_size: int | None
     test_size: int | None
     steps_per_epoch: int | None
+    owner: str | None = None  # whose run it is
+    group: str | None = None  # what it was started with: the other run of a race, say
+    parent: str | None = None  # the id of the run that it is a duplicate of
+    unreadable: str | None = None  # why its settings, or its model's, cannot be read: one sentence
+    stored: str = ""  # its settings as they are stored: JSON, of this version or another
+
+    def settings(self) -> RunConfig:
+        """Its config. Raises BadConfig where it cannot be read."""
+        if self.config is None:
+            raise BadConfig(self.unreadable)
+        return self.config
+
+    @property
+    def family(self) -> str:
+        """The family of its model, as on the architecture's card; "" for an unknown one, or one that cannot be read."""
+        model = self.config.model if self.config else self.model
+        return model.card.family if model else ""
+
+    @property
+    def resume_refusal(self) -> str | None:
+        """Why the run cannot be resumed, one sentence; None when it can. The only rule for it."""
+        if self.state in _NOT_RESUMED:
+            return f"The run {self.id!r} {_NOT_RESUMED[self.state]}."
+        if self.config is None:
+            return f"The run {self.id!r} cannot go on. {self.unreadable}"
+        if self.state == "failed" and not self.has_checkpoint:
+            return (
+                f"The run {self.id!r} failed before its first checkpoint, so it cannot go on; "
+                "duplicate it to start it again."
+            )
+        return None
 
     def on_device(self, device: str) -> RunRecord:
         """The run as its worker trains it: on the worker's own device."""
-        return replace(self, config=self.config.update(device=device))
+        return replace(self, config=self.settings().update(device=device))
 
 
+_NOT_RESUMED: dict[str, str] = {
+    "queued": "waits in the queue already; there is nothing to do",
+    "running": "is running; there is nothing to do",
+    "finished": "is finished; duplicate it to train it again",
+}
 _AS_STORED = (
-    *("id", "name", "state", "created", "ended", "error", "note", "heartbeat", "has_checkpoint", "disk_bytes"),
+    *("id", "state", "created", "ended", "error", "note", "heartbeat", "disk_bytes", "owner", "group", "parent"),
     *("step", "epoch", "loss", "elapsed", "remaining", "top1", "test_top1", "macro_f1", "params", "flops"),
     *("images_seen", "images_per_second", "train_seconds", "device"),
 )
@@ -123,19 +163,64 @@ _AS_SAID = ("precision", "train_size", "val_size", "test_size", "steps_per_epoch
 
 
 def record_of(row: Row[Any], place: int | None) -> RunRecord:
-    """A row of the table `runs` as a RunRecord."""
-    facts = json.loads(row.facts) if row.facts else {}
+    """A row of the table `runs` as a RunRecord; one that says running, but whose process is gone, as interrupted.
+
+    What cannot be read in it (settings of another version, say) is told in the record, and hides no other run.
+    """
+    facts, model, no_model = _facts(row.facts)
+    config, no_config = _config(row)
     values: dict[str, Any] = {name: getattr(row, name) for name in _AS_STORED}
     values |= {name: facts.get(name) for name in _AS_SAID}
     values |= {name: _maybe_tuple(facts.get(name)) for name in ("classes", "mean", "std")}
+    if row.state == "running" and looks_dead(row):
+        values |= {"state": "interrupted", "note": None, "ended": row.heartbeat, "error": death_sentence(row)}
     return RunRecord(
         **values,
-        config=RunConfig(**json.loads(row.config)).replace(name=row.name),
+        name=config.name if config else printable(row.name),
+        config=config,
         started=row.claimed,
-        stop_requested=row.stop,
+        stop_requested=bool(row.stop),
+        has_checkpoint=bool(row.has_checkpoint),
         place=place,
-        model=ModelConfig(**facts["model"]) if facts else None,
+        model=model,
+        unreadable=no_config or no_model,
+        stored=row.config,
     )
+
+
+def _config(row: Row[Any]) -> tuple[RunConfig | None, str | None]:
+    """The run's settings under its present name, or why they cannot be read."""
+    try:
+        config = stored_config(row.config)
+    except BadConfig as error:
+        return None, str(error)
+    return config.model_copy(update={"name": printable(row.name)}), None
+
+
+def _facts(text: str | None) -> tuple[dict[str, Any], ModelConfig | None, str | None]:
+    """What Started said, its model, and why that cannot be read."""
+    if text is None:
+        return {}, None, None
+    facts = facts_of(text)
+    try:
+        return facts, stored_model(facts.get("model"), facts.get(VERSION_KEY, 1)), None
+    except BadConfig as error:
+        return facts, None, str(error)
+
+
+def facts_of(text: str) -> dict[str, Any]:
+    """The stored facts as plain values; none where they are damaged."""
+    try:
+        facts = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def death_sentence(row: Row[Any]) -> str:
+    """What a run says whose process is gone."""
+    goes_on = "resume it to go on from its last checkpoint" if row.has_checkpoint else "resume it to start it again"
+    return f"The process that trained this run ended at step {row.step or 0}; {goes_on}."
 
 
 def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
@@ -144,7 +229,7 @@ def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
 
 def config_json(config: RunConfig) -> str:
     """Every setting, so that a later default changes no stored run; what follows the data is left to follow it."""
-    values = config.model_dump(mode="json")
+    values = {VERSION_KEY: CONFIG_VERSION, **config.model_dump(mode="json")}
     for name in ("image_size", "num_classes"):
         if name not in config.model.model_fields_set:
             del values["model"][name]

@@ -18,6 +18,7 @@ from vit_explore.config import ModelConfig
 from vit_explore.data.images import load_image, resize_crop
 from vit_explore.errors import BadReference, ModelUnavailable
 from vit_explore.runs.store import RunStore
+from vit_explore.upgrades import VERSION_KEY, stored_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -120,7 +121,7 @@ def available_references(home: Path | None = None) -> list[Available]:
     ]
     bundled = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(WEIGHTS.glob("*.json"))}
     for name, about in sorted(bundled.items(), key=lambda item: item[1].get("order", len(bundled))):
-        architecture = ModelConfig(**about["config"]).card
+        architecture = _model_of(about).card
         offers.append(Available(f"bundled:{name}", about.get("title", name), tuple(_bundled_steps(name)), architecture))
     return offers
 
@@ -147,6 +148,8 @@ def _find_run(ref: Reference, home: Path | None) -> Stored:
     store = RunStore(home)
     record = store.get(ref.name)
     steps = [row.step for row in store.snapshots(ref.name)]
+    if record.model is None and record.unreadable:
+        raise BadReference(record.unreadable)
     if record.model is None or record.classes is None or record.mean is None or record.std is None or not steps:
         raise BadReference(f"The run {ref.name!r} has no snapshot yet; wait for its first step, or start it.")
     step = steps[-1] if ref.step is None else ref.step
@@ -165,8 +168,14 @@ def _find_bundled(ref: Reference) -> Stored:
         known = ", ".join(map(str, _bundled_steps(ref.name))) or "none"
         raise BadReference(f"The bundled model {ref.name!r} has no weights at {path.name}; its steps are: {known}.")
     about = json.loads(card.read_text(encoding="utf-8"))
-    config, classes = ModelConfig(**about.pop("config")), tuple(about.pop("classes"))
+    config, classes = _model_of(about), tuple(about.pop("classes"))
+    about = {key: value for key, value in about.items() if key not in ("config", VERSION_KEY)}
     return Stored(ref, path, config, classes, _three(about.pop("mean")), _three(about.pop("std")), about)
+
+
+def _model_of(card: dict[str, Any]) -> ModelConfig:
+    """The model on a card, as a bundled model has it and an export writes it. Raises BadConfig."""
+    return stored_model(card["config"], card.get(VERSION_KEY, 1))
 
 
 def _bundled_steps(name: str) -> list[int]:

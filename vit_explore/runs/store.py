@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from vit_explore.config import RunConfig
-from vit_explore.errors import BadConfig, BadRunState
-from vit_explore.runs import schema
+from vit_explore.errors import BadRunState, DiskFull
+from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.base import update
 from vit_explore.runs.metrics import RunLost, RunMetrics
-from vit_explore.runs.naming import describe, numbered
+from vit_explore.runs.naming import cleaned, describe, numbered
 from vit_explore.runs.queue import RunQueue, take
+from vit_explore.runs.rebuild import Rebuilding
 from vit_explore.runs.records import (
     Claimant,
     RunRecord,
@@ -24,34 +28,45 @@ from vit_explore.runs.records import (
     State,
     WorkerInfo,
     config_json,
-    looks_dead,
     record_of,
 )
 
 __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State", "WorkerInfo"]
 
 Records = list[RunRecord]  # inside RunStore, `list` is its method
-RESUMABLE = ("stopped", "interrupted", "failed")
 
 
-class RunStore(RunMetrics, RunQueue):
+class RunStore(RunMetrics, RunQueue, Rebuilding):
     """The runs of one home (VIT_EXPLORE_HOME): their states, settings, metrics and files.
 
     States: queued → running → finished | stopped | failed | interrupted. Every look sees what other processes wrote,
-    and a run whose process is gone shows as interrupted.
+    writes nothing, and shows a run whose process is gone as interrupted.
     """
 
-    def create(self, config: RunConfig, claimant: Claimant | None = None) -> str:
-        """Enter a run and give its id; queued, or running at once in the hands of `claimant`."""
+    def create(
+        self,
+        config: RunConfig,
+        claimant: Claimant | None = None,
+        *,
+        owner: str | None = None,
+        group: str | None = None,
+        parent: str | None = None,
+    ) -> str:
+        """Enter a run and give its id; queued, or running at once in the hands of `claimant`.
+
+        owner: whose it is; group: what it belongs to (runs of a race); parent: the id of the run that it repeats.
+        """
+        row = {"config": config_json(config), "created": time.time(), "owner": owner, "group": group, "parent": parent}
         with self._writing() as connection:
             name = numbered(config.name or describe(config), _names(connection))
-            run = _new_id(connection)
-            # the folder comes first: a row without a folder could not be trained
-            self.folder(run).create()
-            row = {"id": run, "name": name, "state": "queued", "config": config_json(config), "created": time.time()}
-            connection.execute(sa.insert(schema.runs).values(**row, position=_last_place(connection) + 1))
+            run = self._new_id(connection)
+            place = _last_place(connection) + 1
+            connection.execute(sa.insert(schema.runs).values(id=run, name=name, state="queued", position=place, **row))
             if claimant is not None:
                 take(connection, run, claimant)
+        with suppress(DiskFull):  # the row comes first; training needs the folder too, and will say so
+            self.keep_card(run)
+            reserve.keep(self.home)
         return run
 
     def get(self, run: str) -> RunRecord:
@@ -59,18 +74,27 @@ class RunStore(RunMetrics, RunQueue):
         with self._reading() as connection:
             row = self._row(connection, run)
             place = _places(connection).get(run)
-        if row.state == "running" and looks_dead(row):
-            self.reap()
-            return self.get(run)
         return record_of(row, place)
 
-    def list(self) -> Records:
-        """Every run, the newest first."""
-        self.reap()
+    def list(
+        self,
+        states: Collection[State] | None = None,
+        group: str | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
+    ) -> Records:
+        """The runs in one of `states`, of a group, of an owner, the newest first, `limit` at most; all by default."""
+        table = schema.runs.c
+        query = self._runs().order_by(table.seq.desc())
+        if states is not None:  # a run whose process is gone says running in its row
+            query = query.where(table.state.in_({*states, *(("running",) if "interrupted" in states else ())}))
+        for column, value in ((table.group, group), (table.owner, owner)):
+            query = query if value is None else query.where(column == value)
         with self._reading() as connection:
-            rows = connection.execute(sa.select(schema.runs).order_by(schema.runs.c.seq.desc())).all()
             places = _places(connection)
-        return [record_of(row, places.get(row.id)) for row in rows]
+            rows = connection.execute(query)
+            records = (record_of(row, places.get(row.id)) for row in rows)
+            return [*islice((r for r in records if states is None or r.state in states), limit)]
 
     def claim(self, claimant: Claimant) -> RunRecord | None:
         """Take the first queued run that suits the claimant's slot; None when there is none."""
@@ -79,6 +103,9 @@ class RunStore(RunMetrics, RunQueue):
 
     def request_stop(self, run: str) -> None:
         """Ask a running run to stop after its present step; a queued one is stopped at once; else nothing happens."""
+        self._making_room(lambda: self._request_stop(run))
+
+    def _request_stop(self, run: str) -> None:
         with self._writing() as connection:
             state = self._row(connection, run).state
             if state == "queued":
@@ -98,8 +125,9 @@ class RunStore(RunMetrics, RunQueue):
         """
         self.reap()
         with self._writing() as connection:
-            row = self._row(connection, run)
-            _check_resumable(row)
+            refusal = record_of(self._row(connection, run), None).resume_refusal
+            if refusal is not None:
+                raise BadRunState(refusal)
             table = schema.evaluations
             connection.execute(sa.delete(schema.finishes).where(schema.finishes.c.run == run))
             connection.execute(sa.delete(table).where(table.c.run == run, table.c.split == "test"))
@@ -108,61 +136,64 @@ class RunStore(RunMetrics, RunQueue):
             update(connection, run, state="queued", worker=None, position=_last_place(connection) + 1, **values)
             if claimant is not None:
                 take(connection, run, claimant)
+        sidecars.forget_result(self.folder(run))
 
     def rename(self, run: str, name: str) -> None:
         """Give a run another name (1 to 120 characters)."""
-        name = " ".join(name.split())
-        if not 1 <= len(name) <= 120:
-            raise BadConfig(f"A name has 1 to 120 characters, {len(name)} given; choose another one.")
+        name = cleaned(name)
+        self._making_room(lambda: self._rename(run, name))
+        with suppress(DiskFull):  # the database has the name; the card is for when that is lost
+            self.keep_card(run)
+
+    def _rename(self, run: str, name: str) -> None:
         with self._writing() as connection:
             self._row(connection, run)
             update(connection, run, name=name)
 
     def delete(self, run: str) -> None:
         """Remove a run and its files. Raises BadRunState while it is running."""
-        self.reap()
+        try:
+            self._making_room(lambda: self._delete(run))
+        except DiskFull:  # not even the lock can be had: the files alone make room for it
+            _check_deletable(self.get(run))
+            self.folder(run).delete()
+            self._delete(run)
+
+    def _delete(self, run: str) -> None:
+        """Files first, and the row in the same hold of the lock: on a full disk they make room, and a kill between the
+        two leaves a row, which can be deleted again."""
         with self._writing() as connection:
-            if self._row(connection, run).state == "running":
-                raise BadRunState(f"The run {run!r} is running; stop it first, then delete it.")
+            _check_deletable(record_of(self._row(connection, run), None))
+            self.folder(run).delete()
             connection.execute(sa.delete(schema.runs).where(schema.runs.c.id == run))
-        self.folder(run).delete()
 
     def duplicate(self, run: str, **changes: Any) -> str:
         """A new queued run with the same settings but for `changes` (names of config.flat_fields); gives its id."""
         record = self.get(run)
-        made_up = record.name.startswith(describe(record.config))
-        config = record.config.update(**{"name": "" if made_up else record.name, **changes})
-        return self.create(config)
+        config = record.settings()
+        made_up = record.name.startswith(describe(config))
+        config = config.update(**{"name": "" if made_up else record.name, **changes})
+        return self.create(config, parent=run)
+
+    def _new_id(self, connection: Connection) -> str:
+        """A short hexadecimal id that no run ever had: four digits, more where the short ones get scarce."""
+        for length in range(4, 33):
+            for _ in range(4):
+                run = secrets.token_hex(16)[:length]
+                is_known = connection.execute(sa.select(schema.ids).where(schema.ids.c.id == run)).first() is not None
+                if not is_known and not self.folder(run).path.exists():  # of a run whose row was lost
+                    connection.execute(sa.insert(schema.ids).values(id=run))
+                    return run
+        raise AssertionError("2**128 ids cannot all be taken")
 
     def checkpoint_path(self, run: str) -> Path:
         """Where the run's checkpoint is, or will be."""
         return self.folder(run).checkpoint
 
 
-def _check_resumable(row: Row[Any]) -> None:
-    if row.state not in RESUMABLE:
-        why = {
-            "queued": "waits in the queue already; there is nothing to do",
-            "running": "is running; there is nothing to do",
-            "finished": "is finished; duplicate it to train it again",
-        }
-        raise BadRunState(f"The run {row.id!r} {why[row.state]}.")
-    if row.state == "failed" and not row.has_checkpoint:
-        raise BadRunState(
-            f"The run {row.id!r} failed before its first checkpoint, so it cannot go on; "
-            "duplicate it to start it again."
-        )
-
-
-def _new_id(connection: Connection) -> str:
-    """A short hexadecimal id that no run ever had: four digits, more where the short ones get scarce."""
-    for length in range(4, 33):
-        for _ in range(4):
-            run = secrets.token_hex(16)[:length]
-            if connection.execute(sa.select(schema.ids).where(schema.ids.c.id == run)).first() is None:
-                connection.execute(sa.insert(schema.ids).values(id=run))
-                return run
-    raise AssertionError("2**128 ids cannot all be taken")
+def _check_deletable(record: RunRecord) -> None:
+    if record.state == "running":
+        raise BadRunState(f"The run {record.id!r} is running; stop it first, then delete it.")
 
 
 def _names(connection: Connection) -> set[str]:

@@ -63,7 +63,7 @@ def _compare_key(run: str) -> str:
 
 def role_colour(record: RunRecord) -> str:
     """A run has the colour of its model's family on every page."""
-    return theme.role_colour(record.config.model.card.family)
+    return theme.role_colour(record.family)
 
 
 def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None) -> None:
@@ -92,5 +92,7 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
 
 
 def _budget(record: RunRecord, axis: str) -> float | None:
+    if record.config is None:
+        return None
     train = record.config.train
     return {"elapsed": train.seconds, "epoch": train.epochs}.get(axis)

@@ -108,8 +108,9 @@ def dataset_configs() -> dict[str, DataConfig]:
     configs: dict[str, DataConfig] = {}
     choice = chosen_model()
     if choice is not None and choice.base.startswith("run:"):
-        config = caches.store().get(choice.base.removeprefix("run:")).config.data
-        configs[config.dataset + OF_THIS_RUN] = config
+        config = caches.store().get(choice.base.removeprefix("run:")).config
+        if config is not None:
+            configs[config.data.dataset + OF_THIS_RUN] = config.data
     for name in datasets.names():
         if name != "folder" and dataset_status(name).available:
             # a drawn dataset is drawn anew: a few images suffice to look at

@@ -85,9 +85,11 @@ def sentence(error: Exception) -> str:
 
 def progress_of(record: RunRecord) -> float:
     """How much of the budget is spent, in [0, 1]."""
-    train = record.config.train
     if record.state == "finished":
         return 1.0
+    if record.config is None:
+        return 0.0
+    train = record.config.train
     if train.seconds is not None:
         share = (record.elapsed or 0.0) / train.seconds
     else:

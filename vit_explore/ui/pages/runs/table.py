@@ -16,6 +16,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import wording
 
 STEP_COLUMNS = ("epoch", "elapsed", "images_seen", "loss", "lr", "images_per_second")
+UNREADABLE = "not readable"
 _SIGNS = {"queued": "…", "running": "▸", "finished": "✓", "stopped": "■", "failed": "✗", "interrupted": "!"}
 
 
@@ -26,7 +27,7 @@ def row(record: RunRecord) -> dict[str, Any]:
         "Name": record.name,
         "State": f"{_SIGNS[record.state]} {state_words(record)}",
         "Data": data_words(record),
-        "Model": record.config.model.architecture.removeprefix("timm:"),
+        "Model": model_words(record),
         "Parameters": record.params,
         "Top-1 (%)": None if accuracy(record) is None else 100 * accuracy(record),  # type: ignore[operator]
         "On": "test" if record.test_top1 is not None else "validation" if record.top1 is not None else "",
@@ -48,8 +49,15 @@ def state_words(record: RunRecord) -> str:
 
 def data_words(record: RunRecord) -> str:
     """The dataset, with the number of classes where it is not all of them."""
+    if record.config is None:
+        return UNREADABLE
     data = record.config.data
     return data.dataset if data.classes is None else f"{data.dataset} ({len(data.classes)} classes)"
+
+
+def model_words(record: RunRecord) -> str:
+    """The architecture."""
+    return record.config.model.architecture.removeprefix("timm:") if record.config else UNREADABLE
 
 
 def accuracy(record: RunRecord) -> float | None:
@@ -68,7 +76,7 @@ def filtered(records: Iterable[RunRecord], text: str = "", states: Iterable[str]
 
 
 def _haystack(record: RunRecord) -> str:
-    return f"{record.name} {record.id} {data_words(record)} {record.config.model.architecture}".lower()
+    return f"{record.name} {record.id} {data_words(record)} {model_words(record)}".lower()
 
 
 def weights_zip(store: RunStore, record: RunRecord) -> bytes:

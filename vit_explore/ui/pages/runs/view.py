@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from vit_explore.config import settings
+from vit_explore.config import RunConfig, settings
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
 from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
-from vit_explore.runs.store import RESUMABLE, RunStore
+from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.curve_charts import curves_of, draw_curves
@@ -147,15 +147,17 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
 def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     if st.button("Open", icon=":material/open_in_full:", type="primary", key="runs_open"):
         st.switch_page(site.path("train"), query_params={"run": record.id})
-    looks = site.offered(record.config.model.card) if record.model is not None else []
+    looks = site.offered(record.model.card) if record.model is not None else []
     if looks and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
         st.switch_page(looks[0].path, query_params=choice.link(f"run:{record.id}"))
     _stop_or_resume(store, record)
     _rename(store, record)
-    if st.button("Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"):
+    if record.config is not None and st.button(
+        "Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"
+    ):
         new_run(record.config)
         st.switch_page(site.path("train"))
-    if record.model is not None:
+    if record.model is not None or (record.unreadable and record.step is not None):
         st.download_button(
             "Weights", lambda: table.weights_zip(store, record), f"{table.file_stem(record)}.zip",
             "application/zip", icon=":material/download:", on_click="ignore", key=f"runs_weights_{record.id}",
@@ -173,11 +175,10 @@ def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
             if st.button("Stop", icon=":material/stop:", key="runs_stop", disabled=record.stop_requested):
                 store.request_stop(record.id)
                 st.rerun()
-        elif record.state in RESUMABLE and (record.has_checkpoint or record.state != "failed"):  # noqa: SIM102
-            if st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
-                store.resume(record.id)
-                launcher.ensure_worker()
-                st.rerun()
+        elif record.resume_refusal is None and st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
+            store.resume(record.id)
+            launcher.ensure_worker()
+            st.rerun()
 
 
 def _rename(store: RunStore, record: RunRecord) -> None:
@@ -214,11 +215,18 @@ def _confirm_deletion(runs: list[str]) -> None:
 def _details(record: RunRecord) -> None:
     if record.error:
         st.warning(escaped(record.error), icon=":material/error:")
+    if record.unreadable and record.unreadable != record.error:
+        st.warning(escaped(record.unreadable), icon=":material/data_alert:")
+    if record.config is not None:
+        _settings(record.config)
+
+
+def _settings(config: RunConfig) -> None:
     with st.expander("Its settings", icon=":material/tune:"):
         rows = [
-            (setting.label, setting.said(setting.value(record.config)))
+            (setting.label, setting.said(setting.value(config)))
             for setting in settings().values()
-            if setting.applies(record.config.model.architecture)
+            if setting.applies(config.model.architecture)
         ]
         half = -(-len(rows) // 2)
         for column, part in zip(st.columns(2), (rows[:half], rows[half:]), strict=True):

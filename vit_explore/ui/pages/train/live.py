@@ -14,7 +14,7 @@ import streamlit as st
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.runs import launcher
 from vit_explore.runs.records import RunRecord
-from vit_explore.runs.store import RESUMABLE, RunStore
+from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen
 from vit_explore.ui.kit.curves import Curves
@@ -110,23 +110,19 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
             ):
                 store.request_stop(record.id)
                 st.rerun()
-        elif _can_resume(record) and st.button(
+        elif record.resume_refusal is None and st.button(
             "Resume", icon=":material/play_arrow:", key="live_resume", type="primary"
         ):
             store.resume(record.id)
             launcher.ensure_worker()
             st.rerun()
     retry = "Try again with changes" if record.state == "failed" else "Change and train again"
-    if st.button(retry, icon=":material/tune:", key="live_change"):
+    if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
         new_run(record.config)
         st.rerun()
     if st.button("New run", icon=":material/add:", key="live_new"):
         new_run()
         st.rerun()
-
-
-def _can_resume(record: RunRecord) -> bool:
-    return record.state in RESUMABLE and (record.has_checkpoint or record.state != "failed")
 
 
 def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
@@ -136,6 +132,8 @@ def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
             st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
         elif record.state == "interrupted":
             st.warning(escaped(record.error or "It was interrupted."), icon=":material/power_off:")
+        if record.unreadable:
+            st.warning(escaped(record.unreadable), icon=":material/data_alert:")
         ahead = run_ahead(store, record) if record.state == "queued" else None
         st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}**")
         if record.state == "queued":

@@ -22,7 +22,7 @@ def next_steps(record: RunRecord) -> None:
     with st.container(border=True, key="live_next"):
         st.markdown("**Now look inside this model**")
         with st.container(horizontal=True):
-            for page in site.offered(record.config.model.card):
+            for page in site.offered(record.model.card):
                 st.page_link(
                     page.path, label=f"{page.title}: {_LOOKS[page.name]}", icon=page.label,
                     query_params=link(f"run:{record.id}"),

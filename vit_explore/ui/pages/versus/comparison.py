@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,8 @@ AXIS_TITLES = {
 
 def start_pair(store: RunStore, config: RunConfig, rival: str) -> tuple[str, str]:
     """Queue `config` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
-    return store.create(config), store.create(config.update(model=rival))
+    group = f"race-{secrets.token_hex(4)}"
+    return store.create(config, group=group), store.create(config.update(model=rival), group=group)
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
@@ -54,8 +56,9 @@ def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarra
     if axis != "flops":
         return curves.accuracy(axis)
     images, top1 = curves.accuracy("images_seen")
-    train, full_size = record.config.train, images
-    if record.config.model.takes_half_size and train.low_res_fraction and len(images):
+    config, full_size = record.settings(), images
+    train = config.train
+    if config.model.takes_half_size and train.low_res_fraction and len(images):
         used, budget = ("elapsed", train.seconds) if train.seconds else ("epoch", train.epochs)
         progress = curves.accuracy(used)[0] / float(budget or 1)
         small = np.minimum(images, np.interp(train.low_res_fraction, progress, images))
@@ -64,14 +67,14 @@ def race_points(curves: Curves, axis: str, record: RunRecord) -> tuple[np.ndarra
 
 
 def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
-    """Two runs to show at first, of runs ordered from the newest: the latest two of two families that compare fairly.
+    """Two runs to show at first, of readable ones from the newest: the latest two of two families that compare fairly.
 
     The one that was made first comes first; where none compare fairly, the latest two of two families.
     """
     newest: dict[Any, dict[str, RunRecord]] = {}  # what two runs must share -> the newest run of each family
     for record in records:
-        family = record.config.model.card.family
-        alike = newest.setdefault(_shared(record.config), {})
+        family = record.family
+        alike = newest.setdefault(_shared(record.settings()), {})
         rival = next((other for known, other in alike.items() if known != family), None)
         if rival is not None:
             return record.id, rival.id
@@ -84,9 +87,8 @@ def latest_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
 
 def partner(record: RunRecord, records: list[RunRecord]) -> str | None:
     """The run to lay beside `record`: the newest of another family, one that compares fairly if there is any."""
-    family = record.config.model.card.family
-    others = [other for other in records if other.config.model.card.family != family]
-    fair = (other for other in others if not differences(record.config, other.config))
+    others = [other for other in records if other.family != record.family]
+    fair = (other for other in others if not differences(record.settings(), other.settings()))
     best = next(fair, None) or next(iter(others), None)
     return best.id if best is not None else None
 
@@ -99,7 +101,7 @@ def _shared(config: RunConfig) -> tuple[Any, ...]:
 
 def titles(one: RunRecord, other: RunRecord) -> tuple[str, str] | None:
     """What two runs are called in figures: by their models, where these are of two families and called differently."""
-    a, b = one.config.model.card, other.config.model.card
+    a, b = one.settings().model.card, other.settings().model.card
     return (a.title, b.title) if a.family != b.family and a.title != b.title else None
 
 

@@ -106,7 +106,11 @@ def _say_costs(config: RunConfig, rival: str) -> None:
 
 def pair_view(store: RunStore) -> None:
     """The two chosen runs, or what to do where there are none."""
-    records = [record for record in store.list() if record.step is not None or record.state in wording.ACTIVE]
+    records = [
+        record
+        for record in store.list()
+        if record.config is not None and (record.step is not None or record.state in wording.ACTIVE)
+    ]
     if len(records) < 2:
         st.info("There are no two runs to compare yet: start the race above.", icon=":material/info:")
         return
@@ -191,7 +195,7 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
         for record in pair.values():
             curves_of(record.id).refresh(store, record)
         _progress(store, pair)
-        unfair = comparison.warning(*(record.config for record in pair.values()))
+        unfair = comparison.warning(*(record.settings() for record in pair.values()))
         if unfair:
             st.warning(unfair, icon=":material/balance:")
         _figure(pair, active)
@@ -214,7 +218,7 @@ def titled(records: list[RunRecord]) -> Pair:
 
 def role(record: RunRecord) -> str:
     """Whose colour the run has."""
-    return record.config.model.card.family
+    return record.family
 
 
 def _progress(store: RunStore, pair: Pair) -> None:
@@ -290,12 +294,12 @@ def _answers(pair: Pair, results: dict[str, Finished | None]) -> None:
 def _disagreements(pair: Pair, results: dict[str, Finished]) -> None:
     one, other = pair.values()
     a, b = results.values()
-    if one.config.data != other.config.data:
+    if one.settings().data != other.settings().data:
         st.info(
             "The two runs have different data, so their answers cannot be laid side by side.", icon=":material/info:"
         )
         return
-    test = caches.dataset(one.config.data).test
+    test = caches.dataset(one.settings().data).test
     if len(test) != len(a.predictions) or len(test) != len(b.predictions):
         st.info(
             "The data have changed since these runs were tested, so their answers no longer fit.",

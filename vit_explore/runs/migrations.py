@@ -1,0 +1,70 @@
+"""The versions of runs.db, and the small steps from one to the next.
+
+To change the tables: change schema.py, raise VERSION, add one step. A step only adds (tables, columns that may
+be null), so that a worker of the version before, which has the file open meanwhile, trains on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from vit_explore.errors import DiskFull
+from vit_explore.runs import sidecars
+
+VERSION = 2
+SPARE_BYTES = 2**20  # beside the backup, for what a migration writes
+
+Step = Callable[[sa.Connection, Path], None]  # (inside the transaction, home)
+
+
+def migrate(connection: sa.Connection, path: Path, version: int) -> None:
+    """Bring the database `path` from `version` to VERSION, inside the caller's transaction, which holds the write lock.
+
+    A copy of the file is kept beside it first. A kill, or an error, leaves the file as it was. Raises DiskFull.
+    """
+    back_up(path, version)
+    for number in range(version, VERSION):
+        STEPS[number](connection, path.parent)
+        connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
+
+
+def back_up(path: Path, version: int) -> Path:
+    """Copy the database to runs.db.v1.backup (v1.2, v1.3, … where there is one already); gives the copy's path."""
+    for leftover in path.parent.glob(f".{path.name}.v*.backup*.tmp"):
+        leftover.unlink(missing_ok=True)  # of a process that was killed: the caller's lock keeps others out
+    if shutil.disk_usage(path.parent).free < path.stat().st_size + SPARE_BYTES:
+        raise DiskFull(f"The disk of {path.parent} has no room to copy {path.name}; free some space and try again.")
+    target = _free_name(path, version)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as copy:
+            source.backup(copy)
+        os.rename(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _free_name(path: Path, version: int) -> Path:
+    target, number = path.with_name(f"{path.name}.v{version}.backup"), 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.v{version}.{number}.backup")
+    return target
+
+
+def _say_who_and_why(connection: sa.Connection, home: Path) -> None:
+    """1 to 2: a run knows its owner, its group and what it was duplicated from; its folder says what it is."""
+    for column in ("owner", "group", "parent"):
+        connection.exec_driver_sql(f'ALTER TABLE runs ADD COLUMN "{column}" TEXT')
+    sidecars.write_all(connection, home)
+
+
+STEPS: dict[int, Step] = {1: _say_who_and_why}  # from which version -> the step
