@@ -20,6 +20,8 @@ from vit_explore.upgrades import stored_config
 STARTING_SECONDS = 90.0
 FAILED_SECONDS = 30.0  # how long a worker that died before it was warm is remembered, so that it is not retried at once
 
+_OF_LIFE = ("id", "step", "has_checkpoint", "pid", "pid_started", "host", "heartbeat")  # columns that tell death
+
 Beat = Literal["go", "stop", "lost"]
 
 
@@ -97,10 +99,10 @@ class RunQueue(StoreBase):
     def reap(self) -> list[str]:
         """Mark the runs of dead workers as interrupted, and forget dead workers; gives the ids of those runs."""
         with self._reading() as connection:  # looking is cheap and takes no lock
-            if not _dead_runs(connection) and not _dead_workers(connection):
+            if not dead_runs(connection) and not _dead_workers(connection):
                 return []
         with self._writing() as connection:
-            dead = _dead_runs(connection)
+            dead = dead_runs(connection)
             for row in dead:
                 update(connection, row.id, state="interrupted", note=None, ended=time.time(), error=death_sentence(row))
             for row in _dead_workers(connection):
@@ -215,8 +217,10 @@ def _wished_device(connection: Connection, row: Row[Any]) -> str | None:
         return None
 
 
-def _dead_runs(connection: Connection) -> list[Row[Any]]:
-    rows = connection.execute(sa.select(schema.runs).where(schema.runs.c.state == "running")).all()
+def dead_runs(connection: Connection) -> list[Row[Any]]:
+    """The rows (in part) that say running, of runs whose process is gone."""
+    columns = [schema.runs.c[name] for name in _OF_LIFE]
+    rows = connection.execute(sa.select(*columns).where(schema.runs.c.state == "running")).all()
     return [row for row in rows if looks_dead(row)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from itertools import islice
@@ -19,9 +20,10 @@ from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.base import update
 from vit_explore.runs.metrics import RunLost, RunMetrics
 from vit_explore.runs.naming import cleaned, describe, numbered
-from vit_explore.runs.queue import RunQueue, take
+from vit_explore.runs.queue import RunQueue, dead_runs, take
 from vit_explore.runs.rebuild import Rebuilding
 from vit_explore.runs.records import (
+    STATES,
     Claimant,
     RunRecord,
     SnapshotRow,
@@ -95,6 +97,21 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
             rows = connection.execute(query)
             records = (record_of(row, places.get(row.id)) for row in rows)
             return [*islice((r for r in records if states is None or r.state in states), limit)]
+
+    def has(self, run: str) -> bool:
+        """Whether there is such a run."""
+        with self._reading() as connection:
+            return connection.execute(sa.select(schema.runs.c.id).where(schema.runs.c.id == run)).first() is not None
+
+    def states(self) -> dict[State, int]:
+        """How many runs are in each state that some run is in; no settings are read for it."""
+        table = schema.runs.c
+        with self._reading() as connection:
+            query = sa.select(table.state, sa.func.count()).group_by(table.state)
+            counts = Counter({state: count for state, count in connection.execute(query)})
+            dead = len(dead_runs(connection))
+        counts.update({"running": -dead, "interrupted": dead})
+        return {state: counts[state] for state in STATES if counts[state]}
 
     def claim(self, claimant: Claimant) -> RunRecord | None:
         """Take the first queued run that suits the claimant's slot; None when there is none."""

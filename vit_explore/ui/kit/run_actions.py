@@ -37,9 +37,8 @@ def shown_run(store: RunStore) -> str | None:
         return named
     if st.session_state.get(_NEW):
         return None
-    known = [record.id for record in store.list()]
     last = st.session_state.get(_RUN)
-    run = last if last in known else next((record.id for record in active_runs(store)), None)
+    run = last if last is not None and store.has(last) else next((record.id for record in active_runs(store)), None)
     if run is not None:
         open_run(run)
     return run
@@ -47,8 +46,7 @@ def shown_run(store: RunStore) -> str | None:
 
 def active_runs(store: RunStore) -> list[RunRecord]:
     """The runs that train or wait: the one that trains first, then the queue."""
-    records = [record for record in store.list() if record.state in ACTIVE]
-    return sorted(records, key=lambda record: (record.place or 0, record.created))
+    return sorted(store.list(states=ACTIVE), key=lambda record: (record.place or 0, record.created))
 
 
 def run_ahead(store: RunStore, record: RunRecord) -> str | None:

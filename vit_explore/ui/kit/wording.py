@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vit_explore.runs.records import RunRecord
+from vit_explore.runs.records import RunRecord, State
 from vit_explore.ui.kit.text import escaped
 
 STATE_WORDS = {
@@ -32,7 +32,7 @@ STATE_COLOURS = {
     "failed": "red",
     "interrupted": "orange",
 }
-ACTIVE = ("queued", "running")
+ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
 def count(number: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def _models() -> Fact:
 
 
 def _runs() -> Fact:
-    states = Counter(record.state for record in caches.store().list())
+    states = caches.store().states()
     detail = ", ".join(f"{count} {state}" for state, count in states.items()) or "The first one takes a minute."
-    total = states.total()
+    total = sum(states.values())
     return Fact("table_rows", "Runs", f"{total} run{'' if total == 1 else 's'}", detail)

@@ -192,11 +192,10 @@ def _rename(store: RunStore, record: RunRecord) -> None:
 @st.dialog("Delete for good?", icon=":material/delete:")
 def _confirm_deletion(runs: list[str]) -> None:
     store = caches.store()
-    names = {record.id: record.name for record in store.list()}
-    there = [run for run in runs if run in names]
-    size = sum(record.disk_bytes for record in store.list() if record.id in there)
+    records = [store.get(run) for run in runs if store.has(run)]
+    there, size = [record.id for record in records], sum(record.disk_bytes for record in records)
     st.markdown(f"With the weights and the curves, {wording.size(size)} in all:")
-    st.markdown("\n".join(f"- {escaped(names[run])} ({run})" for run in there))
+    st.markdown("\n".join(f"- {escaped(record.name)} ({record.id})" for record in records))
     yes, no = st.columns(2)
     if yes.button(":red[Delete]", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
         with friendly():
