@@ -9,7 +9,7 @@ import pandas as pd  # noqa: F401 - whole before any thread draws: plotly looks 
 import streamlit as st
 
 from vit_explore.ui import site
-from vit_explore.ui.kit import model_picker
+from vit_explore.ui.kit import model_picker, store_notice
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session.warmup import warm_up
 
@@ -35,6 +35,7 @@ def frame(page: StreamlitPage) -> None:
     try:
         model_picker.choose_model()
         model_picker.show_notice()
+        store_notice.show_store_notice()
         with friendly():
             page.run()
     finally:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def store() -> RunStore:
     """The store of this home. Raises StoreUnusable."""
-    return _store(str(home()))
+    kept = _store(str(home()))
+    if not kept.is_there():  # runs.db was deleted or replaced under us
+        _store.clear()
+        kept = _store(str(home()))
+    return kept
 
 
 def model(ref: str) -> LoadedModel:

@@ -17,6 +17,7 @@ from vit_explore.cards import answers_all
 from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
+from vit_explore.runs.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,8 +154,15 @@ def _settle(offers: list[Available]) -> Choice | None:
 
 def _first(offers: list[Available]) -> Choice | None:
     """The newest run, or a bundled model, that answers every page's question. Else whatever there is."""
-    offer = next((offer for offer in offers if answers_all(offer.card)), next(iter(offers), None))
+    fitting = (offer for offer in offers if answers_all(offer.card) and _is_readable(offer))
+    offer = next(fitting, next(iter(offers), None))
     return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
+
+
+def _is_readable(offer: Available) -> bool:
+    """Whether this version knows the offered model; asked of one after the other, for it reads the run's settings."""
+    kind, _, name = offer.ref.partition(":")
+    return kind != "run" or RunStore(home()).get(name).model is not None
 
 
 def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
