@@ -278,6 +278,28 @@ def test_runs_for_scripts_and_for_people(tmp_path: Path, capsys: pytest.CaptureF
     assert [record.id for record in store.list()] == [waiting]
 
 
+def test_a_list_of_some_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    store, claimant = RunStore(), me()
+    running = store.create(tiny_config(), claimant, owner="ada", group="a race")
+    waiting = [store.create(tiny_config()) for _ in range(3)]
+    for flags_given, expected in (
+        (["--state", "running"], [running]),
+        (["--state", "running", "--state", "queued", "--limit", "3"], waiting[::-1]),
+        (["--owner", "ada"], [running]),
+        (["--group", "another"], []),
+    ):
+        assert cli.main(["runs", "list", "--json", *flags_given]) == 0
+        assert [row["run"] for row in json.loads(capsys.readouterr().out)] == expected
+    assert cli.main(["runs", "show", running]) == 0
+    assert "  owner: ada\n  group: a race\n" in capsys.readouterr().out
+    for flags_given, sentence in (
+        (["--state", "runing"], "A run has no state 'runing'; its states are: queued, running,"),
+        (["--limit", "0"], "give a limit of 1 or more"),
+    ):
+        assert cli.main(["runs", "list", *flags_given]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_data_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}

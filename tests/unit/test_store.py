@@ -265,6 +265,47 @@ def test_runs_are_listed_newest_first_and_named(store: RunStore) -> None:
     assert store.get(third).config == tiny_config(name="mine", classes=("a", "b"), model="resnet18")
 
 
+def test_runs_know_their_owner_group_and_parent(store: RunStore) -> None:
+    one = store.create(tiny_config(), owner="ada", group="a race")
+    other = store.create(tiny_config(), me(), owner="bob", group="a race")
+    copy = store.duplicate(one, width=16)
+    record = store.get(one)
+    assert (record.owner, record.group, record.parent) == ("ada", "a race", None)
+    assert (store.get(copy).owner, store.get(copy).group, store.get(copy).parent) == (None, None, one)
+    assert [r.id for r in store.list(group="a race")] == [other, one]
+    assert [r.id for r in store.list(owner="ada")] == [one]
+    assert store.list(owner="ada", group="another") == []
+    assert [r.id for r in store.list(states=["running"], group="a race")] == [other]
+
+
+def test_a_list_takes_what_is_asked_for(store: RunStore) -> None:
+    waiting = [store.create(tiny_config()) for _ in range(3)]
+    gone, here = store.create(tiny_config(), dead()), running(store)[0]
+    assert [record.id for record in store.list(limit=2)] == [here, gone]
+    assert [record.id for record in store.list(states=("queued", "running"))] == [here, *reversed(waiting)]
+    assert [record.id for record in store.list(states=["queued"], limit=1)] == [waiting[2]]
+    assert [record.place for record in store.list(states=["queued"])] == [3, 2, 1]
+    assert [record.id for record in store.list(states=["interrupted"])] == [gone]  # though its row says running
+    assert [record.id for record in store.list(states=["running"], limit=1)] == [here]
+    assert store.list(states=[]) == []
+    assert store.states() == {"queued": 3, "running": 1, "interrupted": 1}
+    assert (store.has(gone), store.has("zzzz")) == (True, False)
+
+
+def test_looking_writes_nothing(store: RunStore) -> None:
+    run = store.create(tiny_config(), dead())
+    store.register(dead(worker="w1"), "warm")
+    with sqlite3.connect(store.path) as other:
+        before = other.execute("PRAGMA data_version").fetchone()  # changes with what others write
+        assert store.get(run).state == store.list()[0].state == "interrupted"
+        assert store.workers() == []
+        assert other.execute("PRAGMA data_version").fetchone() == before
+        assert other.execute("SELECT state FROM runs").fetchone() == ("running",)
+    assert store.reap() == [run]
+    with sqlite3.connect(store.path) as other:
+        assert other.execute("SELECT state FROM runs").fetchone() == ("interrupted",)
+
+
 def test_ids_are_short_and_never_used_twice(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     first = store.create(tiny_config())
     assert len(first) == 4
@@ -341,8 +382,9 @@ def test_what_cannot_be_resumed_says_why(store: RunStore, state: str) -> None:
     run, claimant = running(store)
     if state != "running":
         store.let_go(run, claimant.worker, state)
-    with pytest.raises(BadRunState, match=r"waits in the queue|is running|is finished; duplicate it"):
+    with pytest.raises(BadRunState, match=r"waits in the queue|is running|is finished; duplicate it") as caught:
         store.resume(run)
+    assert str(caught.value) == store.get(run).resume_refusal
     assert store.get(run).state == state
 
 
@@ -352,7 +394,9 @@ def test_a_failed_run_goes_on_only_from_a_checkpoint(store: RunStore) -> None:
     assert store.get(run).error == "The loss became nan."
     with pytest.raises(BadRunState, match="before its first checkpoint"):
         store.resume(run)
+    assert store.get(run).resume_refusal is not None
     store.set_checkpoint(run, True)
+    assert store.get(run).resume_refusal is None
     store.resume(run)
     assert (store.get(run).state, store.get(run).error) == ("queued", None)
 
