@@ -27,7 +27,8 @@ from common import PROJECT, heading, median, options, table
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, dataset_status, load_dataset
 from vit_explore.presets import presets
-from vit_explore.runs import launcher, schema
+from vit_explore.runs import schema
+from vit_explore.runs.backends.local import Local
 from vit_explore.runs.database import open_database
 from vit_explore.runs.records import Claimant, WorkerInfo
 from vit_explore.runs.references import available_references, load_model, snapshot_steps
@@ -149,7 +150,7 @@ def runs(args: argparse.Namespace) -> None:
     compare("store.get(id)", "ms", all_sizes(lambda store, run: store.get(run)), args.repeats, 2)
     compare("the models on offer", "ms", all_sizes(lambda store, _: available_references(store.home)), args.repeats, 1)
     homes = {f"{n:,} runs": store.home for n, (store, _) in stores.items()}
-    with patch.object(launcher, "ensure_worker", lambda home=None: WorkerInfo("none", None, "cpu", "warm", 0.0, None)):
+    with patch.object(Local, "ensure", lambda _, home=None: WorkerInfo("none", None, "cpu", "warm", 0.0, None)):
         runs_page(next(iter(homes.values())))  # imports
         compare("the page Runs", "ms", {key: partial(runs_page, home) for key, home in homes.items()}, args.repeats)
 

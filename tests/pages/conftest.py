@@ -14,7 +14,8 @@ from streamlit import deprecation_util
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from vit_explore.runs import launcher, references
+from vit_explore.runs import references
+from vit_explore.runs.backends.local import Local
 from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
 from vit_explore.training.events import Event, Finished
@@ -127,7 +128,7 @@ def open_page() -> OpenPage:
 def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages under test start no process; runs stay in the state in which they were made."""
     worker = WorkerInfo("test", None, "cpu", "warm", time.time(), None)
-    monkeypatch.setattr(launcher, "ensure_worker", lambda home=None: worker)
+    monkeypatch.setattr(Local, "ensure", lambda _, home=None: worker)
 
 
 class _Refusing:

@@ -19,7 +19,8 @@ from run_tools import FakeTrainer, me, tiny_config, tiny_trainer
 from safetensors.torch import load_file
 
 from vit_explore.errors import DiskFull, TrainingFailed
-from vit_explore.runs import files, launcher, recorder
+from vit_explore.runs import files, recorder
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import Outcome, TrainerFactory, train_run
 from vit_explore.runs.store import RunStore
@@ -311,15 +312,15 @@ def test_an_idle_worker_stays_while_its_app_lives(store: RunStore) -> None:
 
 
 def test_one_worker_is_started_and_started_again(store: RunStore) -> None:
-    first = launcher.ensure_worker()
+    first = get_backend().ensure()
     processes = [first]
     try:
-        assert [launcher.ensure_worker().id for _ in range(3)] == [first.id] * 3
+        assert [get_backend().ensure().id for _ in range(3)] == [first.id] * 3
         wait_for(lambda: [worker.state for worker in store.workers()] == ["warm"])
         assert store.workers()[0].pid == first.pid
         psutil.Process(first.pid).kill()
-        wait_for(lambda: launcher.ensure_worker().id != first.id, 10)
-        processes.append(launcher.ensure_worker())
+        wait_for(lambda: get_backend().ensure().id != first.id, 10)
+        processes.append(get_backend().ensure())
         assert len(store.workers()) == 1
     finally:
         for info in processes:
@@ -332,4 +333,4 @@ def test_one_worker_is_started_and_started_again(store: RunStore) -> None:
 )
 def test_one_worker_per_gpu(monkeypatch: pytest.MonkeyPatch, visible: str, devices: list[str]) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert launcher.worker_devices() == devices
+    assert get_backend().devices() == devices

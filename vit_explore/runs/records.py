@@ -51,7 +51,7 @@ class Claimant:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """A worker process. state: starting, warm, busy, or failed (it died before it was warm: see worker.log)."""
+    """A worker process. state: starting, warm, busy, or failed (it died before it was warm: see Backend.failure)."""
 
     id: str
     pid: int | None

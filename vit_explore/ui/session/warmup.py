@@ -54,10 +54,10 @@ class WarmUp:
         _freeze()
 
     def _start_worker(self) -> None:
-        from vit_explore.runs import launcher
+        from vit_explore.runs.backends import get_backend
 
         try:
-            launcher.ensure_worker()
+            get_backend().ensure()
         except VitExploreError as error:
             self.trouble = str(error)
 

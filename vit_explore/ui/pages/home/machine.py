@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vit_explore.data import dataset_status, datasets
 from vit_explore.home import home
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.references import available_references
 from vit_explore.ui.session import caches
 from vit_explore.ui.session.warmup import warm_up
@@ -46,7 +47,7 @@ def _worker() -> str:
     if "warm" in states:
         return "Warm: a run starts at once."
     if "failed" in states:
-        return f"The worker did not start; {home() / 'worker.log'} says why."
+        return get_backend().failure(home())
     return "Warming up for the first run…"
 
 

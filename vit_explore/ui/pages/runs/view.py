@@ -10,7 +10,7 @@ import streamlit as st
 from vit_explore.config import RunConfig, settings
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
-from vit_explore.runs import launcher
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
@@ -177,7 +177,7 @@ def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
                 st.rerun()
         elif record.resume_refusal is None and st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
             store.resume(record.id)
-            launcher.ensure_worker()
+            get_backend().ensure()
             st.rerun()
 
 

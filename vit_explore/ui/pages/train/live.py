@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from vit_explore.errors import RunNotFound, VitExploreError
-from vit_explore.runs import launcher
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import wording
@@ -114,7 +114,7 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
             "Resume", icon=":material/play_arrow:", key="live_resume", type="primary"
         ):
             store.resume(record.id)
-            launcher.ensure_worker()
+            get_backend().ensure()
             st.rerun()
     retry = "Try again with changes" if record.state == "failed" else "Change and train again"
     if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
@@ -145,12 +145,9 @@ def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
 
 
 def _check_worker() -> None:
-    worker = launcher.ensure_worker()
+    worker = get_backend().ensure()
     if worker.state == "failed":
-        st.error(
-            f"The worker process could not start; {escaped(str(caches.store().home / 'worker.log'))} says why.",
-            icon=":material/error:",
-        )
+        st.error(escaped(get_backend().failure(caches.store().home)), icon=":material/error:")
 
 
 def _numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | None]]:

@@ -11,7 +11,7 @@ from vit_explore.data import DatasetStatus, datasets
 from vit_explore.errors import VitExploreError
 from vit_explore.models import ModelSummary
 from vit_explore.presets import DEFAULT, Preset, presets
-from vit_explore.runs import launcher
+from vit_explore.runs.backends import get_backend
 from vit_explore.ui.kit import background, forms, wording
 from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, training_images
 from vit_explore.ui.kit.errors import friendly
@@ -136,7 +136,7 @@ def _start_button(config: RunConfig | None) -> None:
 def start(config: RunConfig) -> None:
     """Queue the run and watch it. Raises DiskFull, StoreUnusable."""
     run = caches.store().create(config)
-    launcher.ensure_worker()
+    get_backend().ensure()
     open_run(run)
     st.rerun()
 

@@ -14,7 +14,7 @@ from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.plots import theme
 from vit_explore.plots.compare import Curve
 from vit_explore.presets import DEFAULT, RIVAL, presets
-from vit_explore.runs import launcher
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
@@ -72,14 +72,14 @@ def start_box(store: RunStore) -> None:
         )  # fmt: skip
         with friendly():
             _say_costs(config, opponent)
-        if len(launcher.worker_devices()) == 1:
+        if len(get_backend().devices()) == 1:
             st.caption(
                 "This machine trains one run at a time: they run one after the other, each with the whole budget."
             )
         if pressed:
             with friendly():
                 pair = comparison.start_pair(store, config, opponent)
-                launcher.ensure_worker()
+                get_backend().ensure()
                 _keep(pair)
                 st.rerun()
 

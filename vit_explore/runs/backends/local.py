@@ -8,36 +8,43 @@ import sys
 import uuid
 from pathlib import Path
 
+from vit_explore.runs.backends import DEFAULT, backends
 from vit_explore.runs.files import disk_errors
 from vit_explore.runs.records import WorkerInfo
 from vit_explore.runs.store import RunStore
 
 IDLE_EXIT_SECONDS = 300.0  # a worker outlives its app by this much, so that a restarted app finds it warm
 MAX_LOG_BYTES = 2**20
+LOG = "worker.log"
 
 _children: list[subprocess.Popen[bytes]] = []
 
 
-def ensure_worker(home: Path | None = None) -> WorkerInfo:
-    """Make sure that a worker is there (one per GPU where there are several), and give the first. Returns at once.
+class Local:
+    """Worker processes of this machine, one per GPU where there are several; they outlive the app for a while."""
 
-    Cheap when all is well, so call it often. A worker that died before it was warm has the state "failed" for a while;
-    home/worker.log says why.
-    """
-    _children[:] = [child for child in _children if child.poll() is None]  # also takes leave of zombies
-    store = RunStore(home)
-    first, *_ = [_ensure(store, device) for device in worker_devices()]
-    return first
+    def ensure(self, home: Path | None = None) -> WorkerInfo:
+        """Make sure that the workers are there, and give the first. Cheap when all is well. Raises StoreUnusable."""
+        _children[:] = [child for child in _children if child.poll() is None]  # also takes leave of zombies
+        store = RunStore(home)
+        first, *_ = [_ensure(store, device) for device in self.devices()]
+        return first
+
+    def devices(self) -> list[str]:
+        """A device for each worker: auto where there is at most one GPU. Looks at the machine without torch."""
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is not None:
+            count = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+        else:
+            count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        return [f"cuda:{i}" for i in range(count)] if count > 1 else ["auto"]
+
+    def failure(self, home: Path) -> str:
+        """A worker that died before it was warm wrote into its log why."""
+        return f"The worker process could not start; {home / LOG} says why."
 
 
-def worker_devices() -> list[str]:
-    """A device for each worker: auto where there is at most one GPU. Looks at the machine without torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        count = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    else:
-        count = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return [f"cuda:{i}" for i in range(count)] if count > 1 else ["auto"]
+backends.register(DEFAULT)(Local())
 
 
 def _ensure(store: RunStore, device: str) -> WorkerInfo:
@@ -53,10 +60,10 @@ def _ensure(store: RunStore, device: str) -> WorkerInfo:
 def _start(home: Path, worker: str, device: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "vit_explore", "worker", "--device", device, "--id", worker]
     command += ["--idle-exit", str(IDLE_EXIT_SECONDS), "--parent", str(os.getpid())]
-    root = str(Path(__file__).resolve().parents[2])  # the package may not be installed
+    root = str(Path(__file__).resolve().parents[3])  # the package may not be installed
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "VIT_EXPLORE_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
-    log = home / "worker.log"
+    log = home / LOG
     with disk_errors(log), open(log, "wb" if _is_large(log) else "ab") as output:
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
