@@ -228,6 +228,19 @@ def test_a_failed_run_gives_its_sentence_and_fills_the_form(open_page: OpenPage,
     assert at.session_state["form_budget"] == "epochs"
 
 
+def test_a_run_repeated_with_changes_knows_what_it_repeats(open_page: OpenPage, make_run: MakeRun) -> None:
+    first, store = make_run("finished"), RunStore()
+    at = open_page("train", run=first)
+    at.button(key="live_change").click().run()
+    at.number_input(key="form_width").set_value(32).run()
+    at.button(key="train_start").click().run()
+    (queued,) = store.list(states=["queued"])
+    assert (queued.parent, queued.settings().model.width) == (first, 32)
+    at.button(key="live_new").click().run()
+    at.button(key="train_start").click().run()
+    assert [record.parent for record in store.list(states=["queued"])] == [None, first]
+
+
 def test_the_queue_names_the_run_ahead(open_page: OpenPage, make_run: MakeRun) -> None:
     store = RunStore()
     first = make_run("running")
@@ -288,6 +301,7 @@ def test_the_race_starts_two_runs_that_differ_in_the_model_alone(open_page: Open
     assert (vit.config.model.architecture, resnet.config.model.architecture) == ("vit", "resnet-slim")
     assert (vit.config.data, vit.config.train) == (resnet.config.data, resnet.config.train)
     assert vit.config.train.seconds == 7.0
+    assert vit.group == resnet.group is not None
     assert (param(at, "one"), param(at, "other")) == (vit.id, resnet.id)
 
 

@@ -256,6 +256,31 @@ def test_a_kill_leaves_no_folder_without_a_row(home: Path, moment: str) -> None:
     assert {record.state for record in store.list()} <= {"finished"}
 
 
+DELETED = """
+import os, sys
+from vit_explore.runs import files, store as module
+kill = lambda *_, **__: os.kill(os.getpid(), 9)
+if sys.argv[2] == "before the files":
+    files.shutil.rmtree = kill
+else:
+    module.sa.delete = kill
+module.RunStore().delete(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("moment", ["before the files", "before the row"])
+def test_a_kill_while_deleting_leaves_a_row_to_delete_again(home: Path, moment: str) -> None:
+    run = end(RunStore(), "finished")
+    command, root = [sys.executable, "-c", DELETED, run, moment], Path(__file__).parents[2]
+    assert subprocess.run(command, cwd=root, env=os.environ, check=False, timeout=60).returncode == -9
+    store = RunStore()
+    assert [record.id for record in store.list()] == [run]
+    assert store.folder(run).path.exists() == (moment == "before the files")
+    store.delete(run)
+    assert store.list() == []
+    assert not store.folder(run).path.exists()
+
+
 def test_a_run_whose_folder_is_missing_is_trained(home: Path) -> None:
     store = RunStore()
     run = store.create(tiny_config())

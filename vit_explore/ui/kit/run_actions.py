@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.config import RunConfig
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit.wording import ACTIVE
 
-_RUN, _NEW = "train_run", "train_wants_new"
+_RUN, _NEW, _PARENT = "train_run", "train_wants_new", "train_parent"
 
 
 def open_run(run: str) -> None:
@@ -21,12 +20,22 @@ def open_run(run: str) -> None:
     st.query_params["run"] = run
 
 
-def new_run(config: RunConfig | None = None) -> None:
-    """Show the form, filled with `config` where one is given (in a callback, or before a rerun)."""
-    st.session_state[_NEW] = True
+def new_run(origin: RunRecord | None = None) -> None:
+    """Show the form, filled with the settings of `origin` where one is given (in a callback, or before a rerun)."""
+    st.session_state[_NEW], st.session_state[_PARENT] = True, origin.id if origin else None
     st.query_params.pop("run", None)
-    if config is not None:
-        st.session_state["train_pending"] = config
+    if origin is not None:
+        st.session_state["train_pending"] = origin.settings()
+
+
+def no_parent() -> None:
+    """What is in the form repeats no run (any more)."""
+    st.session_state[_PARENT] = None
+
+
+def parent_of_new_run() -> str | None:
+    """The id of the run whose settings the form was filled with."""
+    return st.session_state.get(_PARENT)
 
 
 def shown_run(store: RunStore) -> str | None:

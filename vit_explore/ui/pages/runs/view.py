@@ -155,7 +155,7 @@ def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     if record.config is not None and st.button(
         "Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"
     ):
-        new_run(record.config)
+        new_run(record)
         st.switch_page(site.path("train"))
     if record.model is not None or (record.unreadable and record.step is not None):
         st.download_button(

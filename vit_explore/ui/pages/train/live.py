@@ -118,7 +118,7 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
             st.rerun()
     retry = "Try again with changes" if record.state == "failed" else "Change and train again"
     if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
-        new_run(record.config)
+        new_run(record)
         st.rerun()
     if st.button("New run", icon=":material/add:", key="live_new"):
         new_run()

@@ -15,7 +15,7 @@ from vit_explore.runs.backends import get_backend
 from vit_explore.ui.kit import background, forms, wording
 from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, training_images
 from vit_explore.ui.kit.errors import friendly
-from vit_explore.ui.kit.run_actions import open_run
+from vit_explore.ui.kit.run_actions import no_parent, open_run, parent_of_new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.train import form
 from vit_explore.ui.session import caches
@@ -51,6 +51,7 @@ def _preset_row() -> None:
 
 
 def _take_preset() -> None:
+    no_parent()
     forms.fill(_chosen_preset().config)
 
 
@@ -135,7 +136,8 @@ def _start_button(config: RunConfig | None) -> None:
 
 def start(config: RunConfig) -> None:
     """Queue the run and watch it. Raises DiskFull, StoreUnusable."""
-    run = caches.store().create(config)
+    run = caches.store().create(config, parent=parent_of_new_run())
+    no_parent()
     get_backend().ensure()
     open_run(run)
     st.rerun()
