@@ -1,0 +1,128 @@
+"""The commands `runs list|show|delete|rebuild`, and what is said of one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from vit_explore.errors import BadConfig
+from vit_explore.printing import mebibytes, percent, print_table, say
+
+if TYPE_CHECKING:
+    from vit_explore.runs.records import RunRecord, State
+    from vit_explore.runs.store import RunStore
+
+JSON_KEYS = ("test_top1", "macro_f1", "params", "flops", "images_seen", "images_per_second", "train_seconds", "device")
+ORIGIN_KEYS = ("owner", "group", "parent")
+
+
+def open_store() -> RunStore:
+    """The store of this home. Raises StoreUnusable, DiskFull."""
+    from vit_explore.runs.store import RunStore
+
+    return RunStore()
+
+
+def list_runs(arguments: argparse.Namespace) -> int:
+    """runs list"""
+    store = open_store()
+    _warn(store)
+    records = store.list(_states(arguments.state), arguments.group, arguments.owner, _count(arguments.limit))
+    if arguments.json:
+        print(json.dumps([_as_json(record) for record in records]))
+        return 0
+    rows = [(r.id, r.state, percent(r.top1), percent(r.test_top1), mebibytes(r.disk_bytes), r.name) for r in records]
+    print_table(("id", "state", "val top-1", "test top-1", "disk", "name"), rows)
+    return 0
+
+
+def show_run(arguments: argparse.Namespace) -> int:
+    """runs show"""
+    store = open_store()
+    _warn(store)
+    record = store.get(arguments.run)
+    snapshots = [row.step for row in store.snapshots(record.id)]
+    if arguments.json:
+        print(json.dumps({**_as_json(record), "snapshots": snapshots}))
+        return 0
+    say(*summary(record))
+    print(f"  created {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.created))}, "
+          f"step {record.step or 0}, {mebibytes(record.disk_bytes)} on disk, {len(snapshots)} snapshots")  # fmt: skip
+    say(*(f"  {text}" for text in dict.fromkeys((record.error, record.unreadable)) if text))
+    say(*(f"  {key}: {getattr(record, key)}" for key in ORIGIN_KEYS if getattr(record, key)))
+    if record.config is None:
+        say(f"  stored: {record.stored}")
+        return 0
+    for section, values in record.config.model_dump(exclude={"name"}).items():
+        say(f"  {section}: " + ", ".join(f"{k}={v}" for k, v in values.items() if v is not None))
+    return 0
+
+
+def rebuild_runs(arguments: argparse.Namespace) -> int:
+    """runs rebuild"""
+    done = open_store().rebuild()
+    if arguments.json:
+        print(json.dumps({"entered": done.entered, "left": done.left}))
+        return 0
+    if not done.entered and not done.left:
+        print("Nothing to rebuild: the database knows every run that has a folder.")
+    if done.entered:
+        say(f"Entered again: {', '.join(done.entered)}.")
+    if done.left:
+        say(f"Left as they are, for want of a readable config.json: {', '.join(done.left)}.", file=sys.stderr)
+    return 0
+
+
+def delete_run(arguments: argparse.Namespace) -> int:
+    """runs delete"""
+    open_store().delete(arguments.run)
+    print(json.dumps({"run": arguments.run, "deleted": True}) if arguments.json else f"Run {arguments.run} is deleted.")
+    return 0
+
+
+def _as_json(record: RunRecord) -> dict[str, Any]:
+    """The record's facts; for a run without results the keys of `train --json` are null."""
+    keys = ("name", "state", "created", "started", "ended", "error", "place", "step", "top1", "disk_bytes", "classes")
+    facts = {key: getattr(record, key) for key in (*keys, *ORIGIN_KEYS, "unreadable")}
+    config: Any = record.config.model_dump() if record.config else record.stored
+    return {**results(record), **facts, "config": config}
+
+
+def _warn(store: RunStore) -> None:
+    """On stderr: what of this store cannot be changed, or was lost."""
+    say(*(f"note: {text}" for text in (store.refusal, store.loss) if text), file=sys.stderr)
+
+
+def _states(names: list[str] | None) -> list[State] | None:
+    from vit_explore.runs.records import STATES
+
+    unknown = [name for name in names or () if name not in STATES]
+    if unknown:
+        raise BadConfig(f"A run has no state {unknown[0]!r}; its states are: {', '.join(STATES)}.")
+    return [state for state in STATES if state in names] if names else None
+
+
+def _count(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise BadConfig(f"A list of {limit} runs is none at all; give a limit of 1 or more.")
+    return limit
+
+
+def results(record: RunRecord) -> dict[str, Any]:
+    """A run's numbers, as `train --json` ends with them."""
+    return {"run": record.id, **{key: getattr(record, key) for key in JSON_KEYS}}
+
+
+def summary(record: RunRecord) -> list[str]:
+    """A run in a few lines."""
+    return [
+        f"run {record.id}: {record.name} ({record.state})",
+        f"  test top-1 {percent(record.test_top1)}, macro F1 {percent(record.macro_f1)}, "
+        f"validation top-1 {percent(record.top1)}",
+        f"  {record.params or 0:,} parameters, {record.flops or 0:,} FLOPs per image, on {record.device}",
+        f"  {record.images_seen or 0:,} images in {record.train_seconds or 0:.1f} s "
+        f"({record.images_per_second or 0:,.0f} images/s)",
+    ]
