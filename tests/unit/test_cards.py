@@ -14,6 +14,7 @@ from vit_explore.errors import BadConfig, NotApplicable, UnknownName
 from vit_explore.models import create_model
 from vit_explore.models.timm_models import timm_modules
 from vit_explore.plots import theme
+from vit_explore.ui import site
 
 
 def test_timms_files_say_what_its_registry_says() -> None:
@@ -60,7 +61,9 @@ def test_offers_follow_the_card() -> None:
     assert answers_all(card_of("vit"))
     assert answers_all(card_of("timm:deit_tiny_patch16_224"))
     for name in ("resnet18", "timm:resnet18", "timm:mobilevit_xxs", "timm:vgg11", "timm:swin_tiny_patch4_window7_224"):
-        assert [question for question in QUESTIONS if offered(question, card_of(name))] == ["filters", "grad_cam"]
+        assert not any(offered(question, card_of(name)) for question in ("patches", "positions", "attention"))
+        assert [page.name for page in site.offered(card_of(name))] == ["filters"]
+    assert [page.name for page in site.offered(card_of("vit"))] == ["attention", "filters", "positions"]
 
 
 ASKED = {
@@ -75,6 +78,8 @@ SMALL: dict[str, dict] = {
     "timm:resnet18": {},
     "timm:vit_tiny_patch16_224": {},
     "timm:deit_tiny_distilled_patch16_224": {},
+    "timm:vit_tiny_r_s16_p8_224": {},
+    "timm:vit_relpos_small_patch16_224": {},
     "timm:mobilevit_xxs": {},
     "timm:vgg11": {},
 }
@@ -88,7 +93,7 @@ def test_what_a_card_answers_is_answered_and_attention_is_refused_elsewhere(name
     for question, ask in ASKED.items():
         if offered(question, config.card):
             ask(model, x)
-        elif question in ("attention", "positions"):
+        elif question != "grad_cam":
             with pytest.raises(NotApplicable):
                 ask(model, x)
 

@@ -24,9 +24,20 @@ if TYPE_CHECKING:
     from vit_explore.config import ModelConfig
 
 PREFIX = "timm:"
-_VITS = ("vision_transformer", "vision_transformer_hybrid", "deit", "beit", "eva", "naflexvit")
-_RESNETS = ("resnet", "resnetv2")
-_ANY = frozenset({"filters", "grad_cam"})  # what is asked of the pixels and of the last features fits nearly all
+_ALL = frozenset(QUESTIONS)
+_RELATIVE = _ALL - {"positions"}  # positions enter within the attention, in all or most of the file's models
+_CONVOLUTIONS = frozenset({"filters", "grad_cam"})
+_KINDS: dict[str, tuple[str, frozenset[str]]] = {  # file -> family, answers
+    "vision_transformer": ("vit", _ALL),
+    "vision_transformer_hybrid": ("vit", _ALL),
+    "deit": ("vit", _ALL),
+    "naflexvit": ("vit", _ALL),
+    "beit": ("vit", _RELATIVE),
+    "eva": ("vit", _RELATIVE),
+    "vision_transformer_relpos": ("vit", _RELATIVE),
+    "resnet": ("resnet", _CONVOLUTIONS),
+    "resnetv2": ("resnet", _CONVOLUTIONS),
+}
 _REGISTERED = re.compile(r"^@register_model\s*\ndef (\w+)", re.MULTILINE)
 _OLD_NAMES = re.compile(r"register_model_deprecations\(__name__, \{(.*?)\}\)", re.DOTALL)
 
@@ -54,7 +65,7 @@ def timm_card(architecture: str) -> Card | None:
     module = timm_modules().get(name.partition(".")[0], "")  # without the tag of the weights
     if name == architecture and not module:
         return None
-    family = "vit" if module in _VITS else "resnet" if module in _RESNETS else module
+    family, answers = _KINDS.get(module, (module, frozenset({"filters"} if module else ())))
     return Card(
         name=architecture,
         title=name,
@@ -63,7 +74,7 @@ def timm_card(architecture: str) -> Card | None:
         paper="Wightman 2019, PyTorch Image Models",
         build=create_timm_model,
         knobs=knobs("pretrained"),
-        answers=frozenset(QUESTIONS) if module in _VITS else _ANY if module else frozenset(),
+        answers=answers,
         is_random=lambda config: True,  # some have dropout of their own
         matrices=in_blocks,
         spared=spared,
