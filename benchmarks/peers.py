@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
+from vit_explore.cards import card_of, cards
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.data import Dataset
-from vit_explore.models import architectures, create_model
+from vit_explore.models import create_model
 from vit_explore.training.devices import pick_device
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.setup import fit_to_data
@@ -25,7 +27,6 @@ from vit_explore.training.setup import fit_to_data
 TIMM = "timm-vit-of-this-shape"
 
 
-@architectures.register(TIMM)
 def timm_vit(config: ModelConfig) -> nn.Module:
     """timm's VisionTransformer with the shape of ours."""
     return VisionTransformer(
@@ -39,6 +40,9 @@ def timm_vit(config: ModelConfig) -> nn.Module:
         global_pool="token" if config.pool == "cls" else "avg",
         class_token=config.pool == "cls",
     )
+
+
+cards.register(TIMM)(replace(card_of("vit"), name=TIMM, build=timm_vit, takes_half_size=lambda config: False))
 
 
 class Pictures(TorchDataset):
