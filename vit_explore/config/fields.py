@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import types
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -178,9 +178,8 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Config:
-        for field, info in type(self).model_fields.items():
-            hints = hints_of(info)
-            if hints.registry and not hints.is_open and getattr(self, field) not in hints.members():
+        for field, hints in _closed(type(self)).items():
+            if getattr(self, field) not in hints.members():
                 allowed = " or ".join(map(repr, hints.members().names()))
                 raise ValueError(f"{field} = {getattr(self, field)!r} is not possible: input should be {allowed}")
         return self
@@ -188,6 +187,13 @@ class Config(BaseModel):
     def replace(self, **changes: Any) -> Any:
         """A copy with `changes`, validated again; what was not set explicitly stays a default."""
         return type(self)(**{**self.model_dump(exclude_unset=True), **changes})
+
+
+@cache
+def _closed(cls: type[Config]) -> dict[str, Hints]:
+    """The fields of a config that take a registry's names and no others."""
+    hints = {field: hints_of(info) for field, info in cls.model_fields.items()}
+    return {field: hint for field, hint in hints.items() if hint.registry and not hint.is_open}
 
 
 def _sentence(cls: type[Config], error: ValidationError) -> str:
