@@ -188,13 +188,33 @@ def test_a_loaded_model_is_as_good_as_its_module() -> None:
     (torch.zeros(1, 1, 64, 64), r"\(1, 1, 64, 64\)"),
     (torch.zeros(0, 3, 64, 64), r"\(0, 3, 64, 64\)"),
     (torch.zeros(1, 3, 32, 64), "64 x 64 px, not 32 x 64"),
-    (np.zeros((1, 64, 64, 3)), "tensor"),
+    (np.zeros((64, 64, 3), np.uint8), r"NumPy array of shape \(64, 64, 3\) and type uint8.*preprocess\(picture\)"),
+    (np.zeros((1, 3, 64, 64), np.float32), r"NumPy array of shape \(1, 3, 64, 64\).*normalised tensor"),
+    (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "images are uint8, so they are not normalised"),
+    (torch.zeros(1, 3, 64, 64, dtype=torch.int64), "images are int64, so they are not normalised"),
+    (torch.full((1, 3, 64, 64), torch.nan), "NaN or infinite"),
+    (torch.full((1, 3, 64, 64), torch.inf), "NaN or infinite"),
     ("photo.png", "not str"),
 ])  # fmt: skip
 def test_images_that_do_not_fit_are_refused(images: object, words: str) -> None:
-    for question in (vx.explain.attention_maps, vx.explain.grad_cam, vx.explain.logit_lens):
-        with pytest.raises(BadConfig, match=words):
-            question(make("class token"), images)
+    net = make("class token")
+    for question in (
+        vx.explain.attention_maps, vx.explain.relevance, vx.explain.grad_cam, vx.explain.logit_lens,
+        lambda net, x: vx.explain.attribution(net, x, "saliency"),
+        lambda net, x: vx.explain.faithfulness(net, x, np.eye(4)),
+    ):  # fmt: skip
+        if question.__name__ != "<lambda>" or getattr(images, "shape", None) != (3, 64, 64):  # a single one is fine
+            with pytest.raises(BadConfig, match=words):
+                question(net, images)
+
+
+def test_damaged_weights_are_not_drawn() -> None:
+    net = make("class token")
+    with torch.no_grad():
+        net.blocks[0].attn.qkv.weight[3, 3] = torch.nan
+    for question in (vx.explain.attention_maps, vx.explain.relevance, vx.explain.grad_cam, vx.explain.logit_lens):
+        with pytest.raises(BadConfig, match="logits of this model are not all finite"):
+            question(net, pictures("class token"))
 
 
 def test_where_any_size_goes_it_must_still_divide() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -177,16 +178,24 @@ def test_a_baseline_of_ones_is_the_image_of_nothing() -> None:
         vx.explain.attribution(net, images, "occlusion", baseline=torch.ones(3, 8, 8))
 
 
-def test_occlusion_covers_one_patch_at_a_time() -> None:
-    net, images = make("not square"), pictures("not square", batch=1)
-    heat = vx.explain.attribution(net, images, "occlusion", 4)[0]
-    for r, c in ((0, 0), (1, 2)):
-        covered = images.clone()
-        covered[:, :, 16 * r : 16 * r + 16, 16 * c : 16 * c + 16] = 0
-        with torch.no_grad():
-            drop = float(net(images)[0, 4] - net(covered)[0, 4])
-        cell = heat[16 * r : 16 * r + 16, 16 * c : 16 * c + 16]
-        np.testing.assert_allclose(cell, 3 * drop, atol=1e-5)  # captum gives the drop to each of the three channels
+@pytest.mark.parametrize(("kind", "size", "patch"), [
+    ("not square", (32, 48), 16), ("ours", (32, 32), 4), ("resnet", (44, 44), 5),  # 8 windows of 5 px and a rest of 4
+])  # fmt: skip
+@pytest.mark.parametrize("nothing", [0.0, 0.7])
+def test_occlusion_is_the_drop_of_the_logit_as_each_patch_is_covered(
+    kind: str, size: tuple[int, int], patch: int, nothing: float
+) -> None:
+    net, images = make(kind), torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(4))
+    heat = vx.explain.attribution(net, images, "occlusion", torch.tensor([4, 1]), baseline=nothing)
+    for top in range(0, size[0], patch):
+        for left in range(0, size[1], patch):
+            covered = images.clone()
+            covered[:, :, top : top + patch, left : left + patch] = nothing
+            with torch.no_grad():
+                drop = (net(images) - net(covered))[[0, 1], [4, 1]].numpy()
+            cell = heat[:, top : top + patch, left : left + patch]
+            np.testing.assert_allclose(cell, np.broadcast_to(drop[:, None, None], cell.shape), atol=1e-5)
+    assert np.ptp(heat) > 1e-2
 
 
 def test_gradients_are_those_of_the_logit() -> None:
@@ -244,6 +253,61 @@ def test_methods_by_model() -> None:
         vx.explain.attribution(make("ours"), pictures("ours"), "oclusion")
     with pytest.raises(BadConfig, match="steps"):
         vx.explain.attribution(make("ours"), pictures("ours"), "saliency", steps=0)
+
+
+@pytest.mark.parametrize("kind", ["ours", "our resnet"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_each_method_takes_each_precision_and_agrees_with_single(kind: str, dtype: torch.dtype) -> None:
+    net, images = make(kind), pictures(kind)
+    other = make(kind).to(dtype)
+    for method in vx.explain.attribution_methods(net):
+        exact = vx.explain.attribution(net, images, method, 2, steps=8)
+        rough = vx.explain.attribution(other, images, method, 2, steps=8)
+        likeness = np.corrcoef(exact.ravel(), rough.ravel())[0, 1]
+        assert likeness > (0.9999 if dtype == torch.float64 else 0.9), method
+
+
+def test_deep_lift_of_half_precision_weights_sums_to_the_change_of_the_logit() -> None:
+    net, images = make("our resnet").half(), pictures("our resnet")
+    heat = vx.explain.attribution(net, images, "deep_lift", 2)
+    exact = copy.deepcopy(net).float()  # of the same rounded weights
+    np.testing.assert_allclose(heat.sum((1, 2)), logit_change(exact, images.half().float(), 2), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "our resnet"])
+def test_under_autocast_every_method_answers(kind: str) -> None:
+    net, images = make(kind), pictures(kind)
+    alone = vx.explain.attribution(net, images, "deep_lift", 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_allclose(vx.explain.attribution(net, images, "deep_lift", 2), alone, atol=0.05)
+        for method in vx.explain.attribution_methods(net):
+            assert np.isfinite(vx.explain.attribution(net, images, method, 2, steps=4)).all()
+
+
+def test_what_overflows_is_not_silent() -> None:
+    net, images = make("ours").half(), pictures("ours")
+    with torch.no_grad():
+        net.head.weight.mul_(1e6).clamp_(-6e4, 6e4)
+    for question in (
+        lambda: vx.explain.attribution(net, images, "saliency", 2), lambda: vx.explain.grad_cam(net, images, 2),
+        lambda: vx.explain.relevance(net, images, 2), lambda: vx.explain.attention_maps(net, images),
+    ):  # fmt: skip
+        with pytest.raises(BadConfig, match=r"not all finite.*float16.*model\.float\(\)"):
+            question()
+
+
+@pytest.mark.parametrize("kind", ["ours", "resnet"])
+def test_a_model_made_in_inference_mode_says_why_it_has_no_gradients(kind: str) -> None:
+    with torch.inference_mode():
+        net = make(kind)
+    twin, images = make(kind), pictures(kind)
+    for question in (
+        lambda: vx.explain.grad_cam(net, images, 1), lambda: vx.explain.attribution(net, images, "saliency", 1),
+    ):  # fmt: skip
+        with pytest.raises(BadConfig, match=r"made inside torch\.inference_mode\(\).*outside"):
+            question()
+    covered = [vx.explain.attribution(model, images, "occlusion", 1) for model in (net, twin)]  # asks for no gradient
+    np.testing.assert_allclose(*covered, atol=1e-5)
 
 
 # --- faithfulness ---------------------------------------------------------------------------------------------------

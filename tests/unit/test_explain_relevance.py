@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import reduce
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +13,13 @@ from small_models import make, pictures
 from torch import Tensor, nn
 
 import vit_explore as vx
-from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
+from vit_explore.explain.results import has_signal
 
 
 def by_retained_gradients(net: nn.Module, image: Tensor, target: int, n_prefix: int, class_token: bool) -> np.ndarray:
-    """R = prod (I + mean_h relu(grad * A)) for one image, with backward() and .grad on an unfused timm model."""
+    """R - I of R = prod (I + S_l), S_l = mean_h relu(grad * A), for one image: the sum of all products of some S_l,
+    later ones on the left; with backward() and .grad on an unfused timm model."""
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, args: object, out: Tensor) -> None:
@@ -24,10 +30,9 @@ def by_retained_gradients(net: nn.Module, image: Tensor, target: int, n_prefix: 
         block.attn.fused_attn = False
         block.attn.attn_drop.register_forward_hook(keep)
     net(image)[0, target].backward()
-    total = np.eye(kept[0].shape[-1])
-    for attention in kept:
-        step = (attention * attention.grad).clamp(min=0).mean(dim=1)[0].detach().numpy()
-        total = (np.eye(len(total)) + step) @ total
+    steps = [(a * a.grad).clamp(min=0).mean(dim=1)[0].detach().double().numpy() for a in kept]
+    some = [chosen for n in range(1, len(steps) + 1) for chosen in combinations(steps, n)]
+    total = sum(reduce(lambda product, step: step @ product, chosen) for chosen in some)
     return total[0, n_prefix:] if class_token else total[n_prefix:, n_prefix:].mean(axis=0)
 
 
@@ -39,8 +44,45 @@ def test_relevance_equals_the_formula(kind: str, n_prefix: int, class_token: boo
     ours = vx.explain.relevance(make(kind), images, torch.tensor([2, 5]))
     for i, target in enumerate((2, 5)):
         expected = by_retained_gradients(make(kind), images[i : i + 1], target, n_prefix, class_token)
-        assert expected.max() > 1e-4
-        np.testing.assert_allclose(ours[i].ravel(), expected, rtol=1e-4, atol=1e-7)
+        assert expected.max() > 1e-8
+        np.testing.assert_allclose(ours[i].ravel(), expected, rtol=1e-3, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("kind", ["pooled", "registers, pooled", "ours, pooled, registers, sincos"])
+@pytest.mark.parametrize("size", [1e-6, 1e-12])
+def test_a_weak_signal_of_pooled_patches_is_not_lost_beside_the_residual_path(kind: str, size: float) -> None:
+    """Against the same in double precision throughout; `size` makes the logits, and so all gradients, small."""
+    net, images = make(kind), pictures(kind)
+    with torch.no_grad():
+        net.head.weight.mul_(size)
+    with warnings.catch_warnings(action="error"):
+        ours = vx.explain.relevance(net, images, 3)
+    twin = make(kind).double()
+    with torch.no_grad():
+        twin.head.weight.mul_(size)
+    if kind.startswith("ours"):
+        exact = vx.explain.relevance(twin, images.double(), 3).reshape(2, -1)
+    else:
+        n_prefix = 4 if "registers" in kind else 0
+        exact = np.stack([by_retained_gradients(twin, one[None], 3, n_prefix, False) for one in images.double()])
+    ours = ours.reshape(2, -1)
+    for mine, wanted in zip(ours, exact, strict=True):
+        assert 0 < np.ptp(wanted) < 1e-4 * size / 1e-6
+        assert np.corrcoef(mine, wanted)[0, 1] > 0.9999
+        np.testing.assert_allclose(mine, wanted, atol=1e-3 * np.ptp(wanted))
+
+
+def test_a_map_of_nothing_but_rounding_says_so() -> None:
+    net, images = make("pooled"), pictures("pooled")
+    nn.init.zeros_(net.head.weight)
+    with pytest.warns(VitExploreWarning, match="no signal for 2 of 2 images") as caught:
+        flat = vx.explain.relevance(net, images, 3)
+    assert not flat.any()
+    assert caught[0].filename == __file__
+    assert not has_signal(np.full((4, 4), 0.5))
+    assert not has_signal(0.5 + 1e-7 * np.eye(4))
+    assert has_signal(0.5 + 1e-4 * np.eye(4))
+    assert not has_signal(0.5 + 1e-3 * np.eye(4), precision=torch.finfo(torch.bfloat16).eps)
 
 
 def test_relevance_of_our_vit_equals_that_of_its_timm_twin() -> None:

@@ -240,6 +240,29 @@ def test_minibatches_average_the_terms_before_the_ratio() -> None:
         vx.explain.MinibatchCKA().value()
 
 
+def hsic_by_hand(x: np.ndarray, y: np.ndarray, debiased: bool) -> float:
+    """Biased: Gretton et al. 2005, in feature space. Unbiased: Song et al. 2012, eq. 5, with vectors of ones."""
+    n = len(x)
+    if not debiased:
+        return float(np.linalg.norm((x - x.mean(0)).T @ (y - y.mean(0))) ** 2 / (n - 1) ** 2)
+    k, m, one = x @ x.T * (1 - np.eye(n)), y @ y.T * (1 - np.eye(n)), np.ones(n)
+    middle = (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ k @ m @ one)
+    return float((np.trace(k @ m) + middle) / (n * (n - 3)))
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_minibatches_of_unequal_size_count_by_their_images(debiased: bool) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(70, 5))
+    y = np.concatenate([x[:60, :3] + 0.3 * rng.normal(size=(60, 3)), rng.normal(size=(10, 3))])  # the rest is unlike
+    meter, terms = vx.explain.MinibatchCKA(debiased), np.zeros(3)
+    for part in (slice(0, 60), slice(60, 70)):
+        meter.update(x[part], y[part])
+        pairs = (x[part], y[part]), (x[part], x[part]), (y[part], y[part])
+        terms += len(x[part]) / 70 * np.array([hsic_by_hand(a, b, debiased) for a, b in pairs])
+    assert meter.value() == pytest.approx(terms[0] / np.sqrt(terms[1] * terms[2]))
+
+
 def test_cka_of_what_does_not_vary_is_undefined() -> None:
     same = np.repeat(np.random.default_rng(4).normal(size=(1, 5)), 10, axis=0).astype(np.float32)
     assert np.isnan(vx.explain.cka(same, np.random.default_rng(5).normal(size=(10, 3))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -127,6 +128,49 @@ def test_a_budget_in_seconds_ends_annealed_and_in_time(dataset: Dataset) -> None
     assert 1.0 <= end.train_seconds < 2.0
     assert steps[-1].lr < 0.05 * max(e.lr for e in steps)
     assert steps[-1].remaining == 0
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 2}, {"seconds": 0.5}])
+def test_a_step_says_the_learning_rate_that_the_optimiser_took(dataset: Dataset, budget: dict[str, float]) -> None:
+    trainer = Trainer(config(**budget, warmup_fraction=0.25), dataset=dataset)
+    taken, step = [], trainer.optimizer.step
+
+    def watched(*args: Any) -> None:
+        taken.append(trainer.optimizer.state_dict()["adamw"]["param_groups"][0]["lr"])
+        step(*args)
+
+    trainer.optimizer.step = watched
+    said = [event.lr for event in of(Step, list(trainer.events()))]
+    assert said == taken
+    if "epochs" in budget:  # 16 steps: the schedule at 0/16, 1/16, ... of the budget
+        assert said == pytest.approx([trainer.train.lr * lr_factor(i / 16, 0.25) for i in range(16)])
+        assert said[4] == trainer.train.lr
+
+
+def interrupted(dataset: Dataset) -> None:
+    found = Trainer(config(threads=1), dataset=dataset).events()
+    assert next(found).threads == 1
+    found.close()
+
+
+def failing(dataset: Dataset) -> None:
+    trainer = Trainer(config(threads=1), dataset=dataset)
+    torch.nn.init.constant_(trainer.model.head.weight, torch.nan)
+    with pytest.raises(TrainingFailed):
+        list(trainer.events())
+
+
+@pytest.mark.parametrize("run", [lambda data: events(data, threads=1, epochs=1), interrupted, failing])
+def test_the_callers_threads_come_back(dataset: Dataset, run: Callable[[Dataset], Any]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Trainer(config(threads=1), dataset=dataset)
+        assert torch.get_num_threads() == 2
+        run(dataset)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_validation_does_not_eat_up_a_budget_in_seconds(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.explain.geometry import geometry, has_tokens
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.registry import Registry
 
 
@@ -34,6 +35,7 @@ class Job:
 Method = Callable[[Job], Tensor]
 methods: Registry[Method] = Registry("attribution method")
 _RESNETS_ONLY = ("deep_lift", "guided_backprop")
+_WITHOUT_GRADIENTS = ("occlusion",)
 _RANDOM = threading.Lock()  # captum draws from the global generators, which are seeded and put back
 
 
@@ -51,7 +53,8 @@ def attribution(
 
     method: integrated_gradients, gradient_shap, occlusion, input_x_gradient or saliency (its gradients are absolute);
     ResNets also deep_lift and guided_backprop. baseline: the image of "nothing" in normalised space, a number or (3, h,
-    w); 0 is the dataset mean. steps: points on the path, or samples. Raises UnknownName, NotApplicable, BadConfig.
+    w); 0 is the dataset mean. steps: points on the path, or samples. occlusion gives each pixel the drop of the logit
+    as its patch is covered. Raises UnknownName, NotApplicable, BadConfig.
     """
     run = methods.get(method)
     net = module_of(model)
@@ -65,11 +68,11 @@ def attribution(
     images = ready_images(net, images)
     with torch.no_grad():
         targets = ready_targets(net, plain_pass(net, images), target)
-    with differentiable():
+    with nullcontext() if method in _WITHOUT_GRADIENTS else differentiable(net), undisturbed(net):
         job = Job(net, images.clone().requires_grad_(), targets.clone(), _ready_baseline(images, baseline), steps, seed)
-        with undisturbed(net):
-            heat = run(job)
-    return heat.detach().sum(dim=1).float().cpu().numpy()
+        heat = run(job).detach().sum(dim=1)
+    check_finite(f"The values of {method}", heat)
+    return heat.float().cpu().numpy()
 
 
 def attribution_methods(model: Any) -> list[str]:
@@ -100,17 +103,22 @@ def _integrated_gradients(job: Job) -> Tensor:
 
 @methods.register("gradient_shap")
 def _gradient_shap(job: Job) -> Tensor:
-    """Lundberg & Lee 2017: expected gradients at random points between the noisy image and the baseline."""
+    """Lundberg & Lee 2017: expected gradients at random points between the noisy image and the baseline.
+
+    captum draws its points in single precision or better, and the model rounds them to its own.
+    """
     from captum.attr import GradientShap
 
+    images, baseline = _at_least_single(job)
+    dtype = job.images.dtype
     with _RANDOM:
         numpy_state = np.random.get_state()
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(job.seed)
                 np.random.seed(job.seed % 2**32)
-                return GradientShap(job.net).attribute(
-                    job.images, job.baseline, n_samples=job.steps, stdevs=0.09, target=job.targets
+                return GradientShap(lambda points: job.net(points.to(dtype))).attribute(
+                    images, baseline, n_samples=job.steps, stdevs=0.09, target=job.targets
                 )
         finally:
             np.random.set_state(numpy_state)
@@ -124,7 +132,7 @@ def _occlusion(job: Job) -> Tensor:
     h, w = job.images.shape[2:]
     window = geometry(job.net).patch_size if has_tokens(job.net) else (max(1, h // 8), max(1, w // 8))
     with torch.no_grad():
-        return Occlusion(job.net).attribute(
+        drop = Occlusion(job.net).attribute(
             job.images,
             (3, *window),
             strides=(3, *window),
@@ -132,6 +140,7 @@ def _occlusion(job: Job) -> Tensor:
             target=job.targets,
             perturbations_per_eval=max(1, 32 // len(job.images)),
         )
+    return drop / 3  # captum credits each of the three channels with all of it
 
 
 @methods.register("input_x_gradient")
@@ -152,10 +161,13 @@ def _saliency(job: Job) -> Tensor:
 
 @methods.register("deep_lift")
 def _deep_lift(job: Job) -> Tensor:
-    """Shrikumar et al. 2017, rescale rule."""
+    """Shrikumar et al. 2017, rescale rule, which divides by differences: never in less than single precision."""
     from captum.attr import DeepLift
 
-    return DeepLift(_copy_for_hooks(job.net)).attribute(job.images, job.baseline, target=job.targets)
+    images, baseline = _at_least_single(job)
+    twin = _copy_for_hooks(job.net).to(images.dtype)
+    with torch.autocast(images.device.type, enabled=False):
+        return DeepLift(twin).attribute(images, baseline, target=job.targets)
 
 
 @methods.register("guided_backprop")
@@ -164,6 +176,12 @@ def _guided_backprop(job: Job) -> Tensor:
     from captum.attr import GuidedBackprop
 
     return GuidedBackprop(_copy_for_hooks(job.net)).attribute(job.images, target=job.targets)
+
+
+def _at_least_single(job: Job) -> tuple[Tensor, Tensor]:
+    """Images, as a leaf that bears gradients, and baseline, in float32 where they are half precision."""
+    dtype = torch.promote_types(job.images.dtype, torch.float32)
+    return job.images.detach().to(dtype).requires_grad_(), job.baseline.to(dtype)
 
 
 def _copy_for_hooks(net: nn.Module) -> nn.Module:

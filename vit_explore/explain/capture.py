@@ -56,8 +56,13 @@ def undisturbed(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def differentiable() -> Iterator[None]:
-    """Gradients on, whatever the caller has switched off."""
+def differentiable(net: nn.Module) -> Iterator[None]:
+    """Gradients on, whatever the caller has switched off. Raises BadConfig for weights that bear none."""
+    if any(value.is_inference() for value in (*net.parameters(), *net.buffers())):
+        raise BadConfig(
+            f"This {type(net).__name__} was made inside torch.inference_mode(), so nothing can be differentiated "
+            "through its weights; build or load it outside, or under torch.no_grad()."
+        )
     with torch.inference_mode(False), torch.enable_grad():
         yield
 

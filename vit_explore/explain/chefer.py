@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vit_explore.errors import VitExploreWarning
 from vit_explore.explain.capture import attention_pass, differentiable
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
+from vit_explore.explain.results import has_signal
 
 
 def relevance(model: Any, images: Tensor, target: int | Tensor | None = None) -> np.ndarray:
     """Gradient-weighted rollout, (B, gh, gw), unscaled (Chefer, Gur & Wolf 2021, for self-attention).
 
     R becomes R + mean_h relu(dy/dA_l * A_l) R from the first layer to the last, y the raw logit of `target` (None: the
-    predicted class). Without a class token: the mean over the patch rows. Raises NotApplicable, BadConfig.
+    predicted class). Given is R - I, in the row of the class token, without one the mean over the patch rows. A map of
+    rounding alone comes with a VitExploreWarning. Raises NotApplicable, BadConfig.
     """
     net = module_of(model)
     images = ready_images(net, images)
-    with differentiable():
+    with differentiable(net):
         logits, maps, shape = attention_pass(net, images.clone().requires_grad_())
         chosen = logits.gather(1, ready_targets(net, logits, target)[:, None])
         gradients = torch.autograd.grad(chosen.sum(), maps)  # in the order of the maps: first layer to last
-    total = torch.eye(shape.n_tokens, device=images.device).expand(len(images), -1, -1)
+    check_finite("The gradients", *gradients)
+    # R - I, in double precision: beside the 1 of the residual path what attention adds would be lost in rounding.
+    added = torch.zeros(len(images), shape.n_tokens, shape.n_tokens, dtype=torch.float64)
     for attention, gradient in zip(maps, gradients, strict=True):
-        step = (gradient * attention.detach()).clamp(min=0).float().mean(dim=1)  # (B, N, N)
-        total = total + step @ total
+        dtype = torch.promote_types(gradient.dtype, torch.float32)  # a product of two halves may be beyond their range
+        step = (gradient.to(dtype) * attention.detach().to(dtype)).clamp(min=0).mean(dim=1).cpu().double()  # (B, N, N)
+        added = added + step + step @ added
     p = shape.n_prefix
-    row = total[:, 0, p:] if shape.reads_class_token else total[:, p:, p:].mean(dim=1)
-    return row.reshape(-1, *shape.grid).cpu().numpy()
+    row = added[:, 0, p:] if shape.reads_class_token else added[:, p:, p:].mean(dim=1)
+    heat = row.reshape(-1, *shape.grid).numpy().astype(np.float32)
+    _warn_of_nothing(heat, torch.finfo(images.dtype).eps)
+    return heat
+
+
+def _warn_of_nothing(heat: np.ndarray, precision: float) -> None:
+    empty = sum(not has_signal(one, precision) for one in heat)
+    if empty:
+        warnings.warn(
+            f"Relevance has no signal for {empty} of {len(heat)} images: its values differ by no more than rounding, so "
+            "attention from patch to patch does not move the logit; choose another class or model.",
+            VitExploreWarning,
+            stacklevel=3,
+        )

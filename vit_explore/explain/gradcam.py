@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
 from vit_explore.explain.capture import differentiable, output_pass
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
 from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
 
@@ -46,12 +46,13 @@ def grad_cam(
 
 
 def _grad_cam(net: nn.Module, images: Tensor, target: int | Tensor | None, layer: str, layout: Layout) -> np.ndarray:
-    with differentiable():
+    with differentiable(net):
         logits, (output,) = output_pass(net, images.clone().requires_grad_(), [layer])
         chosen = logits.gather(1, ready_targets(net, logits, target)[:, None])
         gradient = torch.autograd.grad(chosen.sum(), output, allow_unused=True)[0]
     if gradient is None:
         raise BadConfig(f"The layer {layer!r} does not lead to the logits; name one that does.")
+    check_finite("The gradients", gradient)
     features, slopes = as_maps(net, layer, images, layout, output.detach().float(), gradient.float())
     weights = slopes.mean(dim=(2, 3), keepdim=True)
     heat = (weights * features).sum(dim=1, keepdim=True).clamp(min=0)

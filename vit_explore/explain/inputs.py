@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,11 +22,23 @@ def module_of(model: Any) -> nn.Module:
 
 def ready_images(net: nn.Module, images: Any) -> Tensor:
     """Normalised images (B, 3, h, w), checked, detached, on the model's device and in its dtype. Raises BadConfig."""
+    if isinstance(images, np.ndarray):
+        raise BadConfig(
+            f"The images came as a NumPy array of shape {images.shape} and type {images.dtype}; give a normalised tensor "
+            "(B, 3, h, w): of a picture, load_model(...).preprocess(picture) makes one."
+        )
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
         came = f"shape {tuple(images.shape)}" if hasattr(images, "shape") else type(images).__name__
         raise BadConfig(
             f"The images must be one normalised tensor of shape (B, 3, h, w), not {came}; stack them first."
         )
+    if not images.is_floating_point():
+        raise BadConfig(
+            f"The images are {str(images.dtype).removeprefix('torch.')}, so they are not normalised; scale them to 0 to "
+            "1, take away the mean and divide by the standard deviation, as load_model(...).preprocess(picture) does."
+        )
+    if not images.isfinite().all():
+        raise BadConfig("The images hold NaN or infinite values; check how they were loaded and normalised.")
     _check_size(net, (int(images.shape[2]), int(images.shape[3])))
     weight = next((p for p in net.parameters() if p.is_floating_point()), None)
     if weight is None:
@@ -51,11 +64,21 @@ def _check_size(net: Any, size: tuple[int, int]) -> None:
 
 
 def check_logits(logits: Any) -> Tensor:
-    """Logits (B, classes). Raises NotApplicable where the model gives something else."""
+    """Logits (B, classes). Raises NotApplicable where the model gives something else, BadConfig for NaN or infinity."""
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         came = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise NotApplicable(f"The model's output has {came} in place of (B, classes); choose a model that classifies.")
+    check_finite("The logits", logits)
     return logits
+
+
+def check_finite(what: str, *values: Tensor) -> None:
+    """Raises BadConfig where a weight is damaged, or a value is beyond the range of half precision."""
+    if not all(bool(value.isfinite().all()) for value in values):
+        raise BadConfig(
+            f"{what} of this model are not all finite numbers: a weight is, or a value is beyond the range of "
+            f"{str(values[0].dtype).removeprefix('torch.')}; check the weights, or use model.float()."
+        )
 
 
 def ready_targets(net: nn.Module, logits: Tensor, target: int | Tensor | None) -> Tensor:

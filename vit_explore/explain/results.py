@@ -58,3 +58,8 @@ class Faithfulness:
     insertion_auc: float  # higher is better
     target: int
     baseline: str  # what deleted pixels become, in words
+
+
+def has_signal(heat: np.ndarray, precision: float = float(np.finfo(np.float32).eps)) -> bool:
+    """Whether a map differs from place to place by more than rounding; `precision` is that of the model's numbers."""
+    return bool(np.ptp(heat) > 16 * precision * np.abs(heat).max())

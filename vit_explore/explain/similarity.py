@@ -21,11 +21,15 @@ def cka(x: Any, y: Any, debiased: bool = True) -> float:
 
 
 class MinibatchCKA:
-    """CKA over batches: the HSIC terms are averaged over batches before the ratio (Nguyen et al. 2021, eq. 2)."""
+    """CKA over batches: the HSIC terms are averaged over batches before the ratio (Nguyen et al. 2021, eq. 2).
+
+    Each term is an estimate for its batch, whatever its size, and counts by its number of images.
+    """
 
     def __init__(self, debiased: bool = True) -> None:
         self._hsic = _unbiased_hsic if debiased else _biased_hsic
         self._terms: list[tuple[float, float, float]] = []
+        self._sizes: list[int] = []
 
     def update(self, x: Any, y: Any) -> None:
         """Add one batch of features, (n, p) and (n, q), n >= 4."""
@@ -34,12 +38,13 @@ class MinibatchCKA:
             raise BadConfig(f"x has {len(a)} rows and y has {len(b)}; give the same images in the same order.")
         k, m = a @ a.T, b @ b.T
         self._terms.append((self._hsic(k, m), self._hsic(k, k), self._hsic(m, m)))
+        self._sizes.append(len(a))
 
     def value(self) -> float:
         """The CKA of all batches so far."""
         if not self._terms:
             raise BadConfig("No batch was given yet; call update with the features of at least four images.")
-        cross, own_x, own_y = np.mean(self._terms, axis=0)
+        cross, own_x, own_y = np.average(self._terms, axis=0, weights=self._sizes)
         return float(cross / np.sqrt(own_x * own_y)) if own_x > 0 and own_y > 0 else float("nan")
 
 
@@ -56,8 +61,8 @@ def _features(values: Any, name: str) -> np.ndarray:
 
 
 def _biased_hsic(k: np.ndarray, m: np.ndarray) -> float:
-    """HSIC of two Gram matrices of centred features, up to the factor 1/(n - 1)², which cancels in the ratio."""
-    return float((k * m).sum())
+    """HSIC of two Gram matrices of centred features (Gretton et al. 2005, eq. 9)."""
+    return float((k * m).sum() / (len(k) - 1) ** 2)
 
 
 def _unbiased_hsic(k: np.ndarray, m: np.ndarray) -> float:

@@ -37,7 +37,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step. `elapsed` and `remaining` are seconds; remaining is an estimate for a budget in epochs."""
+    """One optimiser step, with the learning rate that it took.
+
+    `elapsed` and `remaining` are seconds; remaining is an estimate for a budget in epochs.
+    """
 
     step: int
     epoch: float

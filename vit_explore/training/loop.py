@@ -66,14 +66,13 @@ class Trainer:
         self.should_stop = should_stop or (lambda: False)
         self.progress_note = progress
         self.device = pick_device(self.train.device)
-        if self.train.threads:
-            torch.set_num_threads(self.train.threads)
         self.dataset = dataset or load_dataset(config.data, progress)
         self.model_config = fit_to_data(config.model, self.dataset)
         self.batches = Batches(self.dataset, self.train, self.device)
         total = None if self.train.epochs is None else max(1, round(self.train.epochs * self.batches.per_epoch))
         self.budget = Budget(total, self.train.seconds)
         self.step, self.rate, self.eval_seconds = 0, 0.0, 0.0
+        self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
         self._build()
@@ -108,7 +107,10 @@ class Trainer:
 
     def events(self) -> Iterator[Event]:
         """The run, from where it stands to the end of its budget or to `should_stop`."""
+        threads_of_the_caller = torch.get_num_threads()
         try:
+            if self.train.threads:
+                torch.set_num_threads(self.train.threads)
             self._settle()
             yield from self._events()
         except (RuntimeError, MemoryError) as error:
@@ -117,6 +119,7 @@ class Trainer:
             raise TrainingFailed(self._out_of_memory()) from error
         finally:
             self.replicas.close()
+            torch.set_num_threads(threads_of_the_caller)
 
     def _settle(self) -> None:
         """Find the fastest way to do a step, and prepare it, before the clock starts."""
@@ -186,6 +189,7 @@ class Trainer:
 
     def _train_step(self) -> Tensor:
         """One step of the optimiser; the loss stays on the device."""
+        self.lr = self.train.lr * lr_factor(self.progress, self.train.warmup_fraction)
         self.optimizer.set_lr(self.lr)
         if self._is_random:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
@@ -210,10 +214,6 @@ class Trainer:
     @property
     def progress(self) -> float:
         return self.budget.progress(self.step)
-
-    @property
-    def lr(self) -> float:
-        return self.train.lr * lr_factor(self.progress, self.train.warmup_fraction)
 
     @property
     def is_half_size(self) -> bool:
