@@ -15,6 +15,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import looking
 from vit_explore.ui.pages.attention.views import VIEWS, AttentionView
 
 LOOKING = ("positions", "filters", "attention")
@@ -245,6 +246,21 @@ def test_grad_cam_at_another_layer(open_page: OpenPage, make_run: MakeRun) -> No
         assert not at.exception
         assert not at.error
         assert "For the class" in shown(at)
+
+
+@pytest.mark.parametrize(("view", "words"), [("Relevance", "no signal"), ("Grad-CAM", "0 everywhere")])
+def test_a_map_of_nothing_says_so(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, view: str, words: str
+) -> None:
+    make_run()
+    at = open_page("attention")
+    at.session_state["attention_view"] = view
+    at.run()
+    assert words not in shown(at)
+    monkeypatch.setattr(looking, "heat", lambda *_: np.zeros((4, 4), np.float32))
+    at.run()
+    assert not at.exception
+    assert words in shown(at)
 
 
 def test_distances_over_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:

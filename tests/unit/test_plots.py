@@ -226,6 +226,30 @@ def test_attention_head_shows_weights_and_rollout_is_scaled() -> None:
     )
 
 
+def _bar_title(fig: go.Figure) -> str:
+    return next(t for t in fig.data if t.name == "scale").marker.colorbar.title.text
+
+
+def test_figures_call_the_tokens_before_the_patches_by_their_names() -> None:
+    maps = _maps()
+    assert "from the class token" in _bar_title(plots.attention_head(maps, 1, 2))
+    assert "from patch 8 (row 2, column 2)" in _bar_title(plots.attention_head(maps, 1, 2, 7))
+    pooled = dataclasses.replace(maps, has_class_token=False, prefix_names=("register 1",))
+    assert "from all patches (mean)" in _bar_title(plots.attention_head(pooled, 1, 2))
+    names = ("class token", "distillation token", "register 1")
+    for token, name in ((0, "class token"), (1, "distillation token"), (2, "register 1"), (3, "patch 1")):
+        fig = plots.logit_lens(np.full((3, 25, 7), 1 / 7), list("abcdefg"), token, prefix_names=names)
+        assert fig.layout.yaxis.title.text == f"probability, read from {name}"
+    assert "token 1" in plots.logit_lens(np.full((3, 25, 7), 1 / 7), list("abcdefg")).layout.yaxis.title.text
+
+
+def test_rounding_is_not_scaled_up_to_a_picture() -> None:
+    noise = 0.5 + 1e-8 * np.random.default_rng(0).random((4, 6))
+    fig = plots.relevance(noise)
+    np.testing.assert_array_equal(_pixels(fig.data[0]), _pixels(plots.relevance(np.zeros((4, 6))).data[0]))
+    assert len(np.unique(_pixels(plots.relevance(noise * [[1], [1], [1], [2]]).data[0]).reshape(-1, 4), axis=0)) > 1
+
+
 def test_mean_head_is_the_mean() -> None:
     maps = _maps()
     fig = plots.attention_head(maps, 1, None, None)

@@ -46,8 +46,8 @@ def _warn_of_nothing(heat: np.ndarray, precision: float) -> None:
     empty = sum(not has_signal(one, precision) for one in heat)
     if empty:
         warnings.warn(
-            f"Relevance has no signal for {empty} of {len(heat)} images: its values differ by no more than rounding, so "
-            "attention from patch to patch does not move the logit; choose another class or model.",
+            f"Relevance has no signal for {empty} of {len(heat)} images: its values differ by no more than rounding, "
+            "so attention from patch to patch does not move the logit; choose another class or model.",
             VitExploreWarning,
             stacklevel=3,
         )

@@ -24,8 +24,8 @@ def ready_images(net: nn.Module, images: Any) -> Tensor:
     """Normalised images (B, 3, h, w), checked, detached, on the model's device and in its dtype. Raises BadConfig."""
     if isinstance(images, np.ndarray):
         raise BadConfig(
-            f"The images came as a NumPy array of shape {images.shape} and type {images.dtype}; give a normalised tensor "
-            "(B, 3, h, w): of a picture, load_model(...).preprocess(picture) makes one."
+            f"The images came as a NumPy array of shape {images.shape} and type {images.dtype}; give a normalised "
+            "tensor (B, 3, h, w): of a picture, load_model(...).preprocess(picture) makes one."
         )
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3 or not images.shape[0]:
         came = f"shape {tuple(images.shape)}" if hasattr(images, "shape") else type(images).__name__
@@ -34,8 +34,8 @@ def ready_images(net: nn.Module, images: Any) -> Tensor:
         )
     if not images.is_floating_point():
         raise BadConfig(
-            f"The images are {str(images.dtype).removeprefix('torch.')}, so they are not normalised; scale them to 0 to "
-            "1, take away the mean and divide by the standard deviation, as load_model(...).preprocess(picture) does."
+            f"The images are {str(images.dtype).removeprefix('torch.')}, so they are not normalised; scale them to 0 "
+            "to 1, take away the mean and divide by the spread, as load_model(...).preprocess(picture) does."
         )
     if not images.isfinite().all():
         raise BadConfig("The images hold NaN or infinite values; check how they were loaded and normalised.")

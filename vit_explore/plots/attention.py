@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from vit_explore.errors import BadConfig
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.plots import theme
-from vit_explore.plots.canvas import centres, extent, frame, mosaic, picture, touch_layer
+from vit_explore.plots.canvas import centres, extent, frame, mosaic, patch_name, picture, touch_layer
 from vit_explore.plots.heat import blended, heat_over_image
 
 _TILE = {True: 48, False: 28}  # pixels of an overview tile at least: few tiles, many tiles
@@ -54,12 +54,14 @@ def attention_head(
     index: int = 0,
     height: int = 520,
 ) -> go.Figure:
-    """One head (None: the mean of the heads) seen from patch `query` (None: the class token), over the image."""
+    """One head (None: the mean of the heads) seen from patch `query`, over the image.
+
+    query None: the class token, without one the mean of the patches; the colour bar says which.
+    """
     values = query_grids(maps, query, index)[layer]
     chosen = values.mean(axis=0) if head is None else values[head]
-    return heat_over_image(
-        chosen, image, title="attention weight", scale=False, query=query, height=height, noun="attention weight"
-    )
+    title = f"attention weight, from {_query_name(maps, query)}"
+    return heat_over_image(chosen, image, title=title, scale=False, query=query, height=height, noun="attention weight")
 
 
 def attention_rollout(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
@@ -106,6 +108,12 @@ def query_grids(maps: AttentionMaps, query: int | None, index: int = 0) -> np.nd
     else:
         rows = weights[:, :, n:, n:].mean(axis=2)
     return rows.reshape(*weights.shape[:2], *maps.grid)
+
+
+def _query_name(maps: AttentionMaps, query: int | None) -> str:
+    if query is not None:
+        return patch_name(query, maps.grid[1])
+    return f"the {maps.prefix_names[0]}" if maps.has_class_token else "all patches (mean)"
 
 
 def first(values: np.ndarray) -> np.ndarray:

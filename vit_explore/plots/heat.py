@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from vit_explore.explain.results import has_signal
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import (
     centres,
@@ -35,8 +36,9 @@ def heat_over_image(
 ) -> go.Figure:
     """`values` (h, w), per patch or per pixel, over `image` uint8 (H, W, 3) of the same aspect.
 
-    scale: bring the values to [0, 1] (minimum to maximum), signed ones to [-1, 1] by their 99.5th percentile in size;
-    without it the colours run from 0 to the maximum and the bar shows the values themselves. query: a patch to frame.
+    scale: bring the values to [0, 1] (minimum to maximum; all 0 where they differ by rounding only), signed ones to
+    [-1, 1] by their 99.5th percentile in size; without it the colours run from 0 to the maximum and the bar shows the
+    values themselves. query: a patch to frame.
     """
     values = np.asarray(values, dtype=np.float64)
     h, w = values.shape
@@ -88,8 +90,10 @@ def _scaled(values: np.ndarray, signed: bool, scale: bool) -> tuple[np.ndarray, 
         top = float(np.percentile(np.abs(values), _SIGNED_TOP)) or float(np.abs(values).max()) or 1.0
         return (np.clip(values / top, -1, 1), -1.0, 1.0) if scale else (values, -top, top)
     if scale:
+        if not has_signal(values):
+            return np.zeros_like(values), 0.0, 1.0
         low, high = float(values.min()), float(values.max())
-        return (values - low) / ((high - low) or 1.0), 0.0, 1.0
+        return (values - low) / (high - low), 0.0, 1.0
     return values, 0.0, float(values.max()) or 1.0
 
 

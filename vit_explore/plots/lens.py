@@ -12,11 +12,17 @@ from vit_explore.plots.canvas import labelled_tiles
 
 
 def logit_lens(
-    probs: np.ndarray, classes: Sequence[str], token: int = 0, top: int = 5, index: int = 0, height: int = 400
+    probs: np.ndarray,
+    classes: Sequence[str],
+    token: int = 0,
+    top: int = 5,
+    index: int = 0,
+    height: int = 400,
+    prefix_names: Sequence[str] | None = None,
 ) -> go.Figure:
-    """Probabilities (L, N, C), or (B, L, N, C), of one token by layer (0: the class token where there is one).
+    """Probabilities (L, N, C), or (B, L, N, C), of one token by layer; the `top` classes of the last layer are drawn.
 
-    The `top` classes of the last layer are drawn.
+    prefix_names: what the first tokens are (AttentionMaps.prefix_names); the token is then called by its name.
     """
     values = _one(probs, index)[:, token]  # (L, C)
     layers = np.arange(1, len(values) + 1)
@@ -37,7 +43,9 @@ def logit_lens(
     )
     theme.style(fig, height, legend=True)
     fig.update_xaxes(title_text="layer (depth)", dtick=1 if len(values) <= 12 else 4)
-    fig.update_yaxes(title_text="probability", tickformat=".0%", range=[0, 1.02])
+    fig.update_yaxes(
+        title_text=f"probability, read from {_token_name(token, prefix_names)}", tickformat=".0%", range=[0, 1.02]
+    )
     return fig
 
 
@@ -49,6 +57,13 @@ def logit_lens_maps(
     texts = [f"after layer {i + 1}<br>{tile.min():.0%} to {tile.max():.0%}" for i, tile in enumerate(values)]
     labels = [f"layer {i + 1}" for i in range(len(values))]
     return labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
+
+
+def _token_name(token: int, prefix_names: Sequence[str] | None) -> str:
+    if prefix_names is None:
+        return f"token {token + 1}"
+    patch = token - len(prefix_names)
+    return prefix_names[token] if patch < 0 else f"patch {patch + 1}"
 
 
 def _one(probs: np.ndarray, index: int) -> np.ndarray:

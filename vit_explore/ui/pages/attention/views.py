@@ -13,7 +13,7 @@ from vit_explore import plots
 from vit_explore.config import DataConfig
 from vit_explore.data.images import resize_crop
 from vit_explore.explain.catalogue import EXPLANATIONS
-from vit_explore.explain.results import AttentionMaps
+from vit_explore.explain.results import AttentionMaps, has_signal
 from vit_explore.ui.components.attention_explorer import (
     View,
     attention_explorer,
@@ -129,6 +129,11 @@ def _target(ref: str) -> int | None:
 def _relevance(side: Side, picture: Picture, target: int | None) -> None:
     values = looking.heat("relevance", side.ref, picture, target)
     chart(plots.relevance(values, shown(picture), side.picture_height), f"relevance_{side.ref}")
+    if not has_signal(values):
+        st.caption(
+            "There is no signal: attention between the patches does not move this class by more than rounding. "
+            "Choose another class."
+        )
     _name_target(side.ref, picture, target)
 
 
