@@ -162,6 +162,17 @@ def test_arrays() -> None:
     assert load_image(with_gaps)[:, :, 0].tolist() == [[0, 255], [0, 128]]
 
 
+@pytest.mark.parametrize(("array", "words"), [
+    (np.zeros((3, 32, 48), np.uint8), r"\(3, 32, 48\).*transpose\(1, 2, 0\)"),
+    (np.zeros((32, 48, 2), np.uint8), r"\(32, 48, 2\).*\(H, W, 4\)\.$"),
+    (np.full((8, 8, 3), np.nan), "no finite value"),
+    (np.full((8, 8), -np.inf, np.float32), "no finite value"),
+])  # fmt: skip
+def test_arrays_that_are_no_picture(array: np.ndarray, words: str) -> None:
+    with pytest.raises(BadImage, match=words):
+        load_image(array)
+
+
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
 def test_of_an_animation_the_first_frame(format: str) -> None:
     second = Image.new("RGB", (48, 32), (0, 0, 0))

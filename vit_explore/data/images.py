@@ -219,8 +219,10 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        channels_first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        hint = "; move the channels to the end with array.transpose(1, 2, 0)" if channels_first else ""
         raise BadImage(
-            f"An array of shape {array.shape} is not a picture; give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."
+            f"An array of shape {array.shape} is not a picture; give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4){hint}."
         )
     _check_size((array.shape[1], array.shape[0]))
     pixels = _to_uint8(array)
@@ -238,6 +240,8 @@ def _to_uint8(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind not in "iuf":
         raise BadImage(f"An array of {array.dtype} is not a picture; give integers or floats.")
+    if array.dtype.kind == "f" and array.size and not np.isfinite(array).any():
+        raise BadImage("The picture holds no finite value, only NaN or infinity; check how it was made.")
     values = np.nan_to_num(array.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if array.dtype == np.uint16:
