@@ -15,16 +15,16 @@ from torchvision.models.vision_transformer import VisionTransformer as Torchvisi
 import vit_explore as vx
 
 CLASSES = 7
+WITHOUT_POSITIONS = ("any", "patches", "attention")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A model to build; `needs` lists what an explanation may ask of it (see Explanation.needs)."""
+    """A model to build; `fits` lists what an explanation may ask of it (see Explanation.needs)."""
 
     build: Callable[[], nn.Module]
     size: tuple[int, int] = (64, 64)
-    fits: tuple[str, ...] = ("any", "patches", "attention")
-    positions: bool = True
+    fits: tuple[str, ...] = (*WITHOUT_POSITIONS, "positions")
 
 
 def ours(**settings: Any) -> Callable[[], nn.Module]:
@@ -49,7 +49,7 @@ def in_naflex(**settings: Any) -> Callable[[], nn.Module]:
 KINDS = {
     "ours": Kind(ours(), (32, 32)),
     "ours, pooled, registers, sincos": Kind(ours(pool="avg", num_registers=2, pos_embed="sincos2d"), (32, 32)),
-    "ours, conv stem, no positions": Kind(ours(stem="conv", pos_embed="none"), (32, 32), positions=False),
+    "ours, conv stem, no positions": Kind(ours(stem="conv", pos_embed="none"), (32, 32), WITHOUT_POSITIONS),
     "class token": Kind(in_timm("vit_tiny_patch16_224")),
     "not square": Kind(in_timm("vit_tiny_patch16_224", img_size=(32, 48)), (32, 48)),
     "patches not square": Kind(in_timm("vit_tiny_patch16_224", img_size=(32, 48), patch_size=(8, 16)), (32, 48)),

@@ -1,4 +1,4 @@
-"""Every explanation of the catalogue on every kind of model: it answers as promised, or says what would fit."""
+"""Every card's example on every kind of model: it answers as promised, or says what would fit."""
 
 from __future__ import annotations
 
@@ -6,79 +6,83 @@ import dataclasses
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
+from PIL import Image
 from small_models import CLASSES, KINDS, make, pictures
-from torch import Tensor, nn
+from torch import nn
 
 import vit_explore as vx
 from vit_explore.errors import NotApplicable
 from vit_explore.explain import EXPLANATIONS, Explanation
+from vit_explore.explain.catalogue import SETTING
 from vit_explore.explain.geometry import geometry
 
-Shape = tuple[int, ...]
+
+def cards() -> list[Explanation]:
+    """Every explanation there is: nothing is listed here."""
+    return [card for _, card in EXPLANATIONS]
+
+
+CARDS = cards()
 
 
 @dataclasses.dataclass(frozen=True)
-class Call:
-    """How to ask, and the shape promised: G the grid, N the tokens, hw the image, for a batch of 2 and 2 layers."""
+class Loaded:
+    """As much of a LoadedModel as the examples use."""
 
-    ask: Callable[[nn.Module, Tensor], Any]
-    shape: Callable[[Any, Shape], Shape] | None = None
-
-
-def on_maps(name: str, *arguments: Any) -> Callable[[nn.Module, Tensor], Any]:
-    return lambda net, x: getattr(vx.explain, name)(vx.explain.attention_maps(net, x), *arguments)
+    model: nn.Module
+    classes: tuple[str, ...] = tuple("abcdefg")
 
 
-CALLS = {
-    "patch_grid": Call(lambda net, x: vx.explain.patch_grid(np.zeros((*x.shape[2:], 3), np.uint8), 8)),
-    "position_similarity": Call(lambda net, x: vx.explain.position_similarity(net)),
-    "filter_components": Call(lambda net, x: vx.explain.filter_components(net)),
-    "attention_maps": Call(lambda net, x: vx.explain.attention_maps(net, x)),
-    "attention_rollout": Call(on_maps("attention_rollout"), lambda g, hw: (2, *g.grid)),
-    "attention_distance": Call(on_maps("attention_distance", 8), lambda g, hw: (2, -1)),
-    "attention_entropy": Call(on_maps("attention_entropy"), lambda g, hw: (2, -1)),
-    "relevance": Call(lambda net, x: vx.explain.relevance(net, x), lambda g, hw: (2, *g.grid)),
-    "grad_cam": Call(lambda net, x: vx.explain.grad_cam(net, x), lambda g, hw: (2, *hw)),
-    "attribution": Call(lambda net, x: vx.explain.attribution(net, x, "saliency"), lambda g, hw: (2, *hw)),
-    "faithfulness": Call(lambda net, x: vx.explain.faithfulness(net, x[0], np.eye(4))),
-    "cka": Call(lambda net, x: vx.explain.cka(net(x.repeat(4, 1, 1, 1)), net(x.repeat(4, 1, 1, 1)))),
-    "logit_lens": Call(lambda net, x: vx.explain.logit_lens(net, x), lambda g, hw: (2, 2, g.n_tokens, CLASSES)),
-}
-ROWS = [row for _, row in EXPLANATIONS]
-
-
-def test_every_explanation_is_called_here() -> None:
-    assert set(CALLS) == set(EXPLANATIONS.names()), "give a new explanation a line in CALLS"
-
-
-def fits(row: Explanation, kind: str) -> bool:
-    return row.needs in KINDS[kind].fits and (row.name != "position_similarity" or KINDS[kind].positions)
+def ask(card: Explanation, kind: str) -> dict[str, Any]:
+    """The names after the card's example, asked of a small model: `result` among them."""
+    height, width = KINDS[kind].size
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    names = {"vx": vx, "torch": torch, "model": Loaded(make(kind)), "images": pictures(kind), "picture": picture}
+    torch.manual_seed(0)
+    exec(card.example, names)
+    return names
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_it_answers_or_says_what_would_fit(row: Explanation, kind: str) -> None:
-    net, images, call = make(kind), pictures(kind), CALLS[row.name]
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    if not fits(row, kind):
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+@pytest.mark.filterwarnings("ignore::vit_explore.errors.VitExploreWarning")
+def test_it_answers_as_promised_or_says_what_would_fit(card: Explanation, kind: str) -> None:
+    if card.needs not in KINDS[kind].fits:
         with pytest.raises(NotApplicable, match="choose") as caught:
-            call.ask(net, images)
+            ask(card, kind)
         assert re.fullmatch(r"[A-Z][^\n]*\.", str(caught.value))
         return
-    result = call.ask(net, images)
-    check_arrays(result, allow_bytes=row.name == "patch_grid")
-    if call.shape is not None:
-        hw = KINDS[kind].size
-        wanted = call.shape(geometry(net, hw) if "patches" in KINDS[kind].fits else None, hw)
-        assert len(result.shape) == len(wanted)
-        assert all(w in (-1, s) for s, w in zip(result.shape, wanted, strict=True)), (result.shape, wanted)
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    names = ask(card, kind)
+    net, untouched = names["model"].model, make(kind).state_dict()
+    check_arrays(names["result"], allow_bytes=card.name == "patch_grid")
+    check_shapes(card, names["result"], net, kind)
+    assert all(torch.equal(untouched[name], value) for name, value in net.state_dict().items())
+    assert isinstance(eval(card.figure, names), go.Figure)
+
+
+def check_shapes(card: Explanation, result: Any, net: nn.Module, kind: str) -> None:
+    """What the card says it gives; a letter that stands for no size known here must be the same wherever it is."""
+    height, width = KINDS[kind].size
+    known = {"B": 2, "L": 2, "C": CLASSES, "h": height, "w": width, "3": 3}
+    if "patches" in KINDS[kind].fits:
+        g = geometry(net, (height, width) if "images" in card.example else None)
+        known |= {"gh": g.grid[0], "gw": g.grid[1], "N": g.n_tokens}
+    if card.name == "patch_grid":
+        known |= {"gh": height // 8, "gw": width // 8}
+    promised = re.findall(r"(\.\w+)? ?\(([^)]*)\)", card.gives)
+    assert promised or isinstance(result, float)
+    for field, letters in promised:
+        array = getattr(result, field[1:]) if field else result
+        assert len(array.shape) == len(letters.split(", ")), (card.gives, array.shape)
+        for letter, size in zip(letters.split(", "), array.shape, strict=True):
+            assert known.setdefault(letter, size) == size, (card.gives, array.shape)
 
 
 def check_arrays(result: Any, allow_bytes: bool) -> None:
@@ -91,17 +95,32 @@ def check_arrays(result: Any, allow_bytes: bool) -> None:
         assert np.isfinite(array).all()
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_its_texts_are_there_for_the_page(row: Explanation) -> None:
-    for text in (row.what_you_see, row.what_to_look_for, row.what_to_beware):
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_its_texts_are_there_for_the_page(card: Explanation) -> None:
+    for text in (card.what_you_see, card.what_to_look_for, card.what_to_beware):
         assert 40 < len(text) < 400
         assert text[0].isupper()
         assert text.endswith((".", "?"))
-    assert re.search(r"\d{4}|RISE", row.source)
-    assert row.formula.count("{") == row.formula.count("}")
-    assert len(re.findall(r"\\left(?![a-z])", row.formula)) == len(re.findall(r"\\right(?![a-z])", row.formula))
-    assert row.function.__name__ == row.name
-    assert row.function.__doc__
+    assert re.search(r"\d{4}|RISE", card.source)
+    assert card.formula.count("{") == card.formula.count("}")
+    assert len(re.findall(r"\\left(?![a-z])", card.formula)) == len(re.findall(r"\\right(?![a-z])", card.formula))
+    assert card.function.__name__ == card.name
+    assert card.function.__doc__
+    assert card.cost
+    assert card.name in vx.explain.__all__
+    assert card.name in vx.plots.__all__
+    assert re.match(rf"vx\.plots\.{card.name}\(", card.figure)
+    assert f"vx.explain.{card.name}(" in card.example
+
+
+def test_the_examples_run_as_they_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.jpg")
+    for card in CARDS:
+        names: dict[str, Any] = {}
+        exec(f"{SETTING}\n{card.example}\nfigure = {card.figure}", names)
+        assert isinstance(names["figure"], go.Figure)
 
 
 def test_no_file_hides_a_function_of_its_name() -> None:

@@ -159,6 +159,16 @@ def test_a_plain_pass_of_another_thread_is_not_recorded() -> None:
     assert intruded
 
 
+@pytest.mark.parametrize("kind", ["ours", "ours, pooled, registers, sincos", "ours, conv stem, no positions"])
+@pytest.mark.parametrize("question", ["attention_maps", "relevance", "logit_lens"])
+def test_our_own_vit_is_read_without_a_hook(kind: str, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That its taps are what hooks would see is tested with the model."""
+    for name in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"):
+        monkeypatch.setattr(nn.Module, name, lambda *_: pytest.fail("a hook"))
+    result = getattr(vx.explain, question)(make(kind), pictures(kind))
+    assert np.ptp(getattr(result, "weights", result)) > 0
+
+
 def test_locks_do_not_keep_models_alive() -> None:
     import gc
     import weakref

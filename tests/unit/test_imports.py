@@ -14,11 +14,12 @@ from vit_explore.ui import site
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
-BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades"}
+BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery"}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
     "registry": {"errors"},
+    "discovery": set(),
     "cards": {"errors", "registry", "config"},  # config for annotations alone
     "config": {"errors", "registry", "cards", "config", "text"},
     "text": set(),
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "training": BASE | {"data", "models", "training"},
     "runs": BASE | {"data", "models", "training", "runs", "presets"},
     "explain": BASE | {"data", "models", "explain"},
-    "plots": {"errors", "explain.results", "plots"},
+    "plots": {"errors", "discovery", "explain.results", "plots"},
     "flags": BASE | {"presets"},
     "progress": {"training"},
     "cli": BASE | {"data", "models", "training", "runs", "presets", "flags", "progress", "printing", "run_commands"},
@@ -143,6 +144,21 @@ def loaded_by(code: str) -> set[str]:
 
 def test_importing_the_package_is_cheap() -> None:
     assert not loaded_by("import vit_explore") & {"torch", "numpy", "pydantic", "streamlit", "plotly", "timm"}
+
+
+def test_cards_and_lists_of_names_are_read_without_importing_what_they_describe() -> None:
+    code = (
+        "import vit_explore as vx; cards = [c.example for _, c in vx.explain.EXPLANATIONS]; "
+        "assert len(cards) > 12; vx.explain.__all__; vx.plots.__all__; dir(vx.explain)"
+    )
+    assert not loaded_by(code) & {"torch", "numpy", "plotly", "streamlit", "timm", "captum"}
+
+
+def test_hooks_exist_in_one_file_only() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        names = {getattr(node, "attr", "") for node in ast.walk(ast.parse(path.read_text()))}
+        hooks = {name for name in names if name.startswith("register_") and name.endswith("_hook")}
+        assert not hooks or path == PACKAGE / "explain" / "capture.py", (path.name, hooks)
 
 
 def test_plots_need_no_torch() -> None:

@@ -8,8 +8,33 @@ import torch
 from torch import Tensor
 
 from vit_explore.explain.capture import attention_pass
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import module_of, ready_images
 from vit_explore.explain.results import AttentionMaps
+
+__all__ = ["attention_maps"]
+
+CARD = Explanation(
+    name="attention_maps",
+    title="Attention of every layer and head",
+    needs="attention",
+    cost="1 to 1.4 forward passes",
+    gives=".weights (B, L, H, N, N); .logits (B, C)",
+    source="Vaswani et al. 2017; Dosovitskiy et al. 2021, appendix A, eq. 6",
+    formula=r"A = \operatorname{softmax}\!\left(\frac{Q K^{\top}}{\sqrt{D_h}}\right), \qquad \sum_j A_{ij} = 1",
+    what_you_see="How much each token (the query) takes from each other. A row is a distribution: it sums to 1.",
+    what_to_look_for=(
+        "Heads of one layer divide the work: some look next to the patch, some at the whole picture, some at one "
+        "kind of texture."
+    ),
+    what_to_beware=(
+        "Attention says where information may flow, not what it does: the values, the MLPs and the residual path "
+        "are not shown. A few background patches with very high attention are often storage, not content (Darcet "
+        "et al. 2024)."
+    ),
+    example="result = vx.explain.attention_maps(model, images)",
+    figure="vx.plots.attention_maps(result, picture)",
+)
 
 
 def attention_maps(model: Any, images: Tensor) -> AttentionMaps:

@@ -15,9 +15,42 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import differentiable, lock_of, plain_pass, undisturbed
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry, has_tokens
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.registry import Registry
+
+__all__ = ["attribution", "attribution_methods"]
+
+CARD = Explanation(
+    name="attribution",
+    title="Pixel attribution",
+    needs="any",
+    cost="saliency 3 forward passes; integrated gradients 3 for each of 32 steps; occlusion one for each patch",
+    gives="(B, h, w)",
+    source=(
+        "Sundararajan et al. 2017 (integrated gradients); Lundberg & Lee 2017; Zeiler & Fergus 2014; Simonyan et "
+        "al. 2014; by captum"
+    ),
+    formula=(
+        r"\mathrm{IG}_i = (x_i - x'_i) \int_0^1 \frac{\partial y_c}{\partial x_i}\bigl(x' + \alpha (x - "
+        r"x')\bigr)\, d\alpha"
+    ),
+    what_you_see=(
+        "How each pixel moves the logit of the class, summed over the colours: positive speaks for it, negative "
+        "against. Saliency has no sign."
+    ),
+    what_to_look_for=(
+        "Integrated gradients sum to the logit's change from the baseline. Occlusion is slower and asks the "
+        "plainest question: what if this patch were covered?"
+    ),
+    what_to_beware=(
+        "The baseline is the dataset mean: a pixel of that colour gets nothing, whatever it shows. Gradients of "
+        "a ViT follow the patch borders. Methods disagree; test them with the faithfulness curves."
+    ),
+    example='result = vx.explain.attribution(model, images, "integrated_gradients", target=0, steps=16)',
+    figure="vx.plots.attribution(result, picture)",
+)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,35 @@ from torch import Tensor
 
 from vit_explore.errors import VitExploreWarning
 from vit_explore.explain.capture import attention_pass, differentiable
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.results import has_signal
+
+__all__ = ["relevance"]
+
+CARD = Explanation(
+    name="relevance",
+    title="Class relevance",
+    needs="attention",
+    cost="about 3 forward passes: one, and one backward",
+    gives="(B, gh, gw)",
+    source="Chefer, Gur & Wolf 2021, Generic Attention-model Explainability",
+    formula=(
+        r"\bar{A}_l = \operatorname{mean}_h \operatorname{relu}\!\left(\frac{\partial y_c}{\partial A_l} \odot "
+        r"A_l\right), \qquad R \leftarrow R + \bar{A}_l R \quad (l = 1 \dots L)"
+    ),
+    what_you_see="Rollout in which only attention that raises the logit of the chosen class counts.",
+    what_to_look_for=(
+        "Choose another class and watch the map move. Where two objects are in the picture, each class should "
+        "find its own."
+    ),
+    what_to_beware=(
+        "It shows what speaks for the class; evidence against it is cut off by the relu. On a wrong prediction "
+        "it explains the wrong class, unless you choose another."
+    ),
+    example="result = vx.explain.relevance(model, images, target=0)",
+    figure="vx.plots.relevance(result, picture)",
+)
 
 
 def relevance(model: Any, images: Tensor, target: int | Tensor | None = None) -> np.ndarray:

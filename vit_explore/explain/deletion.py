@@ -10,8 +10,41 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig
 from vit_explore.explain.capture import plain_pass
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 from vit_explore.explain.results import Faithfulness
+
+__all__ = ["faithfulness"]
+
+CARD = Explanation(
+    name="faithfulness",
+    title="Faithfulness: deletion and insertion",
+    needs="any",
+    cost="about 130 forward passes: 65 for each curve",
+    gives=".fractions (s); .deletion (s); .insertion (s)",
+    source="Petsiuk, Das & Saenko 2018, RISE",
+    formula=(
+        r"\mathrm{AUC} = \int_0^1 p_c\bigl(x \text{ with its share } t \text{ of hottest pixels deleted, or "
+        r"inserted}\bigr)\, dt"
+    ),
+    what_you_see=(
+        "The probability of the class as pixels go (or come) in the order of a heatmap. Deletion: lower is "
+        "better. Insertion: higher."
+    ),
+    what_to_look_for=(
+        "A good heatmap falls fast in deletion and rises fast in insertion. Is it clearly better than the random "
+        "one beside it?"
+    ),
+    what_to_beware=(
+        "Half-deleted pictures are unlike anything the model was trained on. One picture proves little: compare "
+        "over many. A random heatmap can win, and then the method has told you nothing."
+    ),
+    example=(
+        'heat = vx.explain.attribution(model, images[:1], "input_x_gradient")\n'
+        "result = vx.explain.faithfulness(model, images[:1], heat)"
+    ),
+    figure="vx.plots.faithfulness(result)",
+)
 
 _LEAST_STEPS = 64
 _SEED = 0  # of the order among pixels of equal heat

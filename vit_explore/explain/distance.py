@@ -5,7 +5,36 @@ from __future__ import annotations
 import numpy as np
 
 from vit_explore.errors import BadConfig
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.results import AttentionMaps
+
+__all__ = ["attention_distance", "uniform_attention_distance"]
+
+CARD = Explanation(
+    name="attention_distance",
+    title="Mean attention distance",
+    needs="attention",
+    cost="that of the attention maps",
+    gives="(L, H)",
+    source="Dosovitskiy et al. 2021, Fig. 7 right and Fig. 11",
+    formula=(
+        r"\mathrm{MAD}_{lh} = \frac{1}{N_p} \sum_i \sum_j A^{lh}_{ij} D_{ij}, \qquad D_{ij} = P \, \lVert p_i - "
+        r"p_j \rVert_2"
+    ),
+    what_you_see="How far, in pixels, each head looks on average: the counterpart of a CNN's receptive field.",
+    what_to_look_for=(
+        "In a trained ViT the early layers have near and far heads side by side, and late layers look far. "
+        "Compare with the line of uniform attention, where an untrained model sits."
+    ),
+    what_to_beware=(
+        "As in the paper, attention to the class token counts as distance 0 and lowers the value; renormalise "
+        "removes that. Small images and little data leave the heads close to uniform."
+    ),
+    example=(
+        "maps = vx.explain.attention_maps(model, images)\nresult = vx.explain.attention_distance(maps, patch_size=16)"
+    ),
+    figure="vx.plots.attention_distance(result)",
+)
 
 
 def attention_distance(

@@ -4,7 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.results import AttentionMaps
+
+__all__ = ["attention_entropy"]
+
+CARD = Explanation(
+    name="attention_entropy",
+    title="Attention entropy",
+    needs="attention",
+    cost="that of the attention maps",
+    gives="(L, H)",
+    source="Shannon 1948, applied to the rows of A and divided by its largest value",
+    formula=r"H_{lh} = \frac{-\sum_j A^{lh}_{ij} \ln A^{lh}_{ij}}{\ln N}, \quad \text{averaged over } i",
+    what_you_see="How spread each head's attention is: 1 is all tokens alike, 0 is a single token.",
+    what_to_look_for="An untrained model sits near 1. With training some heads sharpen; which layers do so first?",
+    what_to_beware=(
+        "Low entropy is focus, not importance: a head that always looks at the class token is very focused and "
+        "may do nothing."
+    ),
+    example="result = vx.explain.attention_entropy(vx.explain.attention_maps(model, images))",
+    figure="vx.plots.attention_entropy(result)",
+)
 
 
 def attention_entropy(maps: AttentionMaps) -> np.ndarray:

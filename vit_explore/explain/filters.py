@@ -9,9 +9,37 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import embedding
 from vit_explore.explain.inputs import module_of
 from vit_explore.explain.results import FilterComponents
+
+__all__ = ["filter_components"]
+
+CARD = Explanation(
+    name="filter_components",
+    title="Principal components of the patch filters",
+    needs="any",
+    cost="nothing: only weights are read",
+    gives=".images (k, P, Q, 3); .components (k, n); .explained_variance_ratio (k)",
+    source="Dosovitskiy et al. 2021, Fig. 7 left",
+    formula=(
+        r"W - \bar{W} = U \Sigma V^{\top}, \qquad \text{component } k = v_k, \qquad \text{explained variance} = "
+        r"\frac{\sigma_k^2}{\sum_j \sigma_j^2}"
+    ),
+    what_you_see="The main patterns among the filters that turn a patch into a token, most important first.",
+    what_to_look_for=(
+        "Flat colours, then edges and waves of growing frequency: much like the basis of JPEG, and like the "
+        "first layer of a CNN."
+    ),
+    what_to_beware=(
+        "Each component is scaled to full contrast, so look at the explained variance before you admire the last "
+        "ones. The sign is arbitrary. A conv stem or a CNN has no patch projection: there you see its first "
+        "layer."
+    ),
+    example="result = vx.explain.filter_components(model)",
+    figure="vx.plots.filter_components(result)",
+)
 
 
 def filter_components(model: Any, k: int = 28, previous: FilterComponents | None = None) -> FilterComponents:

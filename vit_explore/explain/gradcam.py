@@ -12,9 +12,37 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
 from vit_explore.explain.capture import differentiable, output_pass
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
 from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
+
+__all__ = ["grad_cam"]
+
+CARD = Explanation(
+    name="grad_cam",
+    title="Grad-CAM",
+    needs="any",
+    cost="about 3 forward passes: one, and one backward",
+    gives="(B, h, w)",
+    source="Selvaraju et al. 2017, Grad-CAM",
+    formula=(
+        r"\alpha_k = \frac{1}{Z} \sum_{ij} \frac{\partial y_c}{\partial F^k_{ij}}, \qquad M = "
+        r"\operatorname{relu}\Bigl(\sum_k \alpha_k F^k\Bigr)"
+    ),
+    what_you_see=(
+        "Where a late layer holds evidence for the class, resized to the picture and scaled to a maximum of 1. "
+        "It fits ViT and ResNet."
+    ),
+    what_to_look_for="Compare the ViT's map with the ResNet's on one picture: do they look at the same thing?",
+    what_to_beware=(
+        "Each map is scaled to its own maximum, so strengths do not compare between pictures. It is as coarse as "
+        "the layer's grid, and in a ViT with a class token the last block's patches have no gradient: the layer "
+        "before its attention is used."
+    ),
+    example="result = vx.explain.grad_cam(model, images, target=0)",
+    figure="vx.plots.grad_cam(result, picture)",
+)
 
 
 def grad_cam(

@@ -13,6 +13,8 @@ from vit_explore.explain.geometry import block_names, embedding, find_geometry
 from vit_explore.explain.inputs import module_of, ready_images
 from vit_explore.explain.layout import NoMap, layout_of
 
+__all__ = ["grad_cam_layers"]
+
 _PLAIN = "choose a plain ViT (the project's own, timm's vit_* and deit_*, torchvision's)"
 
 

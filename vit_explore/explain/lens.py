@@ -10,8 +10,32 @@ from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import residual_pass, undisturbed
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry_of, is_torchvisions
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+
+__all__ = ["logit_lens"]
+
+CARD = Explanation(
+    name="logit_lens",
+    title="Logit lens",
+    needs="patches",
+    cost="1 forward pass, and the head for each token of each layer",
+    gives="(B, L, N, C)",
+    source="nostalgebraist 2020, interpreting GPT: the logit lens; here for each token of a ViT",
+    formula=r"p_{l,i} = \operatorname{softmax}\bigl(\operatorname{head}(\operatorname{norm}(x_{l,i}))\bigr)",
+    what_you_see=(
+        "What the head would answer if it read each token after each block. In the last layer the class token "
+        "gives the real answer."
+    ),
+    what_to_look_for="At which layer does the class token make up its mind? Do patches on the object name it too?",
+    what_to_beware=(
+        "The head was trained on the last layer's pooled token only. Early layers speak another language, so a "
+        "confident answer there may be an accident."
+    ),
+    example="result = vx.explain.logit_lens(model, images)",
+    figure="vx.plots.logit_lens(result, model.classes)",
+)
 
 
 def logit_lens(model: Any, images: Tensor) -> np.ndarray:

@@ -9,6 +9,33 @@ import numpy as np
 from einops import rearrange
 
 from vit_explore.errors import BadConfig
+from vit_explore.explain.catalogue import Explanation
+
+__all__ = ["patch_grid"]
+
+CARD = Explanation(
+    name="patch_grid",
+    title="Patches",
+    needs="any",
+    cost="nothing: the model is not asked",
+    gives="(gh, gw, P, P, 3)",
+    source="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, section 3.1",
+    formula=r"x \in \mathbb{R}^{H \times W \times 3} \;\to\; \mathbb{R}^{N \times 3P^2}, \quad N = \tfrac{HW}{P^2}",
+    what_you_see=(
+        "The picture cut into squares of P by P pixels. Read row by row, the squares are the sequence that the "
+        "model gets."
+    ),
+    what_to_look_for=(
+        "Halve P, and the number of tokens grows four times and the attention sixteen times. Find a patch that "
+        "alone tells the class."
+    ),
+    what_to_beware=(
+        "The model sees the small picture, not your photo: shrinking to its input size may already have lost the "
+        "detail that matters."
+    ),
+    example="result = vx.explain.patch_grid(picture[:224, :224], patch_size=8)",
+    figure="vx.plots.patch_grid(result)",
+)
 
 
 def patch_grid(image: Any, patch_size: int) -> np.ndarray:

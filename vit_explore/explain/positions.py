@@ -8,9 +8,36 @@ import numpy as np
 from torch import Tensor
 
 from vit_explore.errors import NotApplicable
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import Geometry, geometry, is_torchvisions
 from vit_explore.explain.inputs import module_of
 from vit_explore.explain.results import PositionSimilarity
+
+__all__ = ["position_similarity"]
+
+CARD = Explanation(
+    name="position_similarity",
+    title="Similarity of position embeddings",
+    needs="positions",
+    cost="nothing: only weights are read",
+    gives=".values (gh, gw, gh, gw); .prefix (n, gh, gw)",
+    source="Dosovitskiy et al. 2021, Fig. 7 centre",
+    formula=r"S_{ij} = \frac{e_i \cdot e_j}{\lVert e_i \rVert \, \lVert e_j \rVert}",
+    what_you_see=(
+        "One tile for each patch: how similar its position embedding is to that of every patch, from -1 to 1. "
+        "Its own cell is 1."
+    ),
+    what_to_look_for=(
+        "Before training the tiles are noise. Later each is orange around its own place, darkest where it meets "
+        "itself, often along its row and column: the model has found out that the sequence is a picture."
+    ),
+    what_to_beware=(
+        "Values within the noise floor 1/√D mean nothing. Fixed sine-cosine embeddings show structure without "
+        "any training, and embeddings resampled to another grid look smoother than the trained ones."
+    ),
+    example="result = vx.explain.position_similarity(model)",
+    figure="vx.plots.position_similarity(result)",
+)
 
 
 def position_similarity(model: Any) -> PositionSimilarity:

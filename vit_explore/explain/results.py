@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = ["has_signal"]
+
 
 @dataclass(frozen=True)
 class PositionSimilarity:

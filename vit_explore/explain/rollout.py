@@ -7,7 +7,39 @@ from collections.abc import Callable
 import numpy as np
 
 from vit_explore.errors import BadConfig
+from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.results import AttentionMaps
+
+__all__ = ["attention_rollout"]
+
+CARD = Explanation(
+    name="attention_rollout",
+    title="Attention rollout",
+    needs="attention",
+    cost="that of the attention maps, and L products of N by N matrices",
+    gives="(B, gh, gw)",
+    source="Abnar & Zuidema 2020, Quantifying Attention Flow in Transformers",
+    formula=(
+        r"\tilde{A}_l = \operatorname{rownorm}\bigl(\operatorname{fuse}_h A_l + I\bigr), \qquad R = \tilde{A}_L "
+        r"\cdots \tilde{A}_1"
+    ),
+    what_you_see=(
+        "The attention of all layers multiplied, with the residual path as I: how much of each patch can have "
+        "reached the output."
+    ),
+    what_to_look_for=(
+        "The object standing out from its background, more clearly with training and with a moderate discard ratio."
+    ),
+    what_to_beware=(
+        "It is the same for every class and takes half of each layer to be residual, whatever the model learned. "
+        "Without a class token it is the mean over the patches."
+    ),
+    example=(
+        "maps = vx.explain.attention_maps(model, images)\n"
+        'result = vx.explain.attention_rollout(maps, head_fusion="max", discard_ratio=0.5)'
+    ),
+    figure="vx.plots.attention_rollout(result, picture)",
+)
 
 _FUSIONS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max, "min": np.min}
 

@@ -7,6 +7,33 @@ from typing import Any
 import numpy as np
 
 from vit_explore.errors import BadConfig
+from vit_explore.explain.catalogue import Explanation
+
+__all__ = ["MinibatchCKA", "cka"]
+
+CARD = Explanation(
+    name="cka",
+    title="Similarity of representations (CKA)",
+    needs="any",
+    cost="one forward pass of each picture, by you",
+    gives="",
+    source="Kornblith et al. 2019; Nguyen, Raghu & Kornblith 2021 (debiased)",
+    formula=(
+        r"\mathrm{CKA}(X, Y) = \frac{\mathrm{HSIC}(K, M)}{\sqrt{\mathrm{HSIC}(K, K)\,\mathrm{HSIC}(M, M)}}, "
+        r"\qquad K = XX^{\top}, \; M = YY^{\top}"
+    ),
+    what_you_see="How alike two layers arrange the same images: 1 is equal up to rotation and scale, 0 unrelated.",
+    what_to_look_for="A ViT's layers resemble each other throughout; a ResNet's fall into early and late ones.",
+    what_to_beware=(
+        "The same images in the same order, at least 256 of them. Without debiasing, few images and many "
+        "features make anything look alike. Alike does not mean that the same features are used."
+    ),
+    example=(
+        "many = images[:1] * torch.rand(256, 1, 1, 1)  # one picture, brighter and darker\n"
+        "result = vx.explain.cka(model.model(many), model.model(many.flip(-1)))"
+    ),
+    figure='vx.plots.cka([[result]], ["pictures"], ["mirror images"])',
+)
 
 
 def cka(x: Any, y: Any, debiased: bool = True) -> float:

@@ -36,6 +36,8 @@ from vit_explore.plots.anatomy_parts import (
 )
 from vit_explore.plots.canvas import picture
 
+__all__ = ["ANATOMY_STEPS", "vit_anatomy"]
+
 ANATOMY_STEPS: tuple[tuple[str, str], ...] = (
     ("A picture", "A grid of pixels, each a little red, green and blue."),
     ("Patches", "It is cut into square patches. Nothing else of the picture's shape goes in."),

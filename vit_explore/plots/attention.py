@@ -11,6 +11,8 @@ from vit_explore.plots import theme
 from vit_explore.plots.canvas import centres, extent, frame, mosaic, patch_name, picture, touch_layer
 from vit_explore.plots.heat import blended, heat_over_image
 
+__all__ = ["attention_distance", "attention_entropy", "attention_head", "attention_maps", "attention_rollout"]
+
 _TILE = {True: 48, False: 28}  # pixels of an overview tile at least: few tiles, many tiles
 
 

@@ -12,6 +12,8 @@ from vit_explore.plots import theme
 from vit_explore.plots.attention import first
 from vit_explore.plots.heat import heat_over_image
 
+__all__ = ["attribution", "faithfulness", "grad_cam", "relevance"]
+
 
 def relevance(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
     """Gradient-weighted rollout (gh, gw) or (B, gh, gw), scaled to [0, 1] over the image."""

@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 from vit_explore.errors import BadConfig
 from vit_explore.plots import theme
 
+__all__ = ["Curve", "accuracy_race", "cka", "compare_bars", "confusion"]
+
 RaceAxis = Literal["epoch", "elapsed", "images_seen", "flops"]
 _AXES: dict[str, tuple[str, str]] = {  # title, hover format
     "epoch": ("epochs", ".2f"),

@@ -11,6 +11,8 @@ from vit_explore.explain.results import FilterComponents
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import labelled_tiles
 
+__all__ = ["explained_variance", "filter_components", "raw_filters"]
+
 
 def filter_components(result: FilterComponents, columns: int = 7, height: int | None = None) -> go.Figure:
     """The components in order, each with the share of the variance that it explains."""

@@ -18,6 +18,8 @@ from vit_explore.plots.canvas import (
     touch_layer,
 )
 
+__all__ = ["heat_over_image"]
+
 _ALPHA = (0.45, 0.88)  # the overlay's opacity at the lowest and the highest heat: what is ignored goes dark
 _HOVER_SIDE = 28  # pixel maps are hovered in blocks, so that the page stays light
 _SIGNED_TOP = 99.5  # percentile of |value| that takes the full colour: single pixels would wash out the rest

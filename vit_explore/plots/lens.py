@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import labelled_tiles
 
+__all__ = ["logit_lens", "logit_lens_maps"]
+
 
 def logit_lens(
     probs: np.ndarray,

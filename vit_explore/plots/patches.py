@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import centres, extent, frame, labelled_tiles, mosaic, patch_name, picture, touch_layer
 
+__all__ = ["attention_cost", "patch_grid", "token_strip"]
+
 _STRIP = 72  # tokens that a strip shows: six rows of twelve
 _NUMBERED = 100  # patches that still have room for a number
 

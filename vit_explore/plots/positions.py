@@ -20,6 +20,8 @@ from vit_explore.plots.canvas import (
     touch_layer,
 )
 
+__all__ = ["position_prefix", "position_similarity", "position_tile"]
+
 _RANGE = (-1.0, 1.0)  # one fixed range for every tile, model and snapshot
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from vit_explore.explain.catalogue import EXPLANATIONS
+from vit_explore.explain.catalogue import EXPLANATIONS, SETTING
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Note:
     """The panel's texts. formula: LaTeX; functions: their code is shown; source: the paper, in words.
 
     code: (module, name) of code to show without importing it, where that would import torch before the first paint.
+    cost: in words; example: how to ask the same from Python.
     """
 
     title: str
@@ -30,13 +31,16 @@ class Note:
     functions: tuple[Callable[..., Any], ...] = ()
     source: str = ""
     code: tuple[str, str] | None = None
+    cost: str = ""
+    example: str = ""
 
 
 def of_explanation(name: str) -> Note:
-    """The note of a row of EXPLANATIONS, with its function's code."""
-    row = EXPLANATIONS.get(name)
-    texts = (row.what_you_see, row.formula, row.what_to_look_for, row.what_to_beware)
-    return Note(row.title, *texts, source=row.source, code=(f"vit_explore.explain.{row.module}", row.name))
+    """The note of a card of EXPLANATIONS, with its function's code."""
+    card = EXPLANATIONS.get(name)
+    texts = (card.what_you_see, card.formula, card.what_to_look_for, card.what_to_beware)
+    code, example = (f"vit_explore.explain.{card.module}", card.name), f"{SETTING}\n\n{card.example}\n{card.figure}"
+    return Note(card.title, *texts, source=card.source, code=code, cost=card.cost, example=example)
 
 
 def panel(*notes: Note) -> None:
@@ -62,12 +66,17 @@ def _draw(note: Note) -> None:
         st.latex(_stacked(note.formula))
         if note.source:
             st.caption(note.source)
+        if note.cost:
+            st.caption(f"Cost: {note.cost}.")
         listings = [(function.__name__, inspect.getsource(function)) for function in note.functions]
         if note.code:
             listings.append((note.code[1], _source_of(*note.code)))
         for name, source in listings:
             with st.expander(f"The code itself: `{name}`"):
                 st.code(source, language="python")
+        if note.example:
+            with st.expander("The same from Python"):
+                st.code(note.example, language="python")
 
 
 def _source_of(module: str, name: str) -> str:
