@@ -1,10 +1,10 @@
-"""A new explanation is a file with a function and a card and a file with its figure: found everywhere, no edit."""
+"""A new explanation is a file with a function and a card and a file with its figure: found everywhere, no edit.
+
+Its tab on the page is tested with the pages.
+"""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,70 +12,17 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from test_explain_contract import ask, cards, check_arrays
+from throwaway import EXPLAIN, add, add_explanation
 
 import vit_explore as vx
 from vit_explore.errors import UnknownName
 from vit_explore.explain import EXPLANATIONS
 from vit_explore.ui.kit.panel import of_explanation
 
-EXPLAIN = '''"""How bright is each image?"""
-
-import torch
-
-from vit_explore.explain.catalogue import Explanation
-
-__all__ = ["brightness_of"]
-
-CARD = Explanation(
-    name="brightness_of",
-    title="Brightness",
-    needs="any",
-    cost="nothing",
-    gives="(B)",
-    source="made up in 2026",
-    formula="x",
-    what_you_see="How bright each image is on the average of all its pixels.",
-    what_to_look_for="Whether a bright image is brighter than a dark one in all cases.",
-    what_to_beware="It asks nothing of the model, and so says nothing about it.",
-    example="result = vx.explain.brightness_of(model, images)",
-    figure="vx.plots.brightness_of(result)",
-)
-
-
-def brightness_of(model, images):
-    """The mean of each image, (B,)."""
-    return images.mean((1, 2, 3)).numpy()
-'''
-PLOT = '''"""Bars of brightness."""
-
-import plotly.graph_objects as go
-
-__all__ = ["brightness_of"]
-
-
-def brightness_of(values):
-    return go.Figure(go.Bar(y=list(values)))
-'''
-
-
-def add(package: str, folder: Path, file: str, text: str) -> None:
-    folder.mkdir()
-    (folder / f"{file}.py").write_text(text, encoding="utf-8")
-    importlib.import_module(package).__path__.append(str(folder))
-
 
 @pytest.fixture
-def added(tmp_path: Path) -> Iterator[None]:
-    packages = ("vit_explore.explain", "vit_explore.plots")
-    before = {name: list(importlib.import_module(name).__path__) for name in packages}
-    add(packages[0], tmp_path / "explain", "brightness", EXPLAIN)
-    add(packages[1], tmp_path / "plots", "brightness", PLOT)
-    yield
-    for name in packages:
-        package = importlib.import_module(name)
-        package.__path__[:] = before[name]
-        sys.modules.pop(f"{name}.brightness", None)
-        vars(package).pop("brightness", None)
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_explanation(tmp_path, monkeypatch)
 
 
 def test_it_is_found_everywhere(added: None) -> None:
@@ -99,19 +46,29 @@ def test_and_gone_with_its_file() -> None:
         _ = vx.explain.brightness_of
 
 
-def test_a_name_that_is_taken_is_refused_with_both_places(added: None, tmp_path: Path) -> None:
-    add("vit_explore.explain", tmp_path / "more", "shine", EXPLAIN)
+def test_a_name_that_is_taken_is_refused_with_both_places(
+    added: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(monkeypatch, "vit_explore.explain", tmp_path / "more", "shine", EXPLAIN)
     with pytest.raises(ImportError, match=r"shine\.py offers 'brightness_of', a name that brightness\.py has already"):
         _ = vx.explain.relevance
 
 
-def test_a_file_called_like_its_function_is_refused(added: None, tmp_path: Path) -> None:
-    add("vit_explore.explain", tmp_path / "more", "shine", '"""."""\n\n__all__ = ["shine"]\n\n\ndef shine(): ...\n')
+def test_a_file_called_like_its_function_is_refused(
+    added: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(
+        monkeypatch,
+        "vit_explore.explain",
+        tmp_path / "more",
+        "shine",
+        '"""."""\n\n__all__ = ["shine"]\n\n\ndef shine(): ...\n',
+    )
     with pytest.raises(ImportError, match=r"shine\.py offers 'shine', a name that the file shine\.py has already"):
         _ = vx.explain.shine
 
 
-def test_a_card_that_must_be_computed_is_refused(added: None, tmp_path: Path) -> None:
-    add("vit_explore.explain", tmp_path / "more", "shine", '"""."""\n\nCARD = make_card\n')
+def test_a_card_that_must_be_computed_is_refused(added: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(monkeypatch, "vit_explore.explain", tmp_path / "more", "shine", '"""."""\n\nCARD = make_card\n')
     with pytest.raises(ImportError, match=r"The CARD of shine\.py must be one call"):
         EXPLANATIONS.names()

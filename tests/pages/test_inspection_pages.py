@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import throwaway
 from conftest import APP, PAGES, TINY, MakeRun, OpenPage
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
+from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking
-from vit_explore.ui.pages.attention.views import VIEWS, AttentionView
+from vit_explore.ui.kit.tab import Tab
 
 LOOKING = ("positions", "filters", "attention")
 ALL = ("home", "patches", *LOOKING)
@@ -221,17 +223,51 @@ def test_a_newer_resnet_does_not_take_the_place_of_a_vit(open_page: OpenPage, ma
     assert param(open_page("attention"), "model") == f"run:{vit}"
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.title)
-def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: AttentionView) -> None:
+@pytest.mark.parametrize("view", explanations.tabs(), ids=lambda view: view.title)
+def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Tab) -> None:
     make_run()
     at = open_page("attention")
     at.session_state["attention_view"] = view.title
     at.run()
-    assert [other.title for other in VIEWS if other.about in shown(at)] == [view.title]  # the others compute nothing
+    assert [other.title for other in explanations.tabs() if other.about in shown(at)] == [
+        view.title
+    ]  # the others compute nothing
     assert len(at.latex) == len(view.explanations)  # behind the page: what the tab shows
     assert not at.exception
     assert not at.error
     assert not at.info
+
+
+def test_a_new_explanation_is_on_the_page(
+    open_page: OpenPage, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file with the function and its card, one with the figure, one with the tab: and no edit."""
+    throwaway.add_explanation(tmp_path, monkeypatch)
+    make_run()
+    at = open_page("attention")
+    assert [tab.label for tab in at.tabs][:6] == [*(tab.title for tab in explanations.tabs()[:5]), "Brightness"]
+    at.session_state["attention_view"] = "Brightness"
+    at.run()
+    assert not at.exception
+    assert not at.error
+    assert "Is it bright, or is it dark?" in shown(at)
+    assert "It is bright." in shown(at)
+    assert len(at.get("plotly_chart")) == 2  # before training, and now
+    assert "How bright each image is on the average" in shown(at)  # in the panel
+    assert any("vx.explain.brightness_of(model, images)" in code.value for code in at.code)
+
+
+def test_a_new_tab_that_does_not_fit_the_model_says_so(
+    open_page: OpenPage, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throwaway.add_explanation(tmp_path, monkeypatch, needs="patches")
+    make_run("finished", TINY.update(model="resnet-slim"))
+    at = open_page("attention")
+    at.session_state["attention_view"] = "Brightness"
+    at.run()
+    assert not at.exception
+    assert "keeps no single sequence of patch tokens" in at.info[0].value
+    assert "It is bright." not in shown(at)
 
 
 def test_grad_cam_at_another_layer(open_page: OpenPage, make_run: MakeRun) -> None:

@@ -23,6 +23,7 @@ from vit_explore.ui.session.choice import Choice
 from vit_explore.ui.session.warmup import need_torch
 
 DATA_IMAGES = 32
+_SHOWN_SIDE = 448  # pixels of the picture under a map, at most: finer than what the model sees
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,20 @@ def seen(ref: str, picture: Picture) -> np.ndarray:
     from vit_explore.data.images import resize_crop
 
     return resize_crop(picture.pixels, caches.model(ref).image_size)
+
+
+def under_maps(picture: Picture) -> np.ndarray:
+    """The square of the picture that the model sees, in a finer resolution: what lies under the maps."""
+    from vit_explore.data.images import resize_crop
+
+    return resize_crop(picture.pixels, min(_SHOWN_SIDE, *picture.pixels.shape[:2]))
+
+
+def check_tokens(ref: str) -> None:
+    """Raises NotApplicable for a model that keeps no sequence of patch tokens."""
+    from vit_explore.explain.geometry import geometry
+
+    geometry(caches.model(ref).model)
 
 
 def top_classes(ref: str, picture: Picture, count: int = 5) -> list[tuple[str, float]]:

@@ -1,0 +1,60 @@
+"""A tab that shows explanations of a picture, and what such tabs share: the class that is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from vit_explore.explain.catalogue import EXPLANATIONS
+from vit_explore.ui.kit import looking
+from vit_explore.ui.kit.chart import Side
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.pictures import Picture
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import caches
+
+_PREDICTED = -1
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab. explanations: the cards behind it, whose needs are its own; order: its place, the lowest first.
+
+    controls: draws its widgets and gives their values; draw: draws one model's result with them.
+    """
+
+    title: str
+    order: int
+    about: str
+    explanations: tuple[str, ...]
+    controls: Callable[[str], Any]
+    draw: Callable[[Side, Picture, Any], None]
+
+    def check(self, ref: str, picture: Picture) -> None:
+        """Raises NotApplicable where the model cannot answer, before anything is drawn: so it is said once."""
+        needs = {EXPLANATIONS.get(name).needs for name in self.explanations}
+        if "attention" in needs:
+            looking.attention(ref, picture)
+        elif needs & {"patches", "positions"}:
+            looking.check_tokens(ref)
+
+
+def pick_target(ref: str) -> int | None:
+    """The class to explain; None for the one that each model predicts."""
+    with friendly():
+        classes = caches.model(ref).classes
+        chosen = st.selectbox(
+            "Explain the class", [_PREDICTED, *range(len(classes))], key="attention_target", persist_state="page",
+            format_func=lambda i: "the predicted one" if i == _PREDICTED else classes[i],
+        )  # fmt: skip
+        return None if chosen == _PREDICTED else chosen
+    return None
+
+
+def name_target(ref: str, picture: Picture, target: int | None) -> None:
+    """Say which class a map is about."""
+    name = looking.top_classes(ref, picture, 1)[0][0] if target is None else caches.model(ref).classes[target]
+    st.caption(f"For the class: {escaped(name)}" + (" (predicted)" if target is None else ""))
