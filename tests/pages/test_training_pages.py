@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
+from vit_explore.cards import Knob, card_of, cards
 from vit_explore.config import RunConfig
 from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
@@ -286,6 +288,23 @@ def test_only_pages_that_fit_the_model_are_offered(
     at = open_page("train", run=make_run("finished", config))
     links = {link.proto.page.rpartition("/")[2].removesuffix(".py") for link in at.get("page_link")}
     assert links & {"attention", "positions", "filters"} == pages
+
+
+def test_the_form_shows_what_an_architecture_uses(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = replace(card_of("vit"), name="narrow", knobs=(Knob("width", le=128), Knob("pool", choices=("avg",))))
+    monkeypatch.setitem(cards._members, "narrow", narrow)
+    at = open_page("train")
+    assert "narrow" in at.selectbox(key="form_model").options
+    at.selectbox(key="form_model").set_value("narrow").run()
+    assert not at.exception
+    assert not at.error
+    assert (at.selectbox(key="form_pool").options, at.selectbox(key="form_pool").value) == (["avg"], "avg")
+    assert "form_patch_size" not in {widget.key for widget in at.number_input}
+    at.number_input(key="form_width").set_value(256).run()
+    assert at.error[0].value.replace("\\", "").startswith("Width D = 256 is not possible: narrow takes 128 at most")
+    at.selectbox(key="form_model").set_value("resnet18").run()
+    assert "Nothing else to choose" in shown(at)
+    assert not at.error
 
 
 # ---------------------------------------------------------------------- ViT vs ResNet

@@ -29,6 +29,7 @@ from vit_explore.training.events import Step
 from vit_explore.ui.components.predictions import sprite_uri
 from vit_explore.ui.kit import curves, forms, wording
 from vit_explore.ui.kit.background import Answers
+from vit_explore.ui.kit.config_facts import status_of, training_images
 from vit_explore.ui.pages.runs import table
 from vit_explore.ui.pages.train import inside
 from vit_explore.ui.pages.versus import comparison
@@ -153,6 +154,22 @@ def test_a_form_filled_with_a_preset_reads_back_as_that_preset(name: str, monkey
     assert forms.changes(read, wanted) == []
     state["form_lr"] = 0.5
     assert forms.changes(forms.read(), wanted) == [f"Learning rate 0.5 (was {wanted.train.lr:g})"]
+
+
+@pytest.mark.parametrize(
+    ("settings_of_data", "images"),
+    [
+        ({"dataset": "cifar10"}, 40_000),
+        ({"dataset": "cifar10", "classes": ("cat", "dog")}, 8_000),
+        ({"dataset": "cifar100", "val_fraction": 0.5}, 25_000),
+        ({"dataset": "shapes", "classes": ("disc", "ring", "star")}, 3_000),
+        ({"dataset": "shapes", "per_class": 7}, 70),
+        ({"dataset": "folder", "path": "x"}, None),
+    ],
+)
+def test_the_number_of_training_images_follows_from_the_source(settings_of_data: dict, images: int | None) -> None:
+    config = RunConfig(data=DataConfig(**settings_of_data))
+    assert training_images(config, status_of(config.data.dataset)) == images
 
 
 # ---------------------------------------------------------------------- curves

@@ -75,6 +75,8 @@ class Source(ABC):
     title: ClassVar[str]
     description: ClassVar[str]
     classes: ClassVar[tuple[str, ...]] = ()
+    train_images: ClassVar[int | None] = None  # of all classes, validation included; None where only loading tells
+    drawn_per_class: ClassVar[int | None] = None  # training images that are made of each class unless told otherwise
     coarse_classes: ClassVar[tuple[str, ...]] = ()  # what `coarse_labels` gives, where there is such a thing
 
     @abstractmethod

@@ -27,6 +27,7 @@ _Decoded = dict[str, Split]  # by split; labels (n, 1), or (n, 2) with the coars
 
 
 class _Cifar(Source):
+    train_images = 50_000
     repo: ClassVar[str]
     folder: ClassVar[str]  # the hub's name of the configuration, a folder of parquet files
     image_column: ClassVar[str] = "img"

@@ -26,6 +26,7 @@ class Shapes(Source):
     title = "Shapes"
     description = "Ten drawn shapes on cluttered backgrounds, with the object's mask; needs no download."
     classes = tuple(SHAPES)
+    drawn_per_class = TRAIN_PER_CLASS
 
     def load(self, config: DataConfig, progress: Progress) -> Pool:
         classes = config.classes or self.classes

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.data import DatasetStatus, dataset_status, datasets
-from vit_explore.data.sources import shapes
 from vit_explore.ui.kit import wording
-
-_IMAGES = {"cifar10": 50_000, "cifar100": 50_000}  # for training, before validation is split off
 
 
 def model_of(config: RunConfig, status: DatasetStatus | None) -> ModelConfig:
@@ -33,11 +30,13 @@ def training_images(config: RunConfig, status: DatasetStatus | None) -> int | No
         return None
     if data.per_class is not None:
         return classes * data.per_class
-    if data.dataset == "shapes":
-        return classes * shapes.TRAIN_PER_CLASS
-    known = _IMAGES.get(data.dataset)
+    source = None if status is None else datasets.get(status.name)
+    if source is not None and source.drawn_per_class is not None:
+        return classes * source.drawn_per_class
+    if source is None or source.train_images is None:
+        return None
     share = classes / (count_classes(config.update(classes=None), status) or 1)
-    return None if known is None else round(known * share * (1 - data.val_fraction))
+    return round(source.train_images * share * (1 - data.val_fraction))
 
 
 def budget_words(config: RunConfig) -> str:

@@ -64,6 +64,15 @@ def ensure(config: RunConfig) -> None:
         first = widget.default if widget.hints.offered is None else widget.hints.offered
         st.session_state.setdefault(widget.key, _as_widget_value(widget, first))
     st.session_state.setdefault(PREFIX + "budget", "seconds")
+    _keep_to_options()
+
+
+def _keep_to_options() -> None:
+    """A choice that the chosen architecture does not know becomes its first one."""
+    for widget in widgets().values():
+        options = widget.options_for(value_of("model") or "")
+        if options and not widget.hints.is_open and st.session_state[widget.key] not in options:
+            st.session_state[widget.key] = options[0]
 
 
 def value_of(name: str) -> Any:
@@ -136,10 +145,8 @@ def draw(widget: Widget, disabled: bool = False) -> None:
 
 def _draw_choice(widget: Widget, common: dict[str, Any]) -> None:
     options, chosen = widget.options_for(value_of("model") or ""), st.session_state.get(widget.key)
-    if chosen and chosen not in options and widget.hints.is_open:
+    if chosen and widget.hints.is_open and chosen not in options:
         options = (*options, chosen)
-    elif chosen not in options:
-        st.session_state[widget.key] = options[0]  # this architecture does not know the choice of before
     st.selectbox(options=options, accept_new_options=widget.hints.is_open, **common)
 
 
