@@ -114,6 +114,23 @@ def test_the_folders_say_what_their_runs_are(old: Path) -> None:
         assert (old / "runs" / record.id / "result.json").exists() == (record.state == "finished")
 
 
+def test_a_damaged_run_does_not_hold_up_the_others(old: Path) -> None:
+    sql(old, "UPDATE finishes SET confusion = x'00', scalars = '{'")
+    sql(old, "UPDATE runs SET config = '{' WHERE name = 'waiting'")
+    (old / "runs").mkdir()
+    (old / "runs" / "3ac1").write_text("a file where a folder should be")
+    records = {record.name: record for record in RunStore(old).list()}
+    assert set(records) == set(STATES)
+    assert [name for name, record in records.items() if record.unreadable] == ["waiting"]
+    assert (old / "runs" / records["waiting"].id / "config.json").exists()
+
+
+def test_a_version_that_never_was_is_refused(old: Path) -> None:
+    sql(old, "PRAGMA user_version = 0")
+    with pytest.raises(StoreUnusable, match="is of version 0, which no release has written; move it away"):
+        RunStore(old)
+
+
 def test_many_processes_migrate_it_once(old: Path) -> None:
     script = (
         "from pathlib import Path; import sys\nfrom vit_explore.runs.store import RunStore\n"

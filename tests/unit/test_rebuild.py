@@ -191,6 +191,20 @@ def test_a_damaged_result_makes_the_run_interrupted(home: Path, text: str) -> No
     assert store.get(run).state == "interrupted"
 
 
+def test_odd_values_on_a_card_are_left_out(home: Path) -> None:
+    run = end(RunStore(), "finished")
+    for name, changes in (("config.json", {"owner": {}, "group": 3}), ("result.json", {"scalars": {"step": "many"}})):
+        path = home / "runs" / run / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    card = json.loads((home / "runs" / run / "config.json").read_text())
+    card["facts"] |= {"params": [], "steps_per_epoch": "few", "device": None}
+    (home / "runs" / run / "config.json").write_text(json.dumps(card))
+    store = lose_database(home)
+    assert store.rebuild().entered == (run,)
+    record = store.get(run)
+    assert (record.state, record.owner, record.params, record.device) == ("interrupted", None, None, None)
+
+
 def test_settings_of_another_version_come_back_as_they_are(home: Path) -> None:
     run = end(RunStore(), "finished")
     path = home / "runs" / run / "config.json"

@@ -138,6 +138,8 @@ def _prepare(engine: sa.Engine, path: Path) -> str | None:
                 f"{migrations.VERSION}, so its runs can be looked at and not changed; update this program, "
                 "or set VIT_EXPLORE_HOME to another folder."
             )
+        elif version < migrations.FIRST:
+            _refuse(path, f"is of version {version}, which no release has written")
         elif version < migrations.VERSION:
             migrations.migrate(connection, path, version)
     return None

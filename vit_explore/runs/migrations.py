@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from vit_explore.errors import DiskFull
 from vit_explore.runs import sidecars
 
-VERSION = 2
+FIRST, VERSION = 1, 2  # what the first release wrote, and what this one writes
 SPARE_BYTES = 2**20  # beside the backup, for what a migration writes
 
 Step = Callable[[sa.Connection, Path], None]  # (inside the transaction, home)

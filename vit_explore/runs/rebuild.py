@@ -75,13 +75,13 @@ def _enter(connection: Connection, folder: RunFolder, run: str, card: dict[str, 
         return
     connection.execute(sa.insert(schema.ids).values(id=run))
     result = sidecars.read_result(folder)
-    columns = {key: card.get(key) for key in ("name", "created", "owner", "group", "parent")}
+    columns: dict[str, Any] = {key: _plain(card.get(key)) for key in ("name", "created", "owner", "group", "parent")}
     columns |= {key: _text(card.get(key)) for key in ("config", "facts")}
     columns |= _state(folder, result) | {"disk_bytes": folder.size(), "position": 0}
     connection.execute(sa.insert(schema.runs).values(id=run, **columns))
     facts = facts_of(columns["facts"] or "{}")
-    update(connection, run, **{key: facts.get(key) for key in ("params", "flops", "device")})
-    rows = _snapshots(folder, facts.get("steps_per_epoch"))
+    update(connection, run, **{key: _plain(facts.get(key)) for key in ("params", "flops", "device")})
+    rows = _snapshots(folder, _plain(facts.get("steps_per_epoch")))
     if rows:
         connection.execute(sa.insert(schema.snapshots), [{"run": run, **row} for row in rows])
         update(connection, run, **{key: rows[-1][key] for key in ("step", "epoch", "elapsed")})
@@ -99,19 +99,25 @@ def _state(folder: RunFolder, result: Finished | None) -> dict[str, Any]:
     return values | {"state": "interrupted", "error": error}
 
 
-def _snapshots(folder: RunFolder, steps_per_epoch: int | None) -> list[dict[str, Any]]:
+def _snapshots(folder: RunFolder, steps_per_epoch: Any) -> list[dict[str, Any]]:
     """The rows of the snapshots that there are; their times of training by the files' times, roughly."""
+    each = steps_per_epoch if isinstance(steps_per_epoch, int) and steps_per_epoch > 0 else 1
     paths = [path for path in (folder.path / "snapshots").glob("*.safetensors") if path.stem.isdecimal()]
     files = sorted((int(path.stem), path.stat()) for path in paths)
     return [
         {
             "step": step,
-            "epoch": step / (steps_per_epoch or 1),
+            "epoch": step / each,
             "elapsed": max(0.0, stat.st_mtime - files[0][1].st_mtime),
             "bytes": stat.st_size,
         }
         for step, stat in files
     ]
+
+
+def _plain(value: Any) -> Any:
+    """A number or a text; null for what no column takes."""
+    return value if isinstance(value, int | float | str) else None
 
 
 def _text(value: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vit_explore.cards import Card, card_of
 from vit_explore.config import ModelConfig
 from vit_explore.data.images import load_image, resize_crop
-from vit_explore.errors import BadReference, ModelUnavailable
+from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
 from vit_explore.runs.store import RunStore
 from vit_explore.upgrades import VERSION_KEY, stored_model
 
@@ -121,7 +121,7 @@ def available_references(home: Path | None = None) -> list[Available]:
     ]
     bundled = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(WEIGHTS.glob("*.json"))}
     for name, about in sorted(bundled.items(), key=lambda item: item[1].get("order", len(bundled))):
-        architecture = _model_of(about).card
+        architecture = _card_on(about)
         offers.append(Available(f"bundled:{name}", about.get("title", name), tuple(_bundled_steps(name)), architecture))
     return offers
 
@@ -176,6 +176,14 @@ def _find_bundled(ref: Reference) -> Stored:
 def _model_of(card: dict[str, Any]) -> ModelConfig:
     """The model on a card, as a bundled model has it and an export writes it. Raises BadConfig."""
     return stored_model(card["config"], card.get(VERSION_KEY, 1))
+
+
+def _card_on(about: dict[str, Any]) -> Card:
+    """The architecture of a bundled model; one whose settings cannot be read answers nothing, and hides no other."""
+    try:
+        return _model_of(about).card
+    except BadConfig:
+        return card_of("")
 
 
 def _bundled_steps(name: str) -> list[int]:

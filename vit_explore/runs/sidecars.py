@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 import sqlalchemy as sa
 
+from vit_explore.errors import VitExploreError
 from vit_explore.runs.files import RunFolder, write_atomically
 from vit_explore.runs.records import unpack
 from vit_explore.training.events import Finished
@@ -55,7 +58,8 @@ def read_result(folder: RunFolder) -> Finished | None:
     try:
         arrays: Any = {name: _array(result[name], dtype) for name, dtype in ARRAYS.items()}
         scalars: Any = {name: math.nan if value is None else value for name, value in result["scalars"].items()}
-        return Finished(**scalars, **arrays)
+        numbers = [value for name, value in scalars.items() if name != "device"]
+        return Finished(**scalars, **arrays) if all(isinstance(value, int | float) for value in numbers) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -78,12 +82,14 @@ def read_card(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def write_all(connection: sa.Connection, home: Path) -> None:
-    """The JSON of every run of a database whose version kept none."""
+    """The JSON of every run of a database whose version kept none; a run that is damaged hinders no other."""
     for row in connection.exec_driver_sql("SELECT * FROM runs").mappings().all():
-        write_card(RunFolder(home, row["id"]), row)
+        with suppress(VitExploreError, OSError):
+            write_card(RunFolder(home, row["id"]), row)
     for row in connection.exec_driver_sql("SELECT * FROM finishes").mappings():
-        arrays = {name: unpack(row[name]) for name in ARRAYS}
-        _write_result(RunFolder(home, row["run"]), json.loads(row["scalars"]), arrays)
+        with suppress(VitExploreError, OSError, ValueError, EOFError, zlib.error):
+            arrays = {name: unpack(row[name]) for name in ARRAYS}
+            _write_result(RunFolder(home, row["run"]), json.loads(row["scalars"]), arrays)
 
 
 def _parsed(text: str | None) -> Any:

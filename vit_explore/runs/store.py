@@ -32,6 +32,7 @@ from vit_explore.runs.records import (
     config_json,
     record_of,
 )
+from vit_explore.text import printable
 
 __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State", "WorkerInfo"]
 
@@ -58,7 +59,9 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
 
         owner: whose it is; group: what it belongs to (runs of a race); parent: the id of the run that it repeats.
         """
-        row = {"config": config_json(config), "created": time.time(), "owner": owner, "group": group, "parent": parent}
+        origin = {"owner": owner, "group": group, "parent": parent}
+        row: dict[str, Any] = {key: value and printable(value) for key, value in origin.items()}
+        row |= {"config": config_json(config), "created": time.time()}
         with self._writing() as connection:
             name = numbered(config.name or describe(config), _names(connection))
             run = self._new_id(connection)
