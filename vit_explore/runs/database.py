@@ -173,7 +173,9 @@ def translated(path: Path) -> Iterator[None]:
     except (DatabaseError, sqlite3.DatabaseError) as error:
         text = str(getattr(error, "orig", error))
         if "full" in text or "disk I/O error" in text:
-            raise DiskFull(f"The disk of {path.parent} has no room left; free some space and try again.") from error
+            raise DiskFull(
+                f"The disk of {path.parent} has no room left; free some space, or delete old runs."
+            ) from error
         if "locked" in text:
             raise StoreUnusable(
                 f"The store of runs {path} is held by another program; close that program and try again."

@@ -40,7 +40,9 @@ def back_up(path: Path, version: int) -> Path:
     for leftover in path.parent.glob(f".{path.name}.v*.backup*.tmp"):
         leftover.unlink(missing_ok=True)  # of a process that was killed: the caller's lock keeps others out
     if shutil.disk_usage(path.parent).free < path.stat().st_size + SPARE_BYTES:
-        raise DiskFull(f"The disk of {path.parent} has no room to copy {path.name}; free some space and try again.")
+        raise DiskFull(
+            f"The disk of {path.parent} has no room to copy {path.name}; free some space, or delete old runs."
+        )
     target = _free_name(path, version)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

@@ -16,6 +16,7 @@ from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import TrainerFactory, train_run
 from vit_explore.runs.records import Claimant, RunRecord, process_start
 from vit_explore.runs.store import RunStore
+from vit_explore.text import printable
 
 POLL_SECONDS = 0.1
 
@@ -64,9 +65,14 @@ def _serve(
     try:
         outcome = train_run(store, record, pulse, leaving, make_trainer=make_trainer)
     except VitExploreError as error:
-        sys.stderr.write(f"{record.id}: {error}\n")
+        _log(f"{record.id}: {error}")
     else:
-        sys.stderr.write(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}\n")
+        _log(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}")
+
+
+def _log(line: str) -> None:
+    """A line on stderr: worker.log, or a terminal, which must not obey what is in it."""
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
 
@@ -99,7 +105,7 @@ def _decode_default_data() -> bool:
         if dataset_status(name).available:
             prepare(name)
     except VitExploreError as error:  # the run that needs them will say so to the person
-        sys.stderr.write(f"{name}: {error}\n")
+        _log(f"{name}: {error}")
     return True
 
 
