@@ -225,6 +225,12 @@ def test_damaged_weights_are_not_drawn() -> None:
     for question in (vx.explain.attention_maps, vx.explain.relevance, vx.explain.grad_cam, vx.explain.logit_lens):
         with pytest.raises(BadConfig, match="logits of this model are not all finite"):
             question(net, pictures("class token"))
+    with torch.no_grad():
+        net.pos_embed[0, 3, 3] = net.patch_embed.proj.weight[0, 0, 0, 0] = torch.inf
+    with pytest.raises(BadConfig, match="position embeddings of this model are not all finite"):
+        vx.explain.position_similarity(net)
+    with pytest.raises(BadConfig, match="filters of this model are not all finite"):
+        vx.explain.filter_components(net)
 
 
 def test_where_any_size_goes_it_must_still_divide() -> None:

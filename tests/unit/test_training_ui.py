@@ -381,6 +381,23 @@ def test_deep_models_show_a_choice_of_their_blocks() -> None:
     assert (names[0], names[-1]) == ("Block 1", "Block 24")
 
 
+def test_weights_that_are_no_numbers_are_two_sentences(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from vit_explore import create_model
+    from vit_explore.runs import references
+
+    net = create_model(ModelConfig(image_size=16, width=16, depth=1, num_heads=2)).eval()
+    torch.nn.init.constant_(net.pos_embed, torch.nan)
+    loaded = references.LoadedModel(net, ("a", "b"), 16, (0.5,) * 3, (0.5,) * 3, "run:abc@3")
+    monkeypatch.setattr(references, "load_model", lambda *_: loaded)
+    view = inside.look_inside("run:abc@3", 3, np.zeros((16, 16, 3), np.uint8), store)
+    assert "position embeddings of this model are not all finite" in view.tiles_note
+    assert "logits of this model are not all finite" in view.attention_note
+    assert view.tiles is None
+    assert not view.blocks
+
+
 def test_a_sprite_holds_the_pictures_side_by_side() -> None:
     images = [np.full((4, 4, 3), value, np.uint8) for value in (10, 200)]
     pixels = opened(base64.b64decode(sprite_uri(images).partition(",")[2]))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import embedding
-from vit_explore.explain.inputs import module_of
+from vit_explore.explain.inputs import check_finite, module_of
 from vit_explore.explain.results import FilterComponents
 
 __all__ = ["filter_components"]
@@ -52,6 +52,7 @@ def filter_components(model: Any, k: int = 28, previous: FilterComponents | None
     if k < 1:
         raise BadConfig(f"k = {k} is not possible: at least one component is needed.")
     filters, is_projection = _first_filters(module_of(model))
+    check_finite("The filters", filters)
     weight = filters.detach().float().cpu().numpy()  # (D, 3, P, P)
     components, ratio = _principal(weight.reshape(len(weight), -1).astype(np.float64), k)
     if previous is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import Geometry, geometry, is_torchvisions
-from vit_explore.explain.inputs import module_of
+from vit_explore.explain.inputs import check_finite, module_of
 from vit_explore.explain.results import PositionSimilarity
 
 __all__ = ["position_similarity"]
@@ -69,6 +69,7 @@ def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
             f"This {type(net).__name__} adds no position embedding to its tokens; "
             "choose a model with learned or sincos2d ones."
         )
+    check_finite("The position embeddings", table)
     rows = table.detach().float().cpu().numpy().astype(np.float64).reshape(-1, table.shape[-1])
     n_prefix = len(rows) - shape.n_patches  # 0 where the prefix tokens have none (timm's no_embed_class)
     if not 0 <= n_prefix <= shape.n_prefix:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vit_explore.errors import NotApplicable, VitExploreError
+from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import mosaic
@@ -74,11 +74,11 @@ def look_inside(ref: str, step: int, picture: np.ndarray, store: RunStore) -> In
     try:
         similarity = explain.position_similarity(loaded)
         tiles, correlation = tiles_png(similarity), similarity.distance_correlation
-    except NotApplicable as error:
+    except (NotApplicable, BadConfig) as error:
         tiles_note = str(error)
     try:
         blocks = block_pngs(explain.attention_maps(loaded, loaded.preprocess(picture)), picture)
-    except NotApplicable as error:
+    except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
     return Inside(step, tiles, tiles_note, correlation, picture_png(picture), blocks, attention_note)
 
