@@ -19,7 +19,7 @@ _HOMES = {
     "create_model": "models",
     "fit": "training",
     "load_model": "runs.references",
-    "LoadedModel": "runs.references",
+    "LoadedModel": "runs.loaded",
     "RunStore": "runs.store",
 }
 _MODULES = ("explain", "plots", "data", "models", "training", "runs", "errors", "config")

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vit_explore.cards import Card, card_of
 from vit_explore.config import ModelConfig
-from vit_explore.data.images import load_image, resize_crop
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
+from vit_explore.runs.loaded import LoadedModel
 from vit_explore.runs.store import RunStore
 from vit_explore.upgrades import VERSION_KEY, stored_model
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 FORMS = "run:ID, run:ID@STEP, bundled:NAME, timm:NAME or timm:NAME@random"
@@ -42,27 +42,6 @@ class Reference:
     def __str__(self) -> str:
         at = "@random" if self.random else "" if self.step is None else f"@{self.step}"
         return f"{self.kind}:{self.name}{at}"
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model to look inside: in eval mode, without gradients on its weights. Shared by threads: never change it."""
-
-    model: nn.Module
-    classes: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, float, float]  # of pixels in [0, 1], per channel
-    std: tuple[float, float, float]
-    ref: str  # with the step that "latest" stood for
-
-    def preprocess(self, image: Any) -> Tensor:
-        """Any picture that load_image takes, as the model sees it: (1, 3, h, w), resized, cropped, normalised."""
-        import torch
-
-        pixels = resize_crop(load_image(image), self.image_size)
-        x = torch.tensor(pixels).permute(2, 0, 1).float().div(255)
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
-        return ((x - mean) / std)[None]
 
 
 @dataclass(frozen=True)

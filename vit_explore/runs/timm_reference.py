@@ -10,7 +10,7 @@ from torch import nn
 
 from vit_explore.errors import BadReference, ModelUnavailable
 from vit_explore.models.timm_models import unknown
-from vit_explore.runs.references import LoadedModel
+from vit_explore.runs.loaded import LoadedModel
 
 SEED = 0
 

@@ -18,7 +18,7 @@ from vit_explore.ui.session.warmup import need_torch
 
 if TYPE_CHECKING:
     from vit_explore.data import Dataset
-    from vit_explore.runs.references import LoadedModel
+    from vit_explore.runs.loaded import LoadedModel
 
 
 def store() -> RunStore:
