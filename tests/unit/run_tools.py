@@ -13,7 +13,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
 from vit_explore.runs.records import Claimant
 from vit_explore.training import Trainer
-from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
 
 CLASSES = ("red", "green", "blue")
 TINY = ModelConfig(image_size=8, num_classes=3, patch_size=4, width=8, depth=1, num_heads=2)
@@ -76,6 +76,10 @@ def snapshot(number: int) -> Snapshot:
     return Snapshot(number, number / 16, 0.1 * number, {"w": torch.full((4,), float(number)).half()})
 
 
+def checkpoint(number: int) -> Checkpoint:
+    return Checkpoint(number, {"step": number, "w": torch.zeros(3)})
+
+
 def finished(number: int, stopped: bool = False) -> Finished:
     return Finished(
         number, stopped, 0.6, 1.2, 0.55, 0.58, np.array([0.5, 0.6, 0.7], np.float32), np.eye(3, dtype=np.int64),
@@ -95,12 +99,11 @@ class FakeTrainer:
         should_stop: Callable[[], bool],
         state: dict[str, Any] | None = None,
         progress: Callable[[str, float], None] | None = None,
+        wants_checkpoint: Callable[[], bool] | None = None,
     ) -> FakeTrainer:
         self.should_stop, self.step = should_stop, state["step"] if state else 0
+        self.wants_checkpoint = wants_checkpoint or (lambda: False)
         return self
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "w": torch.zeros(3)}
 
     def events(self) -> Iterator[Event]:
         yield started(resumed_at=self.step)
@@ -109,8 +112,12 @@ class FakeTrainer:
             self.step += 1
             time.sleep(self.pause)
             yield step(self.step)
+            if self.wants_checkpoint():
+                yield checkpoint(self.step)
         if self.error is not None:
             raise self.error
+        if self.should_stop():
+            yield checkpoint(self.step)
         yield evaluated(self.step)
         yield evaluated(self.step, "test")
         yield finished(self.step, stopped=self.should_stop())

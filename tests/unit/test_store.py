@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 import run_tools as tools
 import sqlalchemy as sa
-from run_tools import evaluated, finished, me, snapshot, started, step, tiny_config
+from run_tools import checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, DiskFull, RunNotFound, StoreUnusable
 from vit_explore.runs import files, metrics
 from vit_explore.runs.queue import suits
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunLost, RunStore
+from vit_explore.runs.tidy import tidy
 
 
 @pytest.fixture
@@ -253,6 +254,82 @@ def test_checkpoints_hold_only_plain_data(store: RunStore) -> None:
         folder.read_checkpoint()
 
 
+def test_a_checkpoint_is_kept_after_all_that_came_before_it(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claimant = running(store)
+    known: list[list[int]] = []
+    write = files.RunFolder.write_checkpoint
+
+    def look_first(folder: files.RunFolder, state: dict[str, object]) -> None:
+        known.append(RunStore().steps(run)["step"].tolist())
+        write(folder, state)
+
+    monkeypatch.setattr(files.RunFolder, "write_checkpoint", look_first)
+    store.record_all(run, [started(), step(1), step(2), checkpoint(2), step(3), checkpoint(3)], claimant.worker)
+    assert known == [[1, 2], [1, 2, 3]]
+    assert store.get(run).has_checkpoint
+    assert store.folder(run).read_checkpoint()["step"] == 3
+    assert store.get(run).disk_bytes >= store.checkpoint_path(run).stat().st_size
+    with pytest.raises(RunLost):
+        store.record(run, checkpoint(4), worker="another")
+    assert store.folder(run).read_checkpoint()["step"] == 3
+
+
+def test_the_result_is_the_end_and_needs_no_checkpoint(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claimant = running(store)
+    store.record_all(run, [started(), step(1), checkpoint(1)])
+    with monkeypatch.context() as patch:  # killed between the rows and the file
+        patch.setattr(files.RunFolder, "remove_checkpoint", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.record(run, finished(1), claimant.worker)
+    record = store.get(run)
+    assert (record.state, record.has_checkpoint, record.ended is not None) == ("finished", False, True)
+    assert store.checkpoint_path(run).exists()
+    tidy(store)
+    assert not store.checkpoint_path(run).exists()
+    assert store.finished(run) is not None
+    with pytest.raises(RunLost):  # the claim has ended with the run
+        store.record(run, step(2), claimant.worker)
+
+
+def test_a_stopped_run_keeps_its_checkpoint(store: RunStore) -> None:
+    run, _ = running(store)
+    store.record_all(run, [started(), step(1), checkpoint(1), finished(1, stopped=True)])
+    tidy(store)
+    assert (store.get(run).state, store.get(run).has_checkpoint) == ("stopped", True)
+    assert store.folder(run).read_checkpoint()["step"] == 1
+
+
+def test_a_run_that_an_earlier_version_left_with_a_result_and_no_checkpoint_is_finished(store: RunStore) -> None:
+    run, claimant = running(store)
+    store.record_all(run, [started(), step(1), checkpoint(1), finished(1)])
+    set_columns(store, run, state="interrupted", has_checkpoint=1, error="The process ended.", worker=claimant.worker)
+    waiting, stopped = store.create(tiny_config()), running(store)[0]
+    store.record(stopped, finished(1, stopped=True))
+    set_columns(store, stopped, state="interrupted")
+    tidy(store)
+    record = store.get(run)
+    assert (record.state, record.error, record.has_checkpoint) == ("finished", None, False)
+    assert (store.get(waiting).state, store.get(stopped).state) == ("queued", "interrupted")
+
+
+def test_tidying_removes_folders_of_deleted_runs_and_no_others(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept, (busy, _) = store.create(tiny_config()), store.create(tiny_config()), running(store)
+    store.record(busy, checkpoint(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(files.RunFolder, "delete", lambda _: None)  # killed between the row and the folder
+        store.delete(gone)
+    foreign = store.home / "runs" / "not-ours"
+    foreign.mkdir()
+    half = store.folder(busy).path / ".checkpoint.pt.1.tmp"
+    half.write_bytes(b"in the making")
+    tidy(store)
+    assert not store.folder(gone).path.exists()
+    assert foreign.is_dir()
+    assert all(path.exists() for path in (store.folder(kept).path, store.checkpoint_path(busy), half))
+
+
 # ------------------------------------------------------------------ runs and their states
 
 
@@ -395,7 +472,7 @@ def test_a_failed_run_goes_on_only_from_a_checkpoint(store: RunStore) -> None:
     with pytest.raises(BadRunState, match="before its first checkpoint"):
         store.resume(run)
     assert store.get(run).resume_refusal is not None
-    store.set_checkpoint(run, True)
+    store.record(run, checkpoint(3))
     assert store.get(run).resume_refusal is None
     store.resume(run)
     assert (store.get(run).state, store.get(run).error) == ("queued", None)

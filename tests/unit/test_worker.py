@@ -170,10 +170,10 @@ def test_progress_before_the_first_step_is_a_note(store: RunStore) -> None:
     run, notes = store.create(tiny_config()), []
 
     class Downloading(FakeTrainer):
-        def __call__(self, config, should_stop, state=None, progress=None):  # type: ignore[no-untyped-def]  # noqa: ANN
+        def __call__(self, config, progress, **options):  # type: ignore[no-untyped-def]
             progress("downloading", 0.25)
             notes.append(store.get(run).note)
-            return super().__call__(config, should_stop, state)
+            return super().__call__(config, **options)
 
     train(store, run, Downloading())
     assert notes == ["downloading (25%)"]
@@ -282,7 +282,7 @@ def test_a_worker_serves_the_queue_in_order_and_survives_a_failing_run(store: Ru
     runs = [store.create(tiny_config()) for _ in range(3)]
     order = []
 
-    def trainer(config, **options):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def trainer(config, **options):  # type: ignore[no-untyped-def]
         order.append(next(record.id for record in store.list() if record.state == "running"))
         if len(order) == 2:
             raise MemoryError("spent")

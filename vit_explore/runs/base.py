@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,11 @@ class StoreBase:
         raise RunNotFound(
             f"There is no run {run!r}; " + (f"the latest are: {known}." if known else "no run has been started yet.")
         )
+
+
+def release(connection: Connection, run: str, state: str, error: str | None = None) -> None:
+    """The end of a claim: the run's new state, and nobody who trains it."""
+    update(connection, run, state=state, error=error, note=None, ended=time.time(), worker=None, slot=None)
 
 
 def update(connection: Connection, run: str, **values: Any) -> None:

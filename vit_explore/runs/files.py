@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -72,14 +72,20 @@ class RunFolder:
         """Remove the snapshots of all other steps, and what a killed process left half written."""
         for path in (self.path / "snapshots").glob("*.safetensors"):
             if path.stem not in map(str, steps):
-                path.unlink(missing_ok=True)
+                _remove(path)
+        self.remove_half_written()
+
+    def remove_half_written(self) -> None:
         for path in self.path.rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         import torch
 
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
+
+    def remove_checkpoint(self) -> None:
+        _remove(self.checkpoint)
 
     def read_checkpoint(self) -> dict[str, Any]:
         """The trainer's state, on the CPU. Raises BadRunState for a file that is missing or damaged."""
@@ -124,6 +130,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise DiskFull(
             f"{path} cannot be written ({error.strerror}); free some space on that disk, or delete old runs."
         ) from error
+
+
+def _remove(path: Path) -> None:
+    """No harm in a file that stays, where the disk refuses: no row speaks of it, and the next tidying tries again."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:

@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference
 from vit_explore.runs import schema, sidecars
-from vit_explore.runs.base import StoreBase, update
+from vit_explore.runs.base import StoreBase, release, update
 from vit_explore.runs.files import snapshots_to_drop
 from vit_explore.runs.records import SnapshotRow, facts_of, pack, unpack
-from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
 from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_model
 
 DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
@@ -43,11 +43,16 @@ class RunMetrics(StoreBase):
         self.record_all(run, [event], worker)
 
     def record_all(self, run: str, events: Iterable[Event], worker: str | None = None) -> None:
-        """Keep events, in one transaction; files are written before the rows that speak of them.
+        """Keep events, in one transaction up to each checkpoint; a kill at any moment leaves a run that can go on.
 
-        Raises RunNotFound; RunLost when `worker` is given and the run is not its own any more; DiskFull.
+        A file is written before the rows that speak of it, and removed after the rows that do without it; a checkpoint
+        is written when all that came before it is kept. Raises RunNotFound; RunLost when `worker` is given and the run
+        is not its own any more; DiskFull.
         """
-        events = list(events)
+        for _, group in itertools.groupby(events, key=lambda event: isinstance(event, Checkpoint)):
+            self._record_together(run, list(group), worker)
+
+    def _record_together(self, run: str, events: list[Event], worker: str | None) -> None:
         with self._reading() as connection:  # before any file is written
             self._check_owner(connection, run, worker)
         sizes = self._write_files(run, events)
@@ -57,7 +62,9 @@ class RunMetrics(StoreBase):
                 _INSERT[kind](connection, run, list(group), sizes)
         if any(isinstance(event, Started) for event in events):
             self.keep_card(run)
-        if any(isinstance(event, Started | Snapshot) for event in events):
+        if any(isinstance(event, Finished) and not event.stopped for event in events):
+            self.folder(run).remove_checkpoint()
+        if not all(isinstance(event, Step | Evaluated) for event in events):
             self._tidy_files(run)
 
     def steps(self, run: str, after: int = -1) -> dict[str, np.ndarray]:
@@ -165,6 +172,8 @@ class RunMetrics(StoreBase):
                 sidecars.write_result(folder, event)
             elif isinstance(event, Snapshot):
                 sizes[event.step] = folder.write_snapshot(event.step, event.weights)
+            elif isinstance(event, Checkpoint):
+                folder.write_checkpoint(event.state)
         return sizes
 
     def _tidy_files(self, run: str) -> None:
@@ -237,8 +246,16 @@ def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], 
     _insert(connection, schema.snapshots, [{"run": run, **row} for row in rows])
 
 
+def _insert_checkpoints(connection: Connection, run: str, _events: list[Checkpoint], _sizes: dict[int, int]) -> None:
+    update(connection, run, has_checkpoint=True)
+
+
 def insert_finished(connection: Connection, run: str, events: list[Finished], _sizes: dict[int, int]) -> None:
+    """The result and the end of the run are one: a run with a result is over, and needs no checkpoint."""
     event = events[-1]
+    if not event.stopped:
+        update(connection, run, has_checkpoint=False)
+    release(connection, run, "stopped" if event.stopped else "finished")
     scalars = {name: value for name, value in vars(event).items() if name not in _FINISHED_ARRAYS}
     arrays = {name: pack(getattr(event, name)) for name in _FINISHED_ARRAYS}
     _insert(connection, schema.finishes, [{"run": run, "scalars": json.dumps(scalars, default=float), **arrays}])
@@ -262,5 +279,6 @@ _INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]
     Step: _insert_steps,
     Evaluated: _insert_evaluated,
     Snapshot: _insert_snapshots,
+    Checkpoint: _insert_checkpoints,
     Finished: insert_finished,
 }

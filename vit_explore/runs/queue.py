@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from vit_explore.errors import BadConfig, DiskFull
 from vit_explore.runs import schema
-from vit_explore.runs.base import StoreBase, update
+from vit_explore.runs.base import StoreBase, release, update
 from vit_explore.runs.records import Claimant, WorkerInfo, death_sentence, is_alive, looks_dead, process_start
 from vit_explore.upgrades import stored_config
 
@@ -78,23 +78,18 @@ class RunQueue(StoreBase):
 
     def let_go(self, run: str, worker: str, state: str, error: str | None = None) -> None:
         """The end of a claim: the run's new state; nothing happens when it is not this worker's any more."""
-        own = (schema.runs.c.id == run, schema.runs.c.worker == worker)
-        values = {"state": state, "error": error, "note": None, "ended": time.time(), "worker": None, "slot": None}
-        self._making_room(lambda: self._change(sa.update(schema.runs).where(*own).values(**values)))
+        self._making_room(lambda: self._let_go(run, worker, state, error))
 
-    def _change(self, change: sa.Update) -> None:
+    def _let_go(self, run: str, worker: str, state: str, error: str | None) -> None:
+        own = sa.select(schema.runs.c.id).where(schema.runs.c.id == run, schema.runs.c.worker == worker)
         with self._writing() as connection:
-            connection.execute(change)
+            if connection.execute(own).first() is not None:
+                release(connection, run, state, error)
 
     def set_note(self, run: str, note: str) -> None:
         """What goes on before the first step, for people to read."""
         with self._writing() as connection:
             update(connection, run, note=note)
-
-    def set_checkpoint(self, run: str, exists: bool) -> None:
-        """Say whether the run's folder holds a checkpoint, and count the folder's bytes again."""
-        with self._writing() as connection:
-            update(connection, run, has_checkpoint=exists, disk_bytes=self.folder(run).size())
 
     def reap(self) -> list[str]:
         """Mark the runs of dead workers as interrupted, and forget dead workers; gives the ids of those runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from vit_explore.runs.metrics import RunLost
 from vit_explore.runs.pulse import Pulse, Watch
 from vit_explore.runs.records import RunRecord, State
 from vit_explore.runs.store import RunStore
-from vit_explore.training.events import Event, Finished, Started, Step
+from vit_explore.training.events import Checkpoint, Event, Finished, Started, Step
 
 FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
 CHECKPOINT_SECONDS = 10.0
@@ -34,10 +35,8 @@ class AnyTrainer(Protocol):
 
     def events(self) -> Iterator[Event]: ...
 
-    def state_dict(self) -> dict[str, Any]: ...
 
-
-TrainerFactory = Callable[..., AnyTrainer]  # (config, should_stop=, state=, progress=)
+TrainerFactory = Callable[..., AnyTrainer]  # (config, should_stop=, state=, progress=, wants_checkpoint=)
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,10 @@ def train_run(
     leaving: set (by a signal) to checkpoint and let go of the run in the state `left_as`.
     """
     worker, told = pulse.claimant.worker, Told(on_event)
-    with pulse.watching(record.id) as watch, _log_into(store.folder(record.id)):
+    folder = store.folder(record.id)
+    with pulse.watching(record.id) as watch, _log_into(folder):
         try:
+            folder.create()  # a process that was killed while it entered the run has left none
             state: State = _train(store, record, watch, worker, leaving, told, make_trainer or _trainer)
             outcome = Outcome(state, started=True)
         except Leaving:
@@ -80,7 +81,7 @@ def train_run(
             outcome = Outcome("failed", error, started=told.started)
         except Exception as error:
             logger.exception("run %s failed", record.id)
-            shown = VitExploreError(f"unexpected: {type(error).__name__}: {error} (see {store.folder(record.id).log})")
+            shown = VitExploreError(f"unexpected: {type(error).__name__}: {error} (see {folder.log})")
             outcome = Outcome("failed", shown, started=told.started, unexpected=True)
         sentence = str(outcome.error) if outcome.error else LEFT if outcome.state == "interrupted" else None
         try:
@@ -118,22 +119,23 @@ def _train(
     make_trainer: TrainerFactory,
 ) -> State:
     state = store.folder(record.id).read_checkpoint() if record.has_checkpoint else None
-    note = _Notes(store, record.id, leaving)
-    trainer = make_trainer(record.settings(), should_stop=watch.stop.is_set, state=state, progress=note)
-    with _recording(store, record.id, worker, trainer) as recorder:
-        stopped = False
+    note, clock = _Notes(store, record.id, leaving), _Clock()
+    trainer = make_trainer(
+        record.settings(), should_stop=watch.stop.is_set, state=state, progress=note,
+        wants_checkpoint=lambda: leaving.is_set() or clock.is_due(),
+    )  # fmt: skip
+    end: State = "finished"
+    with _recording(store, record.id, worker, clock) as recorder:
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
             recorder.add(event)
             told(event)
             if isinstance(event, Finished):
-                stopped = event.stopped
-            elif leaving.is_set():
-                recorder.save_checkpoint()
+                end = "stopped" if event.stopped else "finished"
+            elif isinstance(event, Checkpoint) and leaving.is_set():
                 raise Leaving
-        recorder.end(stopped)
-    return "stopped" if stopped else "finished"
+    return end
 
 
 class _Notes:
@@ -151,58 +153,56 @@ class _Notes:
             self.store.set_note(self.run, f"{what} ({share:.0%})")
 
 
-class Recorder:
-    """Buffers steps, writes everything else at once, and saves a checkpoint from time to time."""
+class _Clock:
+    """When the next checkpoint is due: soon after the start, then more and more seldom, and never too costly."""
 
-    def __init__(self, store: RunStore, run: str, worker: str, trainer: AnyTrainer) -> None:
-        self.store, self.run, self.worker, self.trainer = store, run, worker, trainer
-        self._steps: list[Event] = []
+    def __init__(self) -> None:
+        self._pause, self._next = FIRST_CHECKPOINT_SECONDS, math.inf
+
+    def start(self) -> None:
+        self._next = time.monotonic() + self._pause
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def done(self, begun: float) -> None:
+        """A checkpoint is written; the work on it began at `begun`."""
+        now = time.monotonic()
+        self._pause = min(2 * self._pause, CHECKPOINT_SECONDS)
+        self._next = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
+
+
+class Recorder:
+    """Buffers steps, and writes everything else at once."""
+
+    def __init__(self, store: RunStore, run: str, worker: str, clock: _Clock) -> None:
+        self.store, self.run, self.worker, self.clock = store, run, worker, clock
+        self._events: list[Event] = []
         self._next_flush = 0.0
-        self._pause = FIRST_CHECKPOINT_SECONDS
-        self._next_checkpoint = time.monotonic() + self._pause
 
     def add(self, event: Event) -> None:
         """Take one event."""
-        self._steps.append(event)
+        self._events.append(event)
         now = time.monotonic()
         if not isinstance(event, Step) or now >= self._next_flush:
             self.flush()
             self._next_flush = now + FLUSH_SECONDS
         if isinstance(event, Started):
-            self._next_checkpoint = now + self._pause
-        elif isinstance(event, Step) and now >= self._next_checkpoint:
-            self.save_checkpoint()
+            self.clock.start()
+        elif isinstance(event, Checkpoint):
+            self.clock.done(begun=now)
 
     def flush(self) -> None:
         """Write what is buffered."""
-        events, self._steps = self._steps, []
+        events, self._events = self._events, []
         if events:
             self.store.record_all(self.run, events, self.worker)
 
-    def save_checkpoint(self) -> None:
-        """Write the trainer's state; what was recorded up to it is written first."""
-        self.flush()
-        begun = time.monotonic()
-        self.store.folder(self.run).write_checkpoint(self.trainer.state_dict())
-        self.store.set_checkpoint(self.run, True)
-        now = time.monotonic()
-        self._pause = min(2 * self._pause, CHECKPOINT_SECONDS)
-        self._next_checkpoint = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
-
-    def end(self, stopped: bool) -> None:
-        """After the last event: a stopped run keeps a checkpoint to go on from, a finished one needs none."""
-        if stopped:
-            self.save_checkpoint()
-            return
-        self.flush()
-        self.store.checkpoint_path(self.run).unlink(missing_ok=True)
-        self.store.set_checkpoint(self.run, False)
-
 
 @contextmanager
-def _recording(store: RunStore, run: str, worker: str, trainer: AnyTrainer) -> Iterator[Recorder]:
+def _recording(store: RunStore, run: str, worker: str, clock: _Clock) -> Iterator[Recorder]:
     """A recorder whose buffered steps are kept also when training fails."""
-    recorder = Recorder(store, run, worker, trainer)
+    recorder = Recorder(store, run, worker, clock)
     try:
         yield recorder
     except BaseException:

@@ -16,6 +16,7 @@ from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import TrainerFactory, train_run
 from vit_explore.runs.records import Claimant, RunRecord, process_start
 from vit_explore.runs.store import RunStore
+from vit_explore.runs.tidy import tidy
 from vit_explore.text import printable
 
 POLL_SECONDS = 0.1
@@ -39,6 +40,7 @@ def run_worker(
     claimant = Claimant.this_process(device, slot="", worker=worker)
     store.register(claimant, "starting")
     claimant = Claimant.this_process(device, slot=concrete_device(device), worker=claimant.worker)
+    _tidy(store)
     _warm_up()
     idle, decoded = _Idle(idle_exit, parent), False
     with leave_on(signal.SIGTERM, signal.SIGINT) as leaving, Pulse(store, claimant, registered=True) as pulse:
@@ -74,6 +76,14 @@ def _log(line: str) -> None:
     """A line on stderr: worker.log, or a terminal, which must not obey what is in it."""
     sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
+
+
+def _tidy(store: RunStore) -> None:
+    """What earlier processes left behind; a disk that refuses must not keep the worker from its work."""
+    try:
+        tidy(store)
+    except VitExploreError as error:
+        sys.stderr.write(f"tidying: {error}\n")
 
 
 def concrete_device(wish: str) -> str:

@@ -1,9 +1,12 @@
-"""What a training run says while it goes: Started, then Step, Evaluated and Snapshot as they come, then Finished."""
+"""What a training run says while it goes: Started, then Step, Evaluated and Snapshot as they come, then Finished.
+
+A Trainer that is asked for them also gives Checkpoints between them; `fit` gives none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,6 +82,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """All that is needed to go on from here. What belongs to this step, and to those before, has been said already.
+
+    The tensors are the trainer's own: write or copy them before the next event is asked for.
+    """
+
+    step: int
+    state: dict[str, Any]  # for Trainer(state=)
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end: the budget is spent, or (`stopped`) someone asked to stop. Times in seconds."""
 
@@ -100,4 +114,4 @@ class Finished:
     device: str
 
 
-Event = Started | Step | Evaluated | Snapshot | Finished
+Event = Started | Step | Evaluated | Snapshot | Checkpoint | Finished

@@ -28,11 +28,12 @@ from vit_explore.training.devices import (
     pick_device,
 )
 from vit_explore.training.evaluate import evaluate
-from vit_explore.training.events import Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
 from vit_explore.training.fastest import settle, wants_compiling
 from vit_explore.training.metrics import macro_f1
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import LossOf, Replicas
+from vit_explore.training.restore import restore
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data
 
@@ -48,11 +49,15 @@ def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Ite
 
     `should_stop` is asked after each step. Raises TrainingFailed when the loss is not finite or the memory is spent.
     """
-    yield from Trainer(config, should_stop=should_stop).events()
+    events = Trainer(config, should_stop=should_stop).events()
+    yield from (event for event in events if not isinstance(event, Checkpoint))
 
 
 class Trainer:
-    """A run in progress: `events()` trains; `state_dict()`, passed as `state` later, goes on from there."""
+    """A run in progress: `events()` trains; the state of a Checkpoint, passed as `state` later, goes on from there.
+
+    `wants_checkpoint` is asked wherever one may be made: after a step and all that belongs to it.
+    """
 
     def __init__(
         self,
@@ -61,9 +66,11 @@ class Trainer:
         should_stop: Callable[[], bool] | None = None,
         state: dict[str, Any] | None = None,
         progress: Callable[[str, float], None] | None = None,
+        wants_checkpoint: Callable[[], bool] | None = None,
     ) -> None:
         self.config, self.train = config, config.train
         self.should_stop = should_stop or (lambda: False)
+        self.wants_checkpoint = wants_checkpoint or (lambda: False)
         self.progress_note = progress
         self.device = pick_device(self.train.device)
         self.dataset = dataset or load_dataset(config.data, progress)
@@ -77,7 +84,7 @@ class Trainer:
         self.replicas = Replicas(nn.Identity(), 1)
         self._build()
         if state is not None:
-            self._load(state)
+            self.step, self.budget.used = restore(state, self.model, self.optimizer)
         self._counted = self.budget.used  # seconds that are in the running images/s already
 
     def _build(self) -> None:
@@ -98,15 +105,10 @@ class Trainer:
             "elapsed": self.budget.elapsed,
         }
 
-    def _load(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.budget.used = int(state["step"]), float(state["elapsed"])
-
     # ------------------------------------------------------------------ the run
 
     def events(self) -> Iterator[Event]:
-        """The run, from where it stands to the end of its budget or to `should_stop`."""
+        """The run, from where it stands to the end of its budget or to `should_stop`, where a Checkpoint is made."""
         threads_of_the_caller = torch.get_num_threads()
         try:
             if self.train.threads:
@@ -150,6 +152,8 @@ class Trainer:
             if self._due(looks):
                 looks = math.floor(self.progress * self.train.evaluations)
                 yield self._evaluate("val", self.train.val_images)
+            if not (pending or stopped):
+                yield from self._checkpoint(self.wants_checkpoint())
         yield from self._end(stopped and self.progress < 1)
 
     def _due(self, looks: int) -> bool:
@@ -162,8 +166,10 @@ class Trainer:
         self.budget = Budget(self.budget.total_steps, self.budget.seconds, used=seconds)  # the clock stands still
         if not is_snapshot_step(self.step, self.batches.per_epoch):
             yield self._snapshot()
+        yield from self._checkpoint(stopped or self.wants_checkpoint())
         val = self._evaluate("val")
         yield val
+        yield from self._checkpoint(self.wants_checkpoint())
         test = self._evaluate("test")
         yield test
         yield Finished(
@@ -285,6 +291,10 @@ class Trainer:
             for name, value in self.model.state_dict().items()
         }
         return Snapshot(self.step, self.epoch, self.budget.elapsed, weights)
+
+    def _checkpoint(self, wanted: bool) -> Iterator[Checkpoint]:
+        if wanted:
+            yield Checkpoint(self.step, self.state_dict())
 
     def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
         part: Split = getattr(self.dataset, split)

@@ -1,0 +1,57 @@
+"""What killed processes left behind, put right when a worker starts: files that no row speaks of any more."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from vit_explore.runs import schema
+from vit_explore.runs.base import StoreBase, release, update
+from vit_explore.runs.files import RunFolder
+
+
+def tidy(store: StoreBase) -> None:
+    """Finish runs that have their result; remove deleted runs' folders, and checkpoints that nobody goes on from.
+
+    Harmless beside processes that train: what a running or waiting run has is left alone. Raises DiskFull.
+    """
+    folders = sorted(path for path in (store.home / "runs").glob("*") if path.is_dir())  # before the rows are read
+    _finish(store)
+    known, states = _ids(store), _states(store)
+    for path in folders:
+        if path.name in known and path.name not in states:
+            store.folder(path.name).delete()
+        elif states.get(path.name) == "finished":
+            _clear(store.folder(path.name))
+
+
+def _finish(store: StoreBase) -> None:
+    """Earlier versions wrote a run's result first and its end later: whoever was killed between is finished too."""
+    runs, ends = schema.runs, schema.finishes
+    scalars = sa.case((sa.func.json_valid(ends.c.scalars), ends.c.scalars), else_="{}")
+    query = (
+        sa.select(runs.c.id)
+        .join(ends, ends.c.run == runs.c.id)
+        .where(runs.c.state == "interrupted", sa.func.json_extract(scalars, "$.stopped") == 0)
+    )
+    with store._reading() as connection:
+        if connection.execute(query).first() is None:
+            return
+    with store._writing() as connection:
+        for run in connection.execute(query).scalars().all():
+            update(connection, run, has_checkpoint=False)
+            release(connection, run, "finished")
+
+
+def _ids(store: StoreBase) -> set[str]:
+    with store._reading() as connection:
+        return set(connection.execute(sa.select(schema.ids.c.id)).scalars())
+
+
+def _states(store: StoreBase) -> dict[str, str]:
+    with store._reading() as connection:
+        return {row.id: row.state for row in connection.execute(sa.select(schema.runs.c.id, schema.runs.c.state))}
+
+
+def _clear(folder: RunFolder) -> None:
+    folder.remove_checkpoint()
+    folder.remove_half_written()
