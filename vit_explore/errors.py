@@ -50,6 +50,10 @@ class BadRunState(VitExploreError):
     """An action that does not fit the run's state, such as resuming a finished run."""
 
 
+class DamagedFile(BadRunState):
+    """A file or a row of a run that cannot be read: cut short, empty, or not what it should be. Other runs are well."""
+
+
 class NotApplicable(VitExploreError):
     """A question that does not fit the model, such as the attention of a ResNet."""
 

@@ -31,8 +31,8 @@ def store() -> RunStore:
 def trained(store: RunStore, state: str = "stopped") -> str:
     claimant = me()
     run = store.create(tiny_config(name="the odd one"), claimant)
-    store.record_all(run, [started(), snapshot(0), step(1), evaluated(1), snapshot(1), finished(1, stopped=True)])
-    store.set_checkpoint(run, True)
+    store.record_all(run, [started(), snapshot(0), step(1), evaluated(1), snapshot(1), checkpoint(1)])
+    store.record(run, finished(1, stopped=True))
     store.let_go(run, claimant.worker, state)
     return run
 

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from vit_explore.errors import BadRunState, DiskFull
+from vit_explore.runs import reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,7 @@ class RunFolder:
         return self.path / "snapshots" / f"{step}.safetensors"
 
     def create(self) -> None:
-        with disk_errors(self.path):
+        with disk_errors(self.path), _in_the_way(self.path):
             (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
 
     def delete(self) -> None:
@@ -50,13 +51,13 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def size(self) -> int:
-        """Bytes of all files; one that vanishes meanwhile counts nothing."""
+        """Bytes of all files; one that vanishes meanwhile, or is not ours to see, counts nothing."""
         total = 0
         for folder, _, names in os.walk(self.path):
             for name in names:
                 try:
                     total += os.stat(os.path.join(folder, name)).st_size
-                except FileNotFoundError:
+                except OSError:
                     continue
         return total
 
@@ -88,18 +89,9 @@ class RunFolder:
         _remove(self.checkpoint)
 
     def read_checkpoint(self) -> dict[str, Any]:
-        """The trainer's state, on the CPU. Raises BadRunState for a file that is missing or damaged."""
-        import pickle
-
-        import torch
-
-        try:
-            return torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise BadRunState(
-                f"The checkpoint {self.checkpoint} cannot be read ({type(error).__name__}); "
-                "duplicate the run to start it again."
-            ) from None
+        """The trainer's state, on the CPU. Raises DamagedFile, also where the file is missing."""
+        with reading.guarded(f"The checkpoint {self.checkpoint}", "duplicate the run to start it again"):
+            return reading.state(self.checkpoint)
 
     def write_samples(self, started: Started) -> None:
         """Keep the sample images of Started as samples.npz."""
@@ -108,15 +100,9 @@ class RunFolder:
         write_atomically(self.path / "samples.npz", lambda file: file.write(buffer.getvalue()))
 
     def read_samples(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images (n, 3, h, w) uint8 and labels (n,) int64."""
-        try:
-            with np.load(self.path / "samples.npz", allow_pickle=False) as data:
-                return data["images"], data["labels"]
-        except (OSError, ValueError, KeyError) as error:
-            raise BadRunState(
-                f"The sample images of this run in {self.path} cannot be read ({type(error).__name__}); "
-                "delete the run, or put its folder back."
-            ) from None
+        """Images (n, 3, h, w) uint8 and labels (n,) int64. Raises DamagedFile."""
+        with reading.guarded(f"The sample images of this run in {self.path}", "delete the run, or put its folder back"):
+            return reading.samples(self.path / "samples.npz")
 
 
 @contextmanager
@@ -132,6 +118,17 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _in_the_way(path: Path) -> Iterator[None]:
+    """A folder where a file should be, or a file where a folder should be, is one sentence."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise BadRunState(
+            f"{error.filename2 or error.filename or path} is in the way ({error.strerror}); move it away and try again."
+        ) from error
+
+
 def _remove(path: Path) -> None:
     """No harm in a file that stays, where the disk refuses: no row speaks of it, and the next tidying tries again."""
     with suppress(OSError):
@@ -141,7 +138,7 @@ def _remove(path: Path) -> None:
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside `path` and move into place, so that a reader, or a kill, never sees half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path):
+    with disk_errors(path), _in_the_way(path):
         try:
             with open(temporary, "wb") as file:
                 write(file)

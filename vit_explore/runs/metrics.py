@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,20 @@ from sqlalchemy import Connection
 
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference
-from vit_explore.runs import schema, sidecars
+from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, release, update
 from vit_explore.runs.files import snapshots_to_drop
-from vit_explore.runs.records import SnapshotRow, facts_of, pack, unpack
+from vit_explore.runs.records import SnapshotRow, pack
 from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
 from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_model
 
 DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
 STEP_COLUMNS = tuple(field.name for field in dataclasses.fields(Step))
 _INTEGERS = {"step", "images_seen"}
-_EVALUATED_ARRAYS = ("per_class", "confusion", "sample_probs")
-_FINISHED_ARRAYS = ("per_class", "confusion", "predictions")
+# name -> number of axes, and NumPy's letters for the kinds of number that it may hold
+_EVALUATED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "sample_probs": (2, "f")}
+_FINISHED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "predictions": (1, "iu")}
+_REPEAT = "duplicate the run to train it again, or delete it"
 
 
 class RunLost(Exception):
@@ -86,7 +88,10 @@ class RunMetrics(StoreBase):
         }
 
     def evaluations(self, run: str, after: int = -1) -> list[Evaluated]:
-        """The evaluations at steps greater than `after`, in order; those of the validation split come first."""
+        """The evaluations at steps greater than `after`, in order; those of the validation split come first.
+
+        Raises RunNotFound, and DamagedFile for one that cannot be read.
+        """
         table = schema.evaluations
         query = (
             sa.select(table)
@@ -97,30 +102,32 @@ class RunMetrics(StoreBase):
             rows = connection.execute(query).mappings().all()
             if not rows:
                 self._row(connection, run)
-        return [_evaluated(dict(row)) for row in rows]
+        return [_evaluated(run, dict(row)) for row in rows]
 
     def started(self, run: str) -> Started | None:
-        """The run's facts with its sample images; None before it started."""
+        """The run's facts with its sample images; None before it started. Raises RunNotFound, DamagedFile."""
         with self._reading() as connection:
             facts = self._row(connection, run).facts
         if facts is None:
             return None
-        values = facts_of(facts)
-        values |= {name: tuple(values[name]) for name in ("classes", "mean", "std")}
-        values["model"] = stored_model(values["model"], values.pop(VERSION_KEY, 1))
         images, labels = self.folder(run).read_samples()
-        return Started(**values, sample_images=images, sample_labels=labels)
+        with reading.guarded(f"What the run {run!r} said at its start", _REPEAT):
+            values = reading.mapping(facts)
+            values |= {name: tuple(values[name]) for name in ("classes", "mean", "std")}
+            values["model"] = stored_model(values["model"], values.pop(VERSION_KEY, 1))
+            return Started(**values, sample_images=images, sample_labels=labels)
 
     def finished(self, run: str) -> Finished | None:
-        """The run's result; None before its end."""
+        """The run's result; None before its end. Raises RunNotFound, DamagedFile."""
         query = sa.select(schema.finishes).where(schema.finishes.c.run == run)
         with self._reading() as connection:
             row = connection.execute(query).first()
             if row is None:
                 self._row(connection, run)
                 return None
-        values: dict[str, Any] = json.loads(row.scalars)
-        return Finished(**values | {name: unpack(getattr(row, name)) for name in _FINISHED_ARRAYS})
+        with reading.guarded(f"The result of the run {run!r}", _REPEAT):
+            arrays = _arrays(row._asdict(), _FINISHED_ARRAYS)
+            return Finished(**reading.mapping(row.scalars) | arrays)
 
     def snapshots(self, run: str) -> list[SnapshotRow]:
         """The snapshots that were kept, in order of their step."""
@@ -189,10 +196,22 @@ class RunMetrics(StoreBase):
             update(connection, run, disk_bytes=folder.size())
 
 
-def _evaluated(row: dict[str, Any]) -> Evaluated:
+def _evaluated(run: str, row: dict[str, Any]) -> Evaluated:
     del row["run"]
-    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
-    return Evaluated(**values | {name: unpack(row[name]) for name in _EVALUATED_ARRAYS})
+    with reading.guarded(f"The evaluation of the run {run!r} at step {row['step']}", _REPEAT):
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+        return Evaluated(**values | _arrays(row, _EVALUATED_ARRAYS))
+
+
+def _arrays(row: Mapping[str, Any], kinds: dict[str, tuple[int, str]]) -> dict[str, np.ndarray]:
+    """The arrays of a row, of as many classes each."""
+    arrays = {name: reading.array(row[name], *kind) for name, kind in kinds.items()}
+    classes = len(arrays["per_class"])
+    if arrays["confusion"].shape != (classes, classes):
+        raise reading.Misfit(f"a confusion matrix {arrays['confusion'].shape} of {classes} classes")
+    if "sample_probs" in arrays and arrays["sample_probs"].shape[1] != classes:
+        raise reading.Misfit(f"probabilities {arrays['sample_probs'].shape} of {classes} classes")
+    return arrays
 
 
 def is_kept(step: int) -> bool:

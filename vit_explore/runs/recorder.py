@@ -211,10 +211,20 @@ def _recording(store: RunStore, run: str, worker: str, clock: _Clock) -> Iterato
         raise
 
 
+class _RunLog(logging.FileHandler):
+    """A log that cannot be written (its folder is gone, say) is told on stderr, and hurts nothing else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+
 @contextmanager
 def _log_into(folder: RunFolder) -> Iterator[None]:
     """The package's warnings and unexpected errors of this run go into its log.txt, made at the first of them."""
-    handler = logging.FileHandler(folder.log, delay=True, encoding="utf-8")
+    handler = _RunLog(folder.log, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     try:

@@ -265,12 +265,7 @@ def looks_dead(row: Row[Any]) -> bool:
 
 
 def pack(array: np.ndarray) -> bytes:
-    """An array as compressed .npy bytes."""
+    """An array as compressed .npy bytes; reading.array reads them."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return zlib.compress(buffer.getvalue(), level=1)
-
-
-def unpack(data: bytes) -> np.ndarray:
-    """The array of `pack`."""
-    return np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False)

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vit_explore.cards import Card, card_of
 from vit_explore.config import ModelConfig
-from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
+from vit_explore.errors import BadConfig, BadReference, DamagedFile, ModelUnavailable
+from vit_explore.runs import reading
 from vit_explore.runs.loaded import LoadedModel
 from vit_explore.runs.store import RunStore
+from vit_explore.training.weights import difference
 from vit_explore.upgrades import VERSION_KEY, stored_model
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 FORMS = "run:ID, run:ID@STEP, bundled:NAME, timm:NAME or timm:NAME@random"
@@ -117,6 +119,14 @@ class Stored:
     std: tuple[float, float, float]
     about: dict[str, Any]  # for people: the name, the results
 
+    def read(self) -> dict[str, Tensor]:
+        """The weights. Raises ModelUnavailable for a file that is damaged."""
+        try:
+            with reading.guarded(f"The weights of {self.ref}", "choose another step or model"):
+                return reading.weights(self.weights)
+        except DamagedFile as error:
+            raise ModelUnavailable(str(error)) from error
+
 
 def find_stored(ref: Reference, home: Path | None = None) -> Stored:
     """Where a run's or a bundled model's weights are. Raises BadReference."""
@@ -176,23 +186,14 @@ def _three(values: Any) -> tuple[float, float, float]:
 
 def _build(stored: Stored) -> nn.Module:
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     from vit_explore.models import create_model
 
-    try:
-        weights = load_file(stored.weights)
-    except (OSError, SafetensorError) as error:
-        raise ModelUnavailable(
-            f"The weights of {stored.ref} cannot be read ({type(error).__name__}); choose another step or model."
-        ) from None
+    weights = stored.read()
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         model = create_model(stored.config.replace(pretrained=False))
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelUnavailable(
-            f"The weights of {stored.ref} do not fit its model ({str(error).splitlines()[0]}); choose another one."
-        ) from None
+    why = difference(weights, model.state_dict())
+    if why is not None:
+        raise ModelUnavailable(f"The weights of {stored.ref} do not fit its model: {why}; choose another one.")
+    model.load_state_dict(weights)
     return model.eval().requires_grad_(False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -19,13 +18,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from vit_explore.errors import VitExploreError
+from vit_explore.runs import reading
 from vit_explore.runs.files import RunFolder, write_atomically
-from vit_explore.runs.records import unpack
 from vit_explore.training.events import Finished
 
 CARD, RESULT = "config.json", "result.json"
 CARD_KEYS = ("id", "name", "created", "owner", "group", "parent")
 ARRAYS = {"per_class": np.float32, "confusion": np.int64, "predictions": np.int64}  # of Finished
+AXES = {"per_class": 1, "confusion": 2, "predictions": 1}
 
 
 def write_card(folder: RunFolder, row: Mapping[Any, Any]) -> None:
@@ -87,9 +87,12 @@ def write_all(connection: sa.Connection, home: Path) -> None:
         with suppress(VitExploreError, OSError):
             write_card(RunFolder(home, row["id"]), row)
     for row in connection.exec_driver_sql("SELECT * FROM finishes").mappings():
-        with suppress(VitExploreError, OSError, ValueError, EOFError, zlib.error):
-            arrays = {name: unpack(row[name]) for name in ARRAYS}
-            _write_result(RunFolder(home, row["run"]), json.loads(row["scalars"]), arrays)
+        with (
+            suppress(VitExploreError, OSError),
+            reading.guarded(f"The result of the run {row['run']!r}", "delete the run"),
+        ):
+            arrays = {name: reading.array(row[name], AXES[name], "iuf") for name in ARRAYS}
+            _write_result(RunFolder(home, row["run"]), reading.mapping(row["scalars"]), arrays)
 
 
 def _parsed(text: str | None) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import TrainingFailed
 from vit_explore.training.optimizers import Optimizers
+from vit_explore.training.weights import difference, size
 
 KEYS = ("model", "optimizer", "step", "elapsed")
 _BUFFERS = {"adamw": {"step", "exp_avg", "exp_avg_sq"}, "muon": {"momentum_buffer"}}  # of each parameter
@@ -44,16 +45,11 @@ def _number(state: Mapping[str, Any], key: str) -> float:
 
 
 def _check_weights(weights: Any, own: Mapping[str, Tensor]) -> None:
-    """Names and shapes are the model's own."""
     if not isinstance(weights, Mapping):
         _refuse(f"its model is a {type(weights).__name__}")
-    different = sorted(map(str, own.keys() ^ weights.keys()))
-    if different:
-        which = "lacks" if different[0] in own else "has"
-        _refuse(f"it is of another model, which {which} {different[0]}")
-    for name, tensor in own.items():
-        if _shape(weights[name]) != tensor.shape:
-            _refuse(f"it is of another model, whose {name} is {_size(weights[name])} and not {_size(tensor)}")
+    why = difference(weights, own)
+    if why is not None:
+        _refuse(f"its weights are another model's: {why}")
 
 
 def _checked(state: Any, optimizer: Optimizers) -> dict[str, Any]:
@@ -83,12 +79,4 @@ def _check_buffers(name: str, buffers: Any, parameter: Tensor) -> None:
         _refuse(f"its optimiser {name} lacks the buffers of a parameter")
     for value in buffers.values():
         if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
-            _refuse(f"a buffer of its optimiser {name} is {_size(value)} and its parameter {_size(parameter)}")
-
-
-def _shape(value: Any) -> Any:
-    return getattr(value, "shape", None)
-
-
-def _size(value: Any) -> str:
-    return " × ".join(map(str, value.shape)) or "a number" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            _refuse(f"a buffer of its optimiser {name} is {size(value)} and its parameter {size(parameter)}")

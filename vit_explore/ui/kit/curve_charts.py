@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.errors import RunNotFound
+from vit_explore.errors import DamagedFile, RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.kit.curves import AXES, Curves
+from vit_explore.ui.kit.text import escaped
 
 SMOOTHING = 0.95  # of the loss: about the last twenty steps
 _KEPT = 12  # runs whose curves a session keeps
@@ -26,6 +27,14 @@ def curves_of(run: str) -> Curves:
     while len(kept) > _KEPT:
         kept.pop(next(iter(kept)))
     return curves
+
+
+def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
+    """Read what is new; of a run that is damaged what can be read, with a sentence. Raises RunNotFound."""
+    try:
+        curves.refresh(store, record)
+    except DamagedFile as error:
+        st.error(escaped(str(error)), icon=":material/error:")
 
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
@@ -51,7 +60,7 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves) -> None:
         except RunNotFound:
             continue  # deleted meanwhile: it leaves the figure
         more = curves_of(other)
-        more.refresh(store, theirs)
+        refresh(more, store, theirs)
         name = f"{theirs.name} · {other}" if theirs.name in {title for title, *_ in shown} else theirs.name
         shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
     draw_curves(shown, axis, key="live", budget=_budget(record, axis))

@@ -23,18 +23,18 @@ class Curves:
     _attempt: tuple[float | None, float | None] | None = None  # when a worker took the run, and when it ended
 
     def refresh(self, store: RunStore, record: RunRecord) -> bool:
-        """Read what is new; True when there was something. Raises RunNotFound."""
+        """Read what is new; True when there was something. Raises RunNotFound; DamagedFile, the losses read."""
         attempt = record.started, record.ended
         if attempt != self._attempt or (record.step or 0) < self.last_step:
             # started anew or resumed, which takes its later points back; or over: then all is read once more
             self.columns, self.evaluations, self._attempt = {}, [], attempt
         steps = store.steps(self.run, after=self.last_step)
-        looked = self.evaluations[-1].step if self.evaluations else -1
-        looks = [look for look in store.evaluations(self.run, after=looked) if look.split == "val"]
         if not self.columns:
             self.columns = steps
         elif len(steps["step"]):
             self.columns = {name: np.concatenate([self.columns[name], steps[name]]) for name in steps}
+        looked = self.evaluations[-1].step if self.evaluations else -1
+        looks = [look for look in store.evaluations(self.run, after=looked) if look.split == "val"]
         self.evaluations += looks
         return bool(len(steps["step"]) or looks)
 

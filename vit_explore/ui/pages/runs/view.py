@@ -15,7 +15,7 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
 from vit_explore.ui.kit import wording
-from vit_explore.ui.kit.curve_charts import curves_of, draw_curves
+from vit_explore.ui.kit.curve_charts import curves_of, draw_curves, refresh
 from vit_explore.ui.kit.curves import AXES
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.run_actions import new_run
@@ -245,7 +245,7 @@ def _compare(store: RunStore, selected: list[RunRecord]) -> None:
     shown = []
     for i, record in enumerate(selected):
         curves = curves_of(record.id)
-        curves.refresh(store, record)
+        refresh(curves, store, record)
         shown.append(
             (f"{record.name} · {record.id}", curves, theme.PALETTE[i % len(theme.PALETTE)], i >= len(theme.PALETTE))
         )

@@ -16,7 +16,7 @@ from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import wording
-from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen
+from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen, refresh
 from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
@@ -81,7 +81,7 @@ def _numbers_and_curves(run: str, phase: str) -> None:
         if phase_of(record) != phase:
             st.rerun()  # another pace of looking, or none
         curves = curves_of(run)
-        curves.refresh(store, record)
+        refresh(curves, store, record)
         _status(store, record, curves)
         if phase == "over":
             next_steps(record)

@@ -24,7 +24,7 @@ from vit_explore.ui.components.predictions import Answer, Card, predictions
 from vit_explore.ui.kit import background, forms, wording
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.config_facts import model_of, status_of
-from vit_explore.ui.kit.curve_charts import curves_of
+from vit_explore.ui.kit.curve_charts import curves_of, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.run_actions import run_ahead
 from vit_explore.ui.kit.text import escaped
@@ -193,13 +193,13 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
         if active != was_active:
             st.rerun()
         for record in pair.values():
-            curves_of(record.id).refresh(store, record)
+            refresh(curves_of(record.id), store, record)
         _progress(store, pair)
         unfair = comparison.warning(*(record.settings() for record in pair.values()))
         if unfair:
             st.warning(unfair, icon=":material/balance:")
         _figure(pair, active)
-        results = {title: store.finished(record.id) for title, record in pair.items()}
+        results = {title: _result(store, record) for title, record in pair.items()}
         _table(pair, results)
         if not active:
             _answers(pair, results)
@@ -207,6 +207,13 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
         st.rerun()  # deleted in another tab: the pickers settle it
     except VitExploreError as error:
         st.error(wording.sentence(error), icon=":material/error:")
+
+
+def _result(store: RunStore, record: RunRecord) -> Finished | None:
+    """What the run ended with; None before its end, and for a damaged one, with a sentence."""
+    with friendly():
+        return store.finished(record.id)
+    return None
 
 
 def titled(records: list[RunRecord]) -> Pair:
