@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_tools import FakeTrainer, evaluated, finished, me, snapshot, started, step, tiny_config
+from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
 from vit_explore import cli
 from vit_explore.runs import database, sidecars

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_tools import FakeTrainer, evaluated, finished, me, snapshot, started, step, tiny_config
+from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
 from vit_explore import cli, upgrades
 from vit_explore.config import ModelConfig, RunConfig

@@ -32,13 +32,20 @@ def create_model(config: ModelConfig) -> nn.Module:
 
 @lru_cache(maxsize=256)
 def summarise(config: ModelConfig) -> ModelSummary:
-    """Parameters and FLOPs of `config` (torch.utils.flop_counter), on the meta device: nothing is computed."""
+    """Parameters and FLOPs of `config` (torch.utils.flop_counter), on the meta device: nothing is computed.
+
+    Raises as create_model, and BadConfig for a model of timm that does not take images of this size.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from vit_explore.models.timm_models import timm_errors
+
     with torch.device("meta"):
-        model = create_model(config.replace(pretrained=False)).eval()
+        # its hooks fail on some models whose weights want gradients
+        model = create_model(config.replace(pretrained=False)).eval().requires_grad_(False)
         image = torch.empty(1, 3, config.image_size, config.image_size)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    refused = timm_errors(f"{config.architecture} takes no {config.image_size} px images", config.architecture)
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), refused:
         model(image)
     return ModelSummary(sum(p.numel() for p in model.parameters()), counter.get_total_flops())

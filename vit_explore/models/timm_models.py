@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vit_explore.cards import QUESTIONS, Card, Collection, collections, knobs
-from vit_explore.errors import BadConfig, ModelUnavailable, UnknownName
+from vit_explore.errors import BadConfig, ModelUnavailable, UnknownName, VitExploreError
 from vit_explore.models.vit.card import in_blocks, spared
 
 if TYPE_CHECKING:
@@ -87,23 +88,38 @@ collections.register("timm")(Collection("timm:NAME for any model of timm", timm_
 
 def create_timm_model(config: ModelConfig) -> nn.Module:
     """The timm model `timm:NAME` (or `NAME`) with `num_classes` outputs, for `image_size` where it takes a size."""
-    import timm
     from timm.models import is_model_pretrained
 
     name = config.architecture.removeprefix(PREFIX)
-    if not timm.is_model(name):
-        raise UnknownName(unknown(name))
+    wrong = trouble(name)
+    if wrong is not None:
+        raise UnknownName(wrong)
     if config.pretrained and not is_model_pretrained(name):
         raise ModelUnavailable(f"timm publishes no weights for {name}; leave `pretrained` off or choose another model.")
-    try:
+    instead = "use the model with random weights" if config.pretrained else None
+    with timm_errors(f"timm's {name} cannot be built for {config.image_size} px images", name, instead):
         return _create(name, config)
-    except (OSError, RuntimeError) as error:
-        if not config.pretrained:
-            raise
-        raise ModelUnavailable(
-            f"The published weights of {name} are neither on this machine nor reachable ({type(error).__name__}); "
-            "connect once to fetch them, or use the model with random weights."
-        ) from None
+
+
+@contextmanager
+def timm_errors(what: str, name: str, instead: str | None = None) -> Iterator[None]:
+    """Whatever timm raises becomes one sentence: BadConfig, "`what` (why); choose another size or model".
+
+    instead: what may be done without the published weights, where they are being fetched: ModelUnavailable.
+    """
+    try:
+        yield
+    except VitExploreError:
+        raise
+    except Exception as error:
+        if instead is not None and not isinstance(error, AssertionError | TypeError | ValueError):
+            raise ModelUnavailable(
+                f"The published weights of {name} are neither on this machine nor reachable ({type(error).__name__}); "
+                f"connect once to fetch them, or {instead}."
+            ) from error
+        reason = " ".join(str(error).split())[:160].rstrip(".")
+        why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+        raise BadConfig(f"{what} ({why}); choose another size or model.") from error
 
 
 def _create(name: str, config: ModelConfig) -> nn.Module:
@@ -116,8 +132,23 @@ def _create(name: str, config: ModelConfig) -> nn.Module:
         if "img_size" not in str(error):
             raise
         return timm.create_model(name, **options)  # a convolutional net takes any size
-    except (AssertionError, ValueError) as error:
-        raise BadConfig(f"timm's {name} cannot be built for {config.image_size} px images: {error}.") from None
+
+
+def trouble(name: str) -> str | None:
+    """The sentence for a name, or for a tag of weights, that timm does not have; None where it has both."""
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    if not timm.is_model(name):
+        return unknown(name)
+    try:
+        get_pretrained_cfg(name)
+    except RuntimeError:
+        base, _, tag = name.partition(".")
+        tags = [full.partition(".")[2] for full in timm.list_models(f"{base}.*", pretrained=True)]
+        known = f"has weights tagged {', '.join(tags)} and none" if tags else "has no weights"
+        return f"timm's {base} {known} tagged {tag!r}; choose another tag, or leave it out."
+    return None
 
 
 def unknown(name: str) -> str:

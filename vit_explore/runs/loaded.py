@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vit_explore.data.images import load_image, resize_crop
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+View = Callable[[np.ndarray, int], np.ndarray]  # uint8 (H, W, 3) and a side to uint8 (side, side, 3)
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,19 @@ class LoadedModel:
     mean: tuple[float, float, float]  # of pixels in [0, 1], per channel
     std: tuple[float, float, float]
     ref: str  # with the step that "latest" stood for
+    view: View = field(default=resize_crop, repr=False, compare=False)  # which part of a picture it sees
+
+    def seen(self, image: Any, size: int | None = None) -> np.ndarray:
+        """The part of a picture (any that load_image takes) that the model sees, as uint8 (size, size, 3).
+
+        size: a side other than the model's own, to lay that part under a map in a finer resolution.
+        """
+        return self.view(load_image(image), size or self.image_size)
 
     def preprocess(self, image: Any) -> Tensor:
         """Any picture that load_image takes, as the model sees it: (1, 3, h, w), resized, cropped, normalised."""
         import torch
 
-        pixels = resize_crop(load_image(image), self.image_size)
-        x = torch.tensor(pixels).permute(2, 0, 1).float().div(255)
+        x = torch.tensor(self.seen(image)).permute(2, 0, 1).float().div(255)
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return ((x - mean) / std)[None]

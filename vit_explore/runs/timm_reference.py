@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import numpy as np
 import timm
 import torch
-from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_data_config
+from PIL import Image
+from timm.data import ImageNetInfo, create_transform, infer_imagenet_subset, resolve_data_config
 from timm.models import is_model_pretrained
 from torch import nn
 
-from vit_explore.errors import BadReference, ModelUnavailable
-from vit_explore.models.timm_models import unknown
+from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
+from vit_explore.models.timm_models import timm_errors, trouble
 from vit_explore.runs.loaded import LoadedModel
 
 SEED = 0
@@ -17,37 +22,42 @@ SEED = 0
 
 def load_timm(name: str, random: bool) -> LoadedModel:
     """The timm model `name`. Raises BadReference for an unknown name, ModelUnavailable for weights out of reach."""
-    if not timm.is_model(name):
-        raise BadReference(unknown(name))
-    model = (_create(name, pretrained=False) if random else _pretrained(name)).eval().requires_grad_(False)
+    wrong = trouble(name)
+    if wrong is not None:
+        raise BadReference(wrong)
+    if not random and not is_model_pretrained(name):
+        raise ModelUnavailable(f"timm publishes no weights for {name}; use timm:{name}@random, or another model.")
+    model = _create(name, random).eval().requires_grad_(False)
     facts = resolve_data_config(model=model)
     channels, height, width = facts["input_size"]
     if height != width or channels != 3:
         raise ModelUnavailable(
             f"timm's {name} takes images of {channels} × {height} × {width}; choose a model for square RGB images."
         )
-    ref = f"timm:{name}{'@random' if random else ''}"
-    return LoadedModel(model, _classes(model), height, tuple(facts["mean"]), tuple(facts["std"]), ref)
+    return LoadedModel(
+        model=model, classes=_classes(model), image_size=height, mean=tuple(facts["mean"]), std=tuple(facts["std"]),
+        ref=f"timm:{name}{'@random' if random else ''}", view=partial(eval_view, facts),
+    )  # fmt: skip
 
 
-def _create(name: str, pretrained: bool) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # the same random weights each time; the caller's numbers stay as they were
-        torch.manual_seed(SEED)
-        return timm.create_model(name, pretrained=pretrained)
+def eval_view(facts: dict[str, Any], image: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, 3) as timm's own evaluation shows it to the model (crop_pct, crop_mode, interpolation).
+
+    facts: of resolve_data_config; size: of the square that comes out, the model's or a finer one of the same part.
+    """
+    transform = create_transform(**facts | {"input_size": (3, size, size)}, is_training=False, normalize=False)
+    return transform(Image.fromarray(np.ascontiguousarray(image))).permute(1, 2, 0).numpy()
 
 
-def _pretrained(name: str) -> nn.Module:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if not is_model_pretrained(name):
-        raise ModelUnavailable(f"timm publishes no weights for {name}; use timm:{name}@random, or another model.")
+def _create(name: str, random: bool) -> nn.Module:
+    """The model; its random weights are the same each time, and the caller's random numbers stay as they were."""
+    instead = None if random else f"use timm:{name}@random for random weights"
     try:
-        return _create(name, pretrained=True)
-    except (OSError, RuntimeError, HfHubHTTPError) as error:
-        raise ModelUnavailable(
-            f"The published weights of {name} are neither on this machine nor reachable ({type(error).__name__}); "
-            f"connect once to fetch them, or use timm:{name}@random for random weights."
-        ) from None
+        with torch.random.fork_rng(devices=[]), timm_errors(f"timm's {name} cannot be built", name, instead):
+            torch.manual_seed(SEED)
+            return timm.create_model(name, pretrained=not random)
+    except BadConfig as error:
+        raise ModelUnavailable(str(error)) from error
 
 
 def _classes(model: nn.Module) -> tuple[str, ...]:

@@ -88,6 +88,7 @@ class Trainer:
         self._counted = self.budget.used  # seconds that are in the running images/s already
 
     def _build(self) -> None:
+        self.summary = summarise(self.model_config)  # refuses a model that does not take images of this size
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(self.train.seed)
             self.model = create_model(self.model_config)
@@ -240,7 +241,6 @@ class Trainer:
         return self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0 or self.progress >= 1
 
     def _started(self) -> Started:
-        self.summary = summarise(self.model_config)
         train, val, test = self.dataset.train, self.dataset.val, self.dataset.test
         return Started(
             device=device_name(self.device),

@@ -27,7 +27,7 @@ def _draw(side: Side, picture: Picture, controls: tuple[int | None, str | None])
     target, layer = controls
     layer = layer if layer in looking.grad_cam_layers(side.ref) else None
     values = looking.heat("grad_cam", side.ref, picture, target, layer)
-    chart(plots.grad_cam(values, looking.under_maps(picture), side.picture_height), f"grad_cam_{side.ref}")
+    chart(plots.grad_cam(values, looking.under_maps(side.ref, picture), side.picture_height), f"grad_cam_{side.ref}")
     if not values.any():
         st.caption("The map is 0 everywhere: no place here speaks for the class. Choose another class or layer.")
     name_target(side.ref, picture, target)

@@ -38,7 +38,7 @@ def _draw(side: Side, picture: Picture, shared: View) -> None:
     view = _fitting(shared, maps)
     packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None)
     key = _EXPLORERS[0 if side.ref.endswith("@0") else 1]
-    attention_explorer(packed, looking.under_maps(picture), key=key, view=view)
+    attention_explorer(packed, looking.under_maps(side.ref, picture), key=key, view=view)
 
 
 def _fitting(view: View, maps: AttentionMaps) -> View:

@@ -14,7 +14,7 @@ from vit_explore.ui.kit.tab import Tab, name_target, pick_target
 
 def _draw(side: Side, picture: Picture, target: int | None) -> None:
     values = looking.heat("relevance", side.ref, picture, target)
-    figure = plots.relevance(values, looking.under_maps(picture), side.picture_height)
+    figure = plots.relevance(values, looking.under_maps(side.ref, picture), side.picture_height)
     chart(figure, f"relevance_{side.ref}")
     if not has_signal(values):
         st.caption(

@@ -28,7 +28,7 @@ def _controls(ref: str) -> tuple[str, float, int]:
 
 def _draw(side: Side, picture: Picture, controls: tuple[str, float, int]) -> None:
     values = looking.rollout(side.ref, picture, *controls)
-    figure = plots.attention_rollout(values, looking.under_maps(picture), side.picture_height)
+    figure = plots.attention_rollout(values, looking.under_maps(side.ref, picture), side.picture_height)
     chart(figure, f"rollout_{side.ref}")
     if not looking.attention(side.ref, picture).has_class_token:
         st.caption("This model's head reads no class token: the map is the mean over its patches.")

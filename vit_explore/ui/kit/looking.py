@@ -100,18 +100,14 @@ def grad_cam_layers(ref: str) -> list[str]:
     return _grad_cam_layers(ref, str(home()), caches.model(ref))
 
 
-def seen(ref: str, picture: Picture) -> np.ndarray:
-    """The picture as the model sees it, uint8 (size, size, 3)."""
-    from vit_explore.data.images import resize_crop
-
-    return resize_crop(picture.pixels, caches.model(ref).image_size)
+def seen(ref: str, picture: Picture, size: int | None = None) -> np.ndarray:
+    """The part of the picture that the model sees, uint8 (size, size, 3); without a size in the model's own."""
+    return caches.model(ref).seen(picture.pixels, size)
 
 
-def under_maps(picture: Picture) -> np.ndarray:
-    """The square of the picture that the model sees, in a finer resolution: what lies under the maps."""
-    from vit_explore.data.images import resize_crop
-
-    return resize_crop(picture.pixels, min(_SHOWN_SIDE, *picture.pixels.shape[:2]))
+def under_maps(ref: str, picture: Picture) -> np.ndarray:
+    """The part of the picture that the model sees, in a finer resolution: what lies under the maps."""
+    return seen(ref, picture, min(_SHOWN_SIDE, *picture.pixels.shape[:2]))
 
 
 def check_tokens(ref: str) -> None:
