@@ -80,7 +80,7 @@ def test_a_race_with_a_damaged_run_goes_on(open_page: OpenPage, make_run: MakeRu
     one, other = make_run(), make_run()
     damage, says = DAMAGES[what]
     damage(one)
-    at = open_page("versus", vit=one, resnet=other)
+    at = open_page("versus", one=one, other=other)
     assert not at.exception
     assert says in errors(at)
     assert "In numbers" in " ".join(str(element.value) for element in at.markdown)
