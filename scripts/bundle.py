@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     store = RunStore()
     record = store.get(options.run)
-    weights, about = export(record.id, WEIGHTS / options.name)
+    weights, about = export(record.id, WEIGHTS / options.name, force=True)
     about.write_text(
         json.dumps({**json.loads(about.read_text()), "title": options.title, "order": options.order}, indent=2) + "\n"
     )

@@ -87,6 +87,7 @@ class Card:
     matrices: WhichParameter = _never  # those that Muon updates
     spared: WhichParameter = vectors  # those without weight decay
     describe: Callable[[ModelConfig], str] | None = None  # the model in a run's name; without it the card's name
+    timm_recipe: Callable[[ModelConfig], str] | None = None  # Python that makes timm's `model` for the same weights
 
     @cached_property
     def fields(self) -> Mapping[str, Knob]:

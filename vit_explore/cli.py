@@ -78,9 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--parent", type=int, metavar="PID", help="do not leave for idleness while this process lives")
     worker.add_argument("--id", help=argparse.SUPPRESS)  # given by the app, which has announced this worker
 
-    export = _command(commands, "export", "write a run's weights (safetensors) and config (JSON)", _export)
-    export.add_argument("run", metavar="RUN", help="a run's id, run:ID@STEP or bundled:NAME")
-    export.add_argument("--out", required=True, type=Path, metavar="FILE")
+    export = _command(
+        commands, "export", "write weights (safetensors), with what they are and how timm loads them", _export
+    )
+    export.add_argument("run", metavar="RUN", help="ID, ID@STEP, bundled:NAME or bundled:NAME@STEP")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="FILE.safetensors and FILE.json")
+    export.add_argument("--force", action="store_true", help="replace files that are there already")
     return parser
 
 
@@ -203,6 +206,6 @@ def _worker(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from vit_explore.runs.export import export
 
-    for path in export(arguments.run, arguments.out):
+    for path in export(arguments.run, arguments.out, force=arguments.force):
         print(path)
     return 0

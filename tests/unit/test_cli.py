@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from run_tools import me, snapshot, started, tiny_config, tiny_dataset
 from vit_explore import cli, flags
 from vit_explore.config import flat_fields
 from vit_explore.errors import BadConfig, DataUnavailable, TrainingFailed
+from vit_explore.models import create_model
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Step
@@ -255,7 +257,8 @@ def test_ctrl_c_stops_and_resume_goes_on(
 def test_runs_for_scripts_and_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, claimant = RunStore(), me()
     run = store.create(tiny_config(name="mine"), claimant)
-    store.record_all(run, [started(), snapshot(0)])
+    weights = create_model(started().model).state_dict()
+    store.record_all(run, [started(), dataclasses.replace(snapshot(0), weights=dict(weights))])
     store.let_go(run, claimant.worker, "failed", "The loss became nan.")
     waiting = store.create(tiny_config())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import threading
 from pathlib import Path
 
@@ -11,13 +10,10 @@ import numpy as np
 import pytest
 import torch
 from run_tools import CLASSES, me, snapshot, started, tiny_config, tiny_dataset, tiny_trainer
-from timm.models.vision_transformer import VisionTransformer as TimmViT
 
-from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference, ModelUnavailable, RunNotFound
-from vit_explore.models import create_model
 from vit_explore.runs import references
-from vit_explore.runs.export import export, exported
+from vit_explore.runs.export import export
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.references import (
@@ -184,35 +180,3 @@ def test_timm_models_out_of_reach_suggest_random_weights(tmp_path: Path, monkeyp
         load_model("timm:vit_tinny_patch16_224")
     with pytest.raises(BadReference, match=r"did you mean .*vit_tiny_patch16_224"):
         load_model("timm:vit_tinyy")
-
-
-@pytest.mark.parametrize("options", [{}, {"pool": "avg"}, {"num_registers": 3}, {"pos_embed": "none"}])
-def test_exported_weights_load_into_timm(tmp_path: Path, options: dict[str, object]) -> None:
-    from safetensors.torch import load_file
-
-    config = ModelConfig(image_size=16, patch_size=4, width=16, depth=2, num_heads=2, num_classes=3, **options)
-    ours = create_model(config).eval()
-    store, claimant = RunStore(), me()
-    run = store.create(tiny_config(), claimant)
-    weights = {name: value.half() for name, value in ours.state_dict().items()}
-    store.record_all(run, [started(model=config), dataclasses.replace(snapshot(0), weights=weights)])
-
-    weights_path, card_path = export(run, tmp_path / "mine.safetensors")
-    card = json.loads(card_path.read_text())
-    assert (card["classes"], ModelConfig(**card["config"])) == (list(CLASSES), config)
-    theirs = TimmViT(
-        img_size=16, patch_size=4, embed_dim=16, depth=2, num_heads=2, mlp_ratio=2.0, num_classes=3,
-        class_token=config.pool == "cls", global_pool="token" if config.pool == "cls" else "avg",
-        reg_tokens=config.num_registers, pos_embed="none" if config.pos_embed == "none" else "learn",
-    ).eval()  # fmt: skip
-    theirs.load_state_dict(load_file(weights_path))
-    x = torch.randn(2, 3, 16, 16)
-    mine = load_model(f"run:{run}").model
-    torch.testing.assert_close(mine(x), theirs(x), atol=1e-5, rtol=0)
-
-
-def test_exports_that_cannot_be(run: str, tmp_path: Path) -> None:
-    with pytest.raises(BadReference, match="comes from timm already"):
-        exported("timm:vit_tiny_patch16_224")
-    with pytest.raises(BadReference, match="There is no folder"):
-        export(run, tmp_path / "nowhere" / "x")

@@ -41,6 +41,26 @@ def build(
     return model
 
 
+def timm_recipe(
+    config: ModelConfig,
+    bottleneck: bool,
+    layers: tuple[int, ...],
+    channels: tuple[int, ...] = (64, 128, 256, 512),
+) -> str:
+    """Python text that makes the same net of timm's parts."""
+    block, width = "Bottleneck" if bottleneck else "BasicBlock", channels[0]
+    small = config.image_size <= SMALL_IMAGE
+    kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)
+    return f"""from timm.models.resnet import {block}, ResNet
+from torch import nn
+
+model = ResNet(
+    {block}, {layers}, num_classes={config.num_classes}, channels={channels}, stem_type="deep", stem_width={width // 2}
+)
+model.conv1 = nn.Conv2d(3, {width}, {kernel}, stride={stride}, padding={padding}, bias=False)
+{"model.maxpool = nn.Identity()" + chr(10) if small else ""}"""
+
+
 def _any_size(config: ModelConfig) -> bool:
     """A convolutional net takes any size."""
     return True
@@ -56,6 +76,7 @@ def _add(name: str, title: str, about: str, **net: Any) -> None:
         build=partial(build, **net),
         answers=frozenset({"filters", "grad_cam"}),
         takes_half_size=_any_size,
+        timm_recipe=partial(timm_recipe, **net),
     )
     cards.register(name)(card)
 

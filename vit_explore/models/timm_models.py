@@ -80,6 +80,7 @@ def timm_card(architecture: str) -> Card | None:
         matrices=in_blocks,
         spared=spared,
         describe=lambda config: name,
+        timm_recipe=timm_recipe,
     )
 
 
@@ -132,6 +133,18 @@ def _create(name: str, config: ModelConfig) -> nn.Module:
         if "img_size" not in str(error):
             raise
         return timm.create_model(name, **options)  # a convolutional net takes any size
+
+
+def timm_recipe(config: ModelConfig) -> str:
+    """Python text that makes the model; with the image size where timm takes one."""
+    import torch
+
+    name = config.architecture.removeprefix(PREFIX)
+    options = f"num_classes={config.num_classes}"
+    with torch.device("meta"):
+        takes_size = "img_size" in getattr(create_timm_model(config.replace(pretrained=False)), "_model_args", {})
+    size = f", img_size={config.image_size}" if takes_size else ""
+    return f"import timm\n\nmodel = timm.create_model({name!r}, {options}{size})\n"
 
 
 def trouble(name: str) -> str | None:

@@ -1,8 +1,13 @@
-"""Weights to take away: safetensors, with a JSON that says what they are. The bundled models have the same form."""
+"""Weights to take away: safetensors, with a JSON that says what they are and how timm loads them.
+
+The bundled models have the same form.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -10,31 +15,33 @@ from typing import IO, Any
 from vit_explore.errors import BadReference
 from vit_explore.runs.files import write_atomically
 from vit_explore.runs.records import RunRecord
-from vit_explore.runs.references import Reference, find_stored, parse_reference
+from vit_explore.runs.references import Stored, find_stored, parse_reference
 from vit_explore.runs.store import RunStore
 from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY
 
+_LOADING = """
+from safetensors.torch import load_file
 
-def exported(ref: str, home: Path | None = None) -> tuple[bytes, str]:
-    """The safetensors file and the JSON of a run's or a bundled model's weights; `ref` may be the run's id alone.
+model.load_state_dict(load_file({file!r}))
+model.eval()
+mean, std = {mean}, {std}  # of RGB pixels in [0, 1]: model((pixels - mean) / std), pixels (B, 3, {size}, {size})
+"""
 
-    A ViT's parameter names are timm's, so its weights load into timm's VisionTransformer.
+
+def exported(ref: str, home: Path | None = None, name: str = "weights") -> tuple[bytes, str]:
+    """The safetensors file and the JSON of a run's or a bundled model's weights; `ref` may be RUN or RUN@STEP alone.
+
+    name: of the safetensors file, without its ending, as the recipe in the JSON reads it. Raises BadReference, and
+    ModelUnavailable for weights that are damaged.
     """
-    parsed = parse_reference(ref) if ":" in ref else Reference("run", ref)
+    parsed = parse_reference(ref if ":" in ref else f"run:{ref}")
     if parsed.kind == "timm":
         raise BadReference(f"{ref!r} comes from timm already; export a run or a bundled model.")
     if parsed.kind == "run" and (record := RunStore(home).get(parsed.name)).unreadable:
         return exported_as_stored(record, parsed.step, home)
     stored = find_stored(parsed, home)
-    card: dict[str, Any] = {
-        VERSION_KEY: CONFIG_VERSION,
-        "config": stored.config.model_dump(mode="json"),
-        "classes": stored.classes,
-        "mean": stored.mean,
-        "std": stored.std,
-        **stored.about,
-    }
-    return stored.weights.read_bytes(), json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    _check(stored)
+    return stored.weights.read_bytes(), json.dumps(_card(stored, name), indent=2, ensure_ascii=False) + "\n"
 
 
 def exported_as_stored(record: RunRecord, step: int | None, home: Path | None) -> tuple[bytes, str]:
@@ -48,16 +55,86 @@ def exported_as_stored(record: RunRecord, step: int | None, home: Path | None) -
     return store.snapshot_path(record.id, step).read_bytes(), json.dumps(card, indent=2, ensure_ascii=False) + "\n"
 
 
-def export(ref: str, out: Path, home: Path | None = None) -> tuple[Path, Path]:
-    """Write `out`.safetensors and `out`.json (`out` with or without a suffix); gives both paths. Raises DiskFull."""
-    weights, card = exported(ref, home)
+def export(ref: str, out: Path, home: Path | None = None, force: bool = False) -> tuple[Path, Path]:
+    """Write `out`.safetensors and `out`.json (`out` with or without a suffix); gives both paths.
+
+    force: replace files that are there. Raises BadReference for a place that cannot be written to, DiskFull.
+    """
     stem = out.name.removesuffix(".safetensors").removesuffix(".json")
-    if not out.parent.is_dir():
-        raise BadReference(f"There is no folder {out.parent} to write to; make it, or choose another place.")
     paths = out.with_name(f"{stem}.safetensors"), out.with_name(f"{stem}.json")
+    _check_place(out, paths, force)
+    weights, card = exported(ref, home, stem)
     for path, data in zip(paths, (weights, card.encode()), strict=True):
-        write_atomically(path, partial(_write, data))
+        try:
+            write_atomically(path, partial(_write, data))
+        except OSError as error:
+            raise BadReference(f"{path} cannot be written ({error.strerror}); choose another place.") from error
     return paths
+
+
+def _card(stored: Stored, name: str) -> dict[str, Any]:
+    """What the weights are, in JSON's types."""
+    how = stored.run.model_dump(mode="json") if stored.run is not None else {}
+    recipe = timm_recipe(stored, f"{name}.safetensors")
+    return {
+        VERSION_KEY: CONFIG_VERSION,
+        "config": stored.config.model_dump(mode="json"),
+        "classes": stored.classes,
+        "mean": stored.mean,
+        "std": stored.std,
+        **({"data": how["data"], "train": how["train"]} if how else {}),
+        **stored.about,
+        "timm_recipe": recipe,
+        "timm_note": (
+            "timm_recipe is Python that makes timm's model and loads these weights, from the folder where they lie."
+            if recipe is not None
+            else f"timm cannot load these weights: it has no model of the form of {stored.config.architecture}; "
+            "vit_explore.load_model opens the run."
+        ),
+    }
+
+
+def timm_recipe(stored: Stored, file: str) -> str | None:
+    """Python text that makes timm's model and loads `file` into it; None where timm has no model of this form."""
+    make = stored.config.card.timm_recipe
+    if make is None:
+        return None
+    size = stored.config.image_size
+    return make(stored.config) + _LOADING.format(file=file, mean=list(stored.mean), std=list(stored.std), size=size)
+
+
+def _check(stored: Stored) -> None:
+    """Raises ModelUnavailable for weights that are damaged, or another model's: nobody could load them."""
+    import torch
+
+    from vit_explore.models import create_model
+
+    with torch.device("meta"):
+        model = create_model(stored.config.replace(pretrained=False))
+    stored.check(stored.read(), model)
+
+
+def _check_place(out: Path, paths: tuple[Path, Path], force: bool) -> None:
+    if not os.path.isdir(out.parent):  # not Path.is_dir, which raises for names that are too long
+        raise BadReference(f"There is no folder {out.parent} to write to; make it, or choose another place.")
+    for path in (out, *paths):
+        mode = _mode(path)
+        if mode == "odd" or (mode == "folder" and path in paths):
+            raise BadReference(f"{path} is no ordinary file; choose another place to write to.")
+        if mode == "file" and path in paths and not force:
+            raise BadReference(f"{path} is there already; choose another name, or add --force to replace it.")
+
+
+def _mode(path: Path) -> str | None:
+    """file, folder, or odd (a device, a pipe); None where there is nothing. Raises BadReference for a name too long."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
+        raise BadReference(f"{str(path)[:80]}… cannot be written to: {reason}; choose a shorter name.") from error
+    return "file" if path.is_file() else "folder" if path.is_dir() else "odd"
 
 
 def _write(data: bytes, file: IO[bytes]) -> None:

@@ -137,7 +137,7 @@ def _remove(path: Path) -> None:
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside `path` and move into place, so that a reader, or a kill, never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[-40:]}.{os.getpid()}.tmp")  # no longer than names may be
     with disk_errors(path), _in_the_way(path):
         try:
             with open(temporary, "wb") as file:

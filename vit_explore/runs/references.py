@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vit_explore.cards import Card, card_of
-from vit_explore.config import ModelConfig
+from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig, BadReference, DamagedFile, ModelUnavailable
 from vit_explore.runs import reading
 from vit_explore.runs.loaded import LoadedModel
@@ -118,6 +118,7 @@ class Stored:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     about: dict[str, Any]  # for people: the name, the results
+    run: RunConfig | None = None  # how it was trained, where that is known
 
     def read(self) -> dict[str, Tensor]:
         """The weights. Raises ModelUnavailable for a file that is damaged."""
@@ -126,6 +127,12 @@ class Stored:
                 return reading.weights(self.weights)
         except DamagedFile as error:
             raise ModelUnavailable(str(error)) from error
+
+    def check(self, weights: dict[str, Tensor], model: nn.Module) -> None:
+        """Raises ModelUnavailable for weights of another model."""
+        why = difference(weights, model.state_dict())
+        if why is not None:
+            raise ModelUnavailable(f"The weights of {self.ref} do not fit its model: {why}; choose another one.")
 
 
 def find_stored(ref: Reference, home: Path | None = None) -> Stored:
@@ -142,9 +149,12 @@ def _find_run(ref: Reference, home: Path | None) -> Stored:
     if record.model is None or record.classes is None or record.mean is None or record.std is None or not steps:
         raise BadReference(f"The run {ref.name!r} has no snapshot yet; wait for its first step, or start it.")
     step = steps[-1] if ref.step is None else ref.step
-    about = {"run": record.id, "title": record.name, "step": step, "top1": record.top1, "test_top1": record.test_top1}
-    path, resolved = store.snapshot_path(ref.name, step), Reference("run", ref.name, step)
-    return Stored(resolved, path, record.model, record.classes, _three(record.mean), _three(record.std), about)
+    top1, test_top1 = (record.top1, record.test_top1) if step == steps[-1] else (None, None)  # those of the end
+    about = {"run": record.id, "title": record.name, "step": step, "top1": top1, "test_top1": test_top1}
+    return Stored(
+        Reference("run", ref.name, step), store.snapshot_path(ref.name, step), record.model, record.classes,
+        _three(record.mean), _three(record.std), about, record.config,
+    )  # fmt: skip
 
 
 def _find_bundled(ref: Reference) -> Stored:
@@ -157,6 +167,8 @@ def _find_bundled(ref: Reference) -> Stored:
         known = ", ".join(map(str, _bundled_steps(ref.name))) or "none"
         raise BadReference(f"The bundled model {ref.name!r} has no weights at {path.name}; its steps are: {known}.")
     about = json.loads(card.read_text(encoding="utf-8"))
+    if ref.step is not None:
+        about |= {"step": ref.step, "top1": None, "test_top1": None}  # the results are those of the end
     config, classes = _model_of(about), tuple(about.pop("classes"))
     about = {key: value for key, value in about.items() if key not in ("config", VERSION_KEY)}
     return Stored(ref, path, config, classes, _three(about.pop("mean")), _three(about.pop("std")), about)
@@ -192,8 +204,6 @@ def _build(stored: Stored) -> nn.Module:
     weights = stored.read()
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         model = create_model(stored.config.replace(pretrained=False))
-    why = difference(weights, model.state_dict())
-    if why is not None:
-        raise ModelUnavailable(f"The weights of {stored.ref} do not fit its model: {why}; choose another one.")
+    stored.check(weights, model)
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False)

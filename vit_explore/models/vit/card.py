@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vit_explore.cards import QUESTIONS, Card, cards, knobs
 from vit_explore.errors import BadConfig
+from vit_explore.models.vit.recipe import timm_recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,5 +92,6 @@ CARD = Card(
     matrices=in_blocks,
     spared=spared,
     describe=describe,
+    timm_recipe=timm_recipe,
 )  # fmt: skip
 cards.register(CARD.name)(CARD)

@@ -81,8 +81,8 @@ def _haystack(record: RunRecord) -> str:
 
 def weights_zip(store: RunStore, record: RunRecord) -> bytes:
     """A zip of the latest weights (safetensors) and their config (JSON). Raises BadReference before a snapshot."""
-    weights, card = exported(f"run:{record.id}", store.home)
     stem = file_stem(record)
+    weights, card = exported(f"run:{record.id}", store.home, stem)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{stem}.safetensors", weights)
