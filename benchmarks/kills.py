@@ -82,6 +82,7 @@ COMMIT = (base.StoreBase, "_writing", lambda *_: True)
 WRITES = {  # while a run trains
     "samples file": _file("samples.npz"),
     "start row": _row(Started),
+    "card file": _file("config.json"),
     "step rows": _row(Step),
     "evaluation row": _row(Evaluated),
     "snapshot file": _file(".safetensors"),
@@ -89,6 +90,7 @@ WRITES = {  # while a run trains
     "checkpoint file": _file("checkpoint.pt"),
     "checkpoint row": _row(Checkpoint),
     "tidying of files": _call(metrics.RunMetrics, "_tidy_files"),
+    "result file": _file("result.json"),
     "finish row": _row(Finished),
     "checkpoint removal": _call(files.RunFolder, "remove_checkpoint"),
     "let go": _call(queue.RunQueue, "let_go"),
@@ -112,7 +114,11 @@ class Kill:
 
 
 OTHERS = {  # what a person does to a run, each a few writes
-    "create": {"create row": COMMIT, "create folder": _call(files.RunFolder, "create")},
+    "create": {
+        "create row": COMMIT,
+        "create folder": _call(files.RunFolder, "create"),
+        "create card": _file("config.json"),
+    },
     "resume": {"resume row": COMMIT},
     "delete": {"delete row": COMMIT, "delete folder": _call(files.RunFolder, "delete")},
     "stop": {name: WRITES[name] for name in ("checkpoint file", "checkpoint row", "finish row", "let go")},
