@@ -335,6 +335,9 @@ def _go_through(kill: Kill, home: Path, run: str | None, whole: dict[str, Any], 
         done = in_child(action, home, *([run] if run else []), kill=kill)
     outcome.killed = done is KILLED
     known, folders = in_child(ids, home)
+    if kill.action == "delete" and run in known:  # half deleted, its files first: it can be deleted again
+        in_child(delete, home, run)
+        known, folders = in_child(ids, home)
     run = run or next(iter(known), None)
     if not folders <= known:
         outcome.lost, outcome.why = True, "a folder is left without its run"
