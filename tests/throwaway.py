@@ -51,13 +51,13 @@ TAB = '''"""Brightness, for both models."""
 import streamlit as st
 
 from vit_explore import explain, plots
+from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.tab import Tab
-from vit_explore.ui.session import caches
 
 
 def draw(side, picture, words):
-    model = caches.model(side.ref)
+    model = looking.model(side.ref)
     chart(plots.brightness_of(explain.brightness_of(model, model.preprocess(picture.pixels))), f"bright_{side.ref}")
     st.caption(words)
 

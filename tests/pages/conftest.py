@@ -20,6 +20,7 @@ from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
 from vit_explore.training.events import Event, Finished
 from vit_explore.ui import site
+from vit_explore.ui.kit import waiting
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = {page.name: page.path for page in site.PAGES}
@@ -143,6 +144,31 @@ def _no_deprecated_streamlit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streamlit logs its deprecations in place of warning, so pytest's filter cannot see them."""
     monkeypatch.setattr(deprecation_util, "_LOGGER", _Refusing())
     monkeypatch.setattr(deprecation_util, "_shown_warnings", set())
+
+
+@pytest.fixture(autouse=True)
+def _pages_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page under test waits for its jobs: what it shows does not depend on how fast they are."""
+    monkeypatch.setattr(waiting, "PATIENCE", 60.0)
+
+
+@pytest.fixture
+def bugs(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """bugs() gives the tracebacks that the app logged so far, and takes them away: for the test that causes some."""
+
+    def take() -> list[str]:
+        found = [caplog.handler.format(record) for record in caplog.get_records("call") if record.name == "vit_explore"]
+        caplog.clear()
+        return found
+
+    return take
+
+
+@pytest.fixture(autouse=True)
+def _no_bug_is_hidden(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A bug in a fragment or a job is a sentence on the page: here it fails the test."""
+    yield
+    assert not [record.message for record in caplog.get_records("call") if record.name == "vit_explore"]
 
 
 @pytest.fixture(autouse=True)

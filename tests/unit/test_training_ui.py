@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +20,13 @@ from safetensors.numpy import load
 
 from vit_explore.cards import cards
 from vit_explore.config import DataConfig, Hints, ModelConfig, RunConfig, TrainConfig, flat_fields, settings
-from vit_explore.errors import BadReference, UnknownName
+from vit_explore.errors import BadReference
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Step
 from vit_explore.ui.components.predictions import sprite_uri
 from vit_explore.ui.kit import curves, forms, wording
-from vit_explore.ui.kit.background import Answers
 from vit_explore.ui.kit.config_facts import status_of, training_images
 from vit_explore.ui.pages.runs import table
 from vit_explore.ui.pages.train import inside
@@ -381,7 +379,7 @@ def test_deep_models_show_a_choice_of_their_blocks() -> None:
     assert (names[0], names[-1]) == ("Block 1", "Block 24")
 
 
-def test_weights_that_are_no_numbers_are_two_sentences(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_no_numbers_are_two_sentences() -> None:
     import torch
 
     from vit_explore import create_model
@@ -390,8 +388,7 @@ def test_weights_that_are_no_numbers_are_two_sentences(store: RunStore, monkeypa
     net = create_model(ModelConfig(image_size=16, width=16, depth=1, num_heads=2)).eval()
     torch.nn.init.constant_(net.pos_embed, torch.nan)
     loaded = references.LoadedModel(net, ("a", "b"), 16, (0.5,) * 3, (0.5,) * 3, "run:abc@3")
-    monkeypatch.setattr(references, "load_model", lambda *_: loaded)
-    view = inside.look_inside("run:abc@3", 3, np.zeros((16, 16, 3), np.uint8), store)
+    view = inside.look_inside(loaded, 3, np.zeros((16, 16, 3), np.uint8))
     assert "position embeddings of this model are not all finite" in view.tiles_note
     assert "logits of this model are not all finite" in view.attention_note
     assert view.tiles is None
@@ -403,30 +400,6 @@ def test_a_sprite_holds_the_pictures_side_by_side() -> None:
     pixels = opened(base64.b64decode(sprite_uri(images).partition(",")[2]))
     assert pixels[:, :4].max() == 10
     assert pixels[:, 4:].min() == 200
-
-
-# ---------------------------------------------------------------------- answers in the background
-
-
-def test_answers_are_computed_once_and_their_errors_are_raised() -> None:
-    answers: Answers[int] = Answers()
-    calls: list[int] = []
-
-    def slow() -> int:
-        calls.append(1)
-        time.sleep(0.05)
-        return 7
-
-    assert answers.ask("a", slow, patience=0) is None
-    assert answers.ask("a", slow, patience=5) == 7
-    assert answers.ask("a", slow) == 7
-    assert calls == [1]
-
-    def wrong() -> int:
-        raise UnknownName("no such thing")
-
-    with pytest.raises(UnknownName, match="no such thing"):
-        answers.ask("b", wrong, patience=5)
 
 
 def test_step_columns_of_the_csv_exist() -> None:

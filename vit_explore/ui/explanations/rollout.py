@@ -9,7 +9,6 @@ from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side, chart
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
-from vit_explore.ui.session import caches
 
 
 def _controls(ref: str) -> tuple[str, float, int]:
@@ -21,7 +20,7 @@ def _controls(ref: str) -> tuple[str, float, int]:
         "Discard the weakest", 0.0, 0.95, 0.0, 0.05, format="percent", key="rollout_discard",
         help="Share of each layer's smallest entries set to 0; those of the tokens before the patches are kept.",
     )  # fmt: skip
-    last = max(1, len(getattr(caches.model(ref).model, "blocks", ())))
+    last = max(1, len(getattr(looking.model(ref).model, "blocks", ())))
     first = start.slider("Start at layer", 1, last, 1, key="rollout_start") if last > 1 else 1
     return how, share, first - 1
 

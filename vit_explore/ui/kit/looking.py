@@ -1,29 +1,39 @@
-"""Cached looks inside: the explain functions, keyed by the model's full reference and the picture's SHA-256.
+"""Looks inside as jobs: the explain functions, keyed by the model's full reference and the picture's SHA-256.
 
-The cached functions return plain arrays in dicts, which survive a change of the code; the dataclass is put together
-again outside. Attention maps are large and shared, not copied: they are read-only.
+Each call gives the result, or draws the progress of its job and raises NotYet. Results are shared by all sessions, so
+their arrays are read-only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import streamlit as st
 
 from vit_explore import explain
 from vit_explore.config import DataConfig
+from vit_explore.data.images import resize_crop
 from vit_explore.explain.results import AttentionMaps, FilterComponents, PositionSimilarity
 from vit_explore.home import home
+from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture
+from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.session import caches
 from vit_explore.ui.session.choice import Choice
-from vit_explore.ui.session.warmup import need_torch
+from vit_explore.ui.session.jobs import Job, Progress, Work, within
+from vit_explore.ui.session.warmup import WarmUp, warm_up
 
+if TYPE_CHECKING:
+    from vit_explore.runs.references import LoadedModel
+
+T = TypeVar("T")
 DATA_IMAGES = 32
 _SHOWN_SIDE = 448  # pixels of the picture under a map, at most: finer than what the model sees
+_MANY = 8  # snapshots; more of them are a long job
 
 
 @dataclass(frozen=True)
@@ -35,22 +45,35 @@ class AttentionNumbers:
     entropies: np.ndarray
 
 
-def open_or_stop(ref: str) -> None:
-    """Open the model, or say in one sentence why it cannot be opened, and end the script."""
+def open_or_stop(ref: str, *explanations: str) -> None:
+    """Open the model; while it is not there, or where it cannot be opened, say so and end the script.
+
+    explanations: the rows of EXPLANATIONS that the page's panel explains, here too.
+    """
     with friendly():
-        caches.model(ref)
+        model(ref)
         if ref.endswith("@random"):
             st.info(
                 "These weights are random: an untrained model, whose answers mean nothing.", icon=":material/casino:"
             )
         return
+    panel.panel(*(panel.of_explanation(name) for name in explanations))
     st.stop()
+
+
+def model(ref: str) -> LoadedModel:
+    """The model behind a full reference."""
+    return result(caches.opening(ref))
 
 
 def positions(ref: str) -> PositionSimilarity:
     """position_similarity of the model."""
-    need_torch()
-    return PositionSimilarity(**_positions(ref, str(home())))
+    folder, warm = str(home()), warm_up()
+
+    def work() -> Work[PositionSimilarity]:
+        return explain.position_similarity((yield from _briefly(ref, folder, warm)))
+
+    return result(Job(("positions", folder, ref), "Comparing the position embeddings", work))
 
 
 def filters(choice: Choice, step: int | None) -> FilterComponents:
@@ -58,51 +81,72 @@ def filters(choice: Choice, step: int | None) -> FilterComponents:
 
     The latest one has the natural order, the largest variance first.
     """
-    need_torch()
     steps = [s for s in reversed(choice.steps) if step is not None and s >= step]
-    return FilterComponents(**_filters(tuple(choice.at(s) for s in steps) or (choice.ref,), str(home())))
+    return result(_filters(tuple(choice.at(s) for s in steps) or (choice.ref,), str(home()), warm_up()))
 
 
 def attention(ref: str, picture: Picture) -> AttentionMaps:
     """attention_maps of the model on the picture, one image. Raises NotApplicable, also for maps too large to show."""
-    model = caches.model(ref)
-    return AttentionMaps(**_attention(ref, picture.key, str(home()), model, picture.pixels))
+    return result(_attention(ref, picture))
 
 
 def probabilities(ref: str, picture: Picture) -> np.ndarray:
     """Softmax over the classes, (C,)."""
-    return _probabilities(ref, picture.key, str(home()), caches.model(ref), picture.pixels)
+    return result(_asking("probabilities", "Asking the model", ref, picture, _probabilities))
 
 
 def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renormalise: bool) -> AttentionNumbers:
     """Distance and entropy of each head, on the picture, or the mean over validation images of `data`."""
-    model, folder = caches.model(ref), str(home())
-    key, images = picture.key, [picture.pixels]
-    if data is not None:
-        key, split = data.model_dump_json(), caches.dataset(data).val
-        images = list(split.images[:DATA_IMAGES].transpose(0, 2, 3, 1))
-    return AttentionNumbers(*_attention_numbers(ref, key, renormalise, folder, model, images))
+    opening, loading = caches.opening(ref), None if data is None else caches.loading(data)
+
+    def work() -> Work[AttentionNumbers]:
+        loaded = yield from within(opening)
+        images = [picture.pixels]
+        if loading is not None:
+            split = (yield from within(loading)).val
+            images = list(split.images[:DATA_IMAGES].transpose(0, 2, 3, 1))
+        return (yield from _attention_numbers(loaded, images, renormalise))
+
+    about = picture.key if data is None else data.model_dump_json()
+    key = ("numbers", *opening.key, about, str(renormalise))
+    return result(Job(key, "Measuring the heads", work, is_long=data is not None))
 
 
 def rollout(ref: str, picture: Picture, fusion: str, discard: float, start: int) -> np.ndarray:
     """attention_rollout, (gh, gw)."""
-    maps = attention(ref, picture)
-    return explain.attention_rollout(maps, head_fusion=fusion, discard_ratio=discard, start_layer=start)[0]
+    attention = _attention(ref, picture)
+
+    def work() -> Work[np.ndarray]:
+        maps = yield from within(attention)
+        return explain.attention_rollout(maps, head_fusion=fusion, discard_ratio=discard, start_layer=start)[0]
+
+    return result(Job(("rollout", *attention.key, fusion, str(discard), str(start)), "Multiplying the layers", work))
 
 
 def heat(name: str, ref: str, picture: Picture, target: int | None, layer: str | None = None) -> np.ndarray:
     """relevance (gh, gw), or grad_cam (h, w) at a layer, of a class, the predicted one where `target` is None."""
-    return _heat(name, ref, picture.key, target, layer, str(home()), caches.model(ref), picture.pixels)
+
+    def ask(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
+        if name == "relevance":
+            return explain.relevance(model, model.preprocess(pixels), target)[0]
+        return explain.grad_cam(model, model.preprocess(pixels), target, layer)[0]
+
+    return result(_asking(name, "Following the gradient", ref, picture, ask, str(target), str(layer)))
 
 
 def grad_cam_layers(ref: str) -> list[str]:
     """The layers that grad_cam may be asked about, the default first."""
-    return _grad_cam_layers(ref, str(home()), caches.model(ref))
+    opening = caches.opening(ref)
+
+    def work() -> Work[list[str]]:
+        return explain.grad_cam_layers((yield from within(opening)))
+
+    return result(Job(("layers", *opening.key), "Looking at the layers", work))
 
 
 def seen(ref: str, picture: Picture, size: int | None = None) -> np.ndarray:
     """The part of the picture that the model sees, uint8 (size, size, 3); without a size in the model's own."""
-    return caches.model(ref).seen(picture.pixels, size)
+    return model(ref).seen(picture.pixels, size)
 
 
 def under_maps(ref: str, picture: Picture) -> np.ndarray:
@@ -114,81 +158,74 @@ def check_tokens(ref: str) -> None:
     """Raises NotApplicable for a model that keeps no sequence of patch tokens."""
     from vit_explore.explain.geometry import geometry
 
-    geometry(caches.model(ref).model)
+    geometry(model(ref).model)
 
 
 def top_classes(ref: str, picture: Picture, count: int = 5) -> list[tuple[str, float]]:
     """The most probable classes with their probability, the first first."""
-    values, classes = probabilities(ref, picture), caches.model(ref).classes
+    values, classes = probabilities(ref, picture), model(ref).classes
     best = np.argsort(values)[::-1][:count]
     return [(classes[i] if i < len(classes) else f"class {i}", float(values[i])) for i in best]
 
 
-@st.cache_data(show_spinner=False, max_entries=128)
-def _positions(ref: str, folder: str) -> dict[str, Any]:
-    return _plain(explain.position_similarity(_load(ref, folder)))
+def _asking(
+    name: str, title: str, ref: str, picture: Picture, ask: Callable[[LoadedModel, np.ndarray], T], *about: str
+) -> Job[T]:
+    """What `ask` says of a model and a picture's pixels."""
+    opening = caches.opening(ref)
+
+    def work() -> Work[T]:
+        loaded = yield from within(opening)
+        yield Progress(0.5)
+        return ask(loaded, picture.pixels)
+
+    return Job((name, *opening.key, picture.key, *about), title, work)
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
-def _filters(refs: tuple[str, ...], folder: str) -> dict[str, Any]:
-    """Of the last of `refs`, which lead from the latest snapshot back to it."""
-    previous = FilterComponents(**_filters(refs[:-1], folder)) if len(refs) > 1 else None
-    return _plain(explain.filter_components(_load(refs[-1], folder), previous=previous))
+def _attention(ref: str, picture: Picture) -> Job[AttentionMaps]:
+    def ask(model: LoadedModel, pixels: np.ndarray) -> AttentionMaps:
+        return explain.attention_maps(model, model.preprocess(pixels))
+
+    return _asking("attention", "Capturing the attention", ref, picture, ask)
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _attention(ref: str, key: str, folder: str, _model: Any, _pixels: np.ndarray) -> dict[str, Any]:
-    result = _plain(explain.attention_maps(_model, _model.preprocess(_pixels)))
-    result["weights"].setflags(write=False)
-    return result
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _attention_numbers(
-    ref: str, key: str, renormalise: bool, folder: str, _model: Any, _images: list[np.ndarray]
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """Distances (L, H), that of even attention, entropies (L, H); image by image, for the maps are large."""
-    from vit_explore.explain.geometry import geometry
-
-    cell, distances, entropies, uniform = geometry(_model.model).patch_size, [], [], 0.0
-    for image in _images:
-        maps = explain.attention_maps(_model, _model.preprocess(image))
-        distances.append(explain.attention_distance(maps, cell, renormalise=renormalise))
-        entropies.append(explain.attention_entropy(maps))
-        uniform = explain.uniform_attention_distance(maps, cell, renormalise=renormalise)
-    return np.mean(distances, axis=0), uniform, np.mean(entropies, axis=0)
-
-
-@st.cache_data(show_spinner=False, max_entries=256)
-def _probabilities(ref: str, key: str, folder: str, _model: Any, _pixels: np.ndarray) -> np.ndarray:
+def _probabilities(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.no_grad():
-        return _model.model(_model.preprocess(_pixels))[0].float().softmax(-1).cpu().numpy()
+        return model.model(model.preprocess(pixels))[0].float().softmax(-1).cpu().numpy()
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _heat(
-    name: str, ref: str, key: str, target: int | None, layer: str | None, folder: str, _model: Any, _pixels: np.ndarray
-) -> np.ndarray:
-    if name == "relevance":
-        return explain.relevance(_model, _model.preprocess(_pixels), target)[0]
-    return explain.grad_cam(_model, _model.preprocess(_pixels), target, layer)[0]
+def _attention_numbers(model: LoadedModel, images: list[np.ndarray], renormalise: bool) -> Work[AttentionNumbers]:
+    """Image by image, for the maps are large."""
+    from vit_explore.explain.geometry import geometry
+
+    cell, distances, entropies, uniform = geometry(model.model).patch_size, [], [], 0.0
+    for i, image in enumerate(images):
+        yield Progress(i / len(images), f"image {i + 1} of {len(images)}")
+        maps = explain.attention_maps(model, model.preprocess(image))
+        distances.append(explain.attention_distance(maps, cell, renormalise=renormalise))
+        entropies.append(explain.attention_entropy(maps))
+        uniform = explain.uniform_attention_distance(maps, cell, renormalise=renormalise)
+    return AttentionNumbers(np.mean(distances, axis=0), uniform, np.mean(entropies, axis=0))
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _grad_cam_layers(ref: str, folder: str, _model: Any) -> list[str]:
-    return explain.grad_cam_layers(_model)
+def _filters(refs: tuple[str, ...], folder: str, warm: WarmUp) -> Job[FilterComponents]:
+    """Of the last of `refs`, which lead from the latest snapshot back to it; each on the way is kept."""
+
+    def work() -> Work[FilterComponents]:
+        previous = None
+        for i in range(1, len(refs)):
+            yield Progress(i / len(refs), f"snapshot {i} of {len(refs)}")
+            previous = yield from within(_filters(refs[:i], folder, warm))
+        loaded = yield from _briefly(refs[-1], folder, warm)
+        return explain.filter_components(loaded, previous=previous)
+
+    return Job(("filters", folder, *refs), "Finding the filters' components", work, is_long=len(refs) > _MANY)
 
 
-def _load(ref: str, folder: str) -> Any:
-    """A model that is looked at once: it does not take a place among the opened ones."""
-    from pathlib import Path
-
-    from vit_explore.runs.references import load_model
-
-    return load_model(ref, Path(folder))
-
-
-def _plain(result: Any) -> dict[str, Any]:
-    return {field.name: getattr(result, field.name) for field in fields(result)}
+def _briefly(ref: str, folder: str, warm: WarmUp) -> Work[LoadedModel]:
+    """A model to look at once: a snapshot takes no place among the opened ones."""
+    if ref.startswith("timm:"):
+        return (yield from within(caches.opening_in(ref, folder, warm)))
+    return (yield from caches.open_model(ref, folder, warm))

@@ -14,6 +14,7 @@ from vit_explore.data import dataset_status, datasets
 from vit_explore.data.images import load_image, sample_images
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.session import caches
 from vit_explore.ui.session.choice import chosen_model
 
@@ -91,7 +92,7 @@ def _dataset_image() -> Picture | None:
     if name is None:
         st.info("No dataset is on this machine yet; the page Home says how to get one.", icon=":material/info:")
         return None
-    data = caches.dataset(configs[name])
+    data = result(caches.loading(configs[name]))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     last = len(data.val) - 1
     key = "picture_index"

@@ -14,7 +14,6 @@ from vit_explore.ui.kit.chart import Side
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches
 
 _PREDICTED = -1
 
@@ -45,7 +44,7 @@ class Tab:
 def pick_target(ref: str) -> int | None:
     """The class to explain; None for the one that each model predicts."""
     with friendly():
-        classes = caches.model(ref).classes
+        classes = looking.model(ref).classes
         chosen = st.selectbox(
             "Explain the class", [_PREDICTED, *range(len(classes))], key="attention_target", persist_state="page",
             format_func=lambda i: "the predicted one" if i == _PREDICTED else classes[i],
@@ -56,5 +55,5 @@ def pick_target(ref: str) -> int | None:
 
 def name_target(ref: str, picture: Picture, target: int | None) -> None:
     """Say which class a map is about."""
-    name = looking.top_classes(ref, picture, 1)[0][0] if target is None else caches.model(ref).classes[target]
+    name = looking.top_classes(ref, picture, 1)[0][0] if target is None else looking.model(ref).classes[target]
     st.caption(f"For the class: {escaped(name)}" + (" (predicted)" if target is None else ""))

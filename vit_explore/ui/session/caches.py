@@ -1,4 +1,4 @@
-"""What the pages keep between reruns: the store, opened models, datasets.
+"""What the sessions share: the store, and the pool with the jobs that open models and read data.
 
 Models are shared between threads: never change one. Keys are short strings (a model reference, a picture's SHA-256,
 a config as JSON), never arrays.
@@ -14,7 +14,8 @@ import streamlit as st
 from vit_explore.config import DataConfig
 from vit_explore.home import home
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.session.warmup import need_torch
+from vit_explore.ui.session.jobs import Job, Jobs, Progress, Work, report
+from vit_explore.ui.session.warmup import WarmUp, warm_up
 
 if TYPE_CHECKING:
     from vit_explore.data import Dataset
@@ -30,27 +31,39 @@ def store() -> RunStore:
     return kept
 
 
-def model(ref: str) -> LoadedModel:
-    """The model behind a full reference ("run:3f2a@1200": always with its step), in evaluation mode, gradients off.
+@st.cache_resource(show_spinner=False)
+def pool() -> Jobs:
+    """The one pool of this server, which also keeps the results."""
+    return Jobs()
 
-    Waits for torch. Raises the errors of `load_model`: BadReference, RunNotFound, ModelUnavailable, UnknownName.
+
+def opening(ref: str) -> Job[LoadedModel]:
+    """Opens the model behind a full reference ("run:3f2a@1200": always with its step): evaluation mode, no gradients.
+
+    The job raises the errors of `load_model`: BadReference, RunNotFound, ModelUnavailable, UnknownName.
     """
-    need_torch()
-    return _model(ref, str(home()))
+    return opening_in(ref, str(home()), warm_up())
 
 
-def dataset(config: DataConfig) -> Dataset:
-    """The dataset of a config, kept in memory for all pages. Raises BadData, DataUnavailable, BadConfig."""
-    return _dataset(config.model_dump_json())
+def opening_in(ref: str, folder: str, warm: WarmUp) -> Job[LoadedModel]:
+    """`opening`, for the work of another job: it asks no session."""
+    is_timm = ref.startswith("timm:")
+    return Job(("model", folder, ref), "Opening the model", lambda: open_model(ref, folder, warm), is_long=is_timm)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _store(folder: str) -> RunStore:
-    return RunStore(Path(folder))
+def loading(config: DataConfig) -> Job[Dataset]:
+    """Reads the dataset of a config. The job raises BadData, DataUnavailable, BadConfig."""
+    key = ("dataset", str(home()), config.model_dump_json())
+    return Job(key, f"Reading {config.dataset}", lambda: _load(config), is_long=True)
 
 
-@st.cache_resource(show_spinner="Opening the model…", max_entries=6)
-def _model(ref: str, folder: str) -> LoadedModel:
+def open_model(ref: str, folder: str, warm: WarmUp) -> Work[LoadedModel]:
+    """The work of `opening`, for a model that is looked at once: without a place among the kept ones."""
+    yield from warm.waking()
+    if ref.startswith("timm:"):
+        yield Progress(0.1, "importing timm")
+        warm.load("timm")
+        yield Progress(0.4, "building it" if ref.endswith("@random") else "fetching and reading its weights")
     from vit_explore.runs.references import load_model
 
     loaded = load_model(ref, Path(folder))
@@ -58,8 +71,13 @@ def _model(ref: str, folder: str) -> LoadedModel:
     return loaded
 
 
-@st.cache_resource(show_spinner="Reading the data…", max_entries=3)
-def _dataset(config_json: str) -> Dataset:
+def _load(config: DataConfig) -> Work[Dataset]:
+    yield Progress(0.0, "looking for it")
     from vit_explore.data import load_dataset
 
-    return load_dataset(DataConfig.model_validate_json(config_json))
+    return load_dataset(config, report)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _store(folder: str) -> RunStore:
+    return RunStore(Path(folder))

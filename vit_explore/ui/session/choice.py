@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def ref(self) -> str:
-        """The full reference, for `caches.model`."""
+        """The full reference, for `caches.opening`."""
         return self.at(self.step)
 
     @property

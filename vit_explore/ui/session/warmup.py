@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import importlib.util
 import threading
 import time
@@ -10,11 +11,12 @@ import time
 import streamlit as st
 
 from vit_explore.errors import VitExploreError
+from vit_explore.ui.session.jobs import Progress, Work
 
 _PAINT_SECONDS = 2.0  # the browser fetches the page's scripts meanwhile; importing torch, here or there, holds it up
 _NEEDED = ("torch", "vit_explore.models.vit.net", "vit_explore.explain.capture")
-# timm alone brings 200,000 objects: whatever is imported after the last freeze is looked at on each tick of a live page
-_LATER = ("captum.attr", "plotly.graph_objects")  # pandas: see shell.py
+# all that comes to stay must be here before the freeze: timm alone brings 200,000 objects
+_LATER = ("captum.attr", "plotly.graph_objects", "timm")  # pandas: see shell.py
 _LATER_SECONDS = 3.0  # the page that waited for torch is drawn meanwhile
 
 
@@ -25,12 +27,19 @@ class WarmUp:
         self.trouble: str | None = None
         self._now = threading.Event()
         self._ready = threading.Event()
+        self._importing = threading.Lock()
         threading.Thread(target=self._run, name="warm-up", daemon=True).start()
 
-    def wait(self) -> None:
-        """Until torch is there. Two threads that import it at the same time can see half of a module."""
+    def waking(self) -> Work[None]:
+        """Until torch is there, in a job. Two threads that import it at the same time can see half of a module."""
         self._now.set()
-        self._ready.wait()
+        while not self._ready.wait(0.1):
+            yield Progress(0.0, "waking PyTorch up, once after the start of the app")
+
+    def load(self, module: str) -> None:
+        """Import something heavy in a job: one thread at a time."""
+        with self._importing:
+            importlib.import_module(module)
 
     @property
     def ready(self) -> bool:
@@ -42,15 +51,14 @@ class WarmUp:
         self._start_worker()
         try:
             for name in _NEEDED:
-                importlib.import_module(name)
+                self.load(name)
             _one_thread()
         finally:
             self._ready.set()  # also after a failed import: the page that needs it then says what is wrong
-        _freeze()
         time.sleep(_LATER_SECONDS)
         for name in _LATER:
             if importlib.util.find_spec(name.partition(".")[0]):
-                importlib.import_module(name)
+                self.load(name)
         _freeze()
 
     def _start_worker(self) -> None:
@@ -68,16 +76,11 @@ def warm_up() -> WarmUp:
     return WarmUp()
 
 
-def need_torch() -> None:
-    """Call before anything that imports torch, timm or captum in a page: waits for the warm-up, then costs nothing."""
-    warm = warm_up()
-    if not warm.ready:
-        with st.spinner("Waking PyTorch up (once after the start of the app)…"):
-            warm.wait()
-
-
 def _freeze() -> None:
-    """Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at."""
+    """Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at.
+
+    Once: each freeze makes what sessions hold at that moment stay for good.
+    """
     gc.collect()
     gc.freeze()
 

@@ -21,7 +21,7 @@ def show() -> None:
     offered = explanations.tabs()
     names = [name for tab in offered for name in tab.explanations]
     choice = model_picker.require_model("where each of its heads looks on a photo of yours", *names)
-    looking.open_or_stop(choice.ref)
+    looking.open_or_stop(choice.ref, *names)
     picture = pick_picture()
     narrow, wide = st.columns([1, 3], gap="large")
     with narrow:

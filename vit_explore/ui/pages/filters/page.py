@@ -48,7 +48,7 @@ def show() -> None:
     choice = model_picker.require_model(
         "how its filters turn from noise into colours, edges and waves", "filter_components"
     )
-    looking.open_or_stop(choice.ref)
+    looking.open_or_stop(choice.ref, "filter_components")
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
     with left:
         model_picker.snapshot_slider()

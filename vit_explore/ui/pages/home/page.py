@@ -11,6 +11,7 @@ from vit_explore.ui import site
 from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.pictures import samples
 from vit_explore.ui.pages.home import machine
 from vit_explore.ui.pages.home.texts import NOTE, WAYS
@@ -23,7 +24,7 @@ def move(by: int) -> None:
     st.session_state[STEP] = min(max(st.session_state.get(STEP, 0) + by, 0), LAST)
 
 
-@st.fragment
+@fragment
 def anatomy() -> None:
     """Figure 1 of the paper, one step at a time: a click redraws nothing but this."""
     st.session_state.setdefault(STEP, 0)

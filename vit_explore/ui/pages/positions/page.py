@@ -82,7 +82,7 @@ def show() -> None:
     choice = model_picker.require_model(
         "how its position embeddings become a map of the picture", "position_similarity"
     )
-    looking.open_or_stop(choice.ref)
+    looking.open_or_stop(choice.ref, "position_similarity")
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
     with left:
         model_picker.snapshot_slider()

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from vit_explore.config import RunConfig, settings
-from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
@@ -18,6 +18,7 @@ from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.curve_charts import curves_of, draw_curves, refresh
 from vit_explore.ui.kit.curves import AXES
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import dialog, fragment
 from vit_explore.ui.kit.run_actions import new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
@@ -46,7 +47,7 @@ def view() -> None:
         _invitation()
         return
     active = any(record.state in wording.ACTIVE for record in records)
-    st.fragment(_view, run_every=EVERY if active else None)(active)
+    fragment(_view, every=EVERY if active else None)(active)
 
 
 def _invitation() -> None:
@@ -77,8 +78,6 @@ def _view(was_active: bool) -> None:
             _compare(store, selected)
     except RunNotFound:
         st.rerun()
-    except VitExploreError as error:
-        st.error(wording.sentence(error), icon=":material/error:")
 
 
 def _summary(records: list[RunRecord]) -> None:
@@ -189,7 +188,7 @@ def _rename(store: RunStore, record: RunRecord) -> None:
             st.rerun()
 
 
-@st.dialog("Delete for good?", icon=":material/delete:")
+@dialog("Delete for good?", icon=":material/delete:")
 def _confirm_deletion(runs: list[str]) -> None:
     store = caches.store()
     records = [store.get(run) for run in runs if store.has(run)]

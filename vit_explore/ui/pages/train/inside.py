@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
+from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import mosaic
 from vit_explore.plots.heat import blended
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import waiting
+from vit_explore.ui.session import caches
+from vit_explore.ui.session.jobs import Job, Progress, Work
+from vit_explore.ui.session.warmup import warm_up
+
+if TYPE_CHECKING:
+    from vit_explore.runs.references import LoadedModel
 
 MAX_BLOCKS = 8
 # pixels; shown as they are, because Streamlit encodes a picture that it has to shrink anew at each tick
@@ -45,28 +53,38 @@ class Watcher:
     view: Inside | None = None
 
     def look(self, store: RunStore, picture: np.ndarray, training: bool) -> Inside | None:
-        """The view of the latest snapshot, None before the first; picture is uint8 (h, w, 3).
+        """The view of the latest snapshot that was looked into, None before the first; picture is uint8 (h, w, 3).
 
-        Needs torch. Raises RunNotFound.
+        Raises RunNotFound, and NotYet for a run that is over: nobody looks again by himself.
         """
         snapshots = store.snapshots(self.run)
         if not snapshots or (self.view is not None and self.view.step == snapshots[-1].step):
             return self.view
-        try:
-            self.view = look_inside(f"run:{self.run}@{snapshots[-1].step}", snapshots[-1].step, picture, store)
-        except VitExploreError:
-            if not training:
-                raise
-            # the snapshot was given up for a newer one in this very moment: the next look finds that one
+        job = looking_inside(self.run, snapshots[-1].step, self.pinned, picture, store)
+        if not training:
+            self.view = waiting.result(job)
+        elif (done := waiting.peek(job)) is not None and done.error is None:
+            self.view = done.value
+        # else the snapshot is being looked into, or was given up for a newer one: the next tick finds more
         return self.view
 
 
-def look_inside(ref: str, step: int, picture: np.ndarray, store: RunStore) -> Inside:
-    """Position similarity and class-token attention of the model `ref` on a picture uint8 (h, w, 3)."""
-    from vit_explore import explain
-    from vit_explore.runs.references import load_model
+def looking_inside(run: str, step: int, pinned: int, picture: np.ndarray, store: RunStore) -> Job[Inside]:
+    """The job for all who watch the run with this picture, uint8 (h, w, 3)."""
+    ref, folder, warm = f"run:{run}@{step}", store.home, warm_up()
 
-    loaded = load_model(ref, store.home)
+    def work() -> Work[Inside]:
+        loaded = yield from caches.open_model(ref, str(folder), warm)
+        yield Progress(0.5)
+        return look_inside(loaded, step, picture)
+
+    return Job(("inside", str(folder), ref, str(pinned)), "Looking inside the model", work)
+
+
+def look_inside(loaded: LoadedModel, step: int, picture: np.ndarray) -> Inside:
+    """Position similarity and class-token attention of a model on a picture uint8 (h, w, 3)."""
+    from vit_explore import explain
+
     tiles: bytes | None = None
     blocks: tuple[tuple[str, bytes], ...] = ()
     tiles_note = attention_note = ""

@@ -6,12 +6,10 @@ again costs the browser and this process time, which they take from the training
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import streamlit as st
 
-from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.errors import RunNotFound
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
@@ -19,6 +17,7 @@ from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen, refresh
 from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.train.live_pictures import pictures
@@ -31,7 +30,6 @@ _PACE = {  # seconds between two ticks of the numbers, and of the pictures
     "training": (2.0, 4.0),  # each redraw takes a little from the training
     "over": (None, None),
 }
-_MANY_OBJECTS = 10_000
 
 
 def watch(run: str) -> None:
@@ -44,25 +42,16 @@ def watch(run: str) -> None:
         st.button("Train a new one", type="primary", icon=":material/add:", on_click=new_run, key="train_after_lost")
         return
     phase = phase_of(record)
-    if phase == "training":
-        _make_ticks_cheap()
     every, pictures_every = _PACE[phase]
     _head(store, record)
-    st.fragment(_numbers_and_curves, run_every=every)(run, phase)
+    fragment(_numbers_and_curves, every=every)(run, phase)
     if record.step is None:
         return
     choose_curves(record, {other.id: other.name for other in store.list() if other.id != run and other.step})
     if phase == "over":
         with friendly():
             results(store, record)
-    st.fragment(pictures, run_every=pictures_every)(run)
-
-
-def _make_ticks_cheap() -> None:
-    """Streamlit collects garbage after each tick: leave out what has come to stay since the warm-up's freeze."""
-    if len(gc.get_objects()) > _MANY_OBJECTS:
-        gc.collect()
-        gc.freeze()
+    fragment(pictures, every=pictures_every)(run)
 
 
 def phase_of(record: RunRecord) -> str:
@@ -89,8 +78,6 @@ def _numbers_and_curves(run: str, phase: str) -> None:
             draw_chosen(store, record, curves)
     except RunNotFound:
         st.rerun()  # deleted in another tab: the page says so
-    except VitExploreError as error:
-        st.error(wording.sentence(error), icon=":material/error:")
 
 
 def _head(store: RunStore, record: RunRecord) -> None:

@@ -11,22 +11,19 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.components.predictions import Answer, Card, predictions, sprite_uri
 from vit_explore.ui.kit.curve_charts import curves_of
 from vit_explore.ui.kit.curves import Curves
-from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.pages.train.inside import Inside, Watcher
 from vit_explore.ui.session import caches
-from vit_explore.ui.session.warmup import warm_up
 
 
 def pictures(run: str) -> None:
     """Validation images with the present answers, and the inside of the newest snapshot."""
     store, curves = caches.store(), curves_of(run)
-    with friendly():
-        try:
-            record = store.get(run)
-        except RunNotFound:
-            return  # the other fragment says so
-        if curves.evaluations:
-            _samples(store, record, curves)
+    try:
+        record = store.get(run)
+    except RunNotFound:
+        return  # the other fragment says so
+    if curves.evaluations:
+        _samples(store, record, curves)
 
 
 def _samples(store: RunStore, record: RunRecord, curves: Curves) -> None:
@@ -34,8 +31,7 @@ def _samples(store: RunStore, record: RunRecord, curves: Curves) -> None:
     look = curves.evaluations[-1]
     st.markdown(f"#### What it says of {len(images)} validation images · step {look.step:,}")
     predictions(answers(images, labels, classes, look.sample_probs), key="live_samples", sheet=sheet)
-    if warm_up().ready:
-        _inside(store, record, images)
+    _inside(store, record, images)
 
 
 def _sample_images(store: RunStore, record: RunRecord) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], str]:

@@ -120,8 +120,7 @@ def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummar
         for label, value in facts.items():
             st.metric(label, value, width="content")
     if cost is None:
-        model = model_of(config, status)
-        background.ask_again(lambda: background.cost(model, patience=0) is not None, "Counting the parameters…")
+        background.wait_for_cost(model_of(config, status))
 
 
 def _start_button(config: RunConfig | None) -> None:

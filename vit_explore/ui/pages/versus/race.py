@@ -10,7 +10,7 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.cards import rivals
 from vit_explore.config import RunConfig
-from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
 from vit_explore.plots.compare import Curve
 from vit_explore.presets import DEFAULT, RIVAL, presets
@@ -26,8 +26,10 @@ from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.config_facts import model_of, status_of
 from vit_explore.ui.kit.curve_charts import curves_of, refresh
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import run_ahead
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.pages.versus import comparison
 from vit_explore.ui.session import caches
 
@@ -88,17 +90,17 @@ def _say_costs(config: RunConfig, rival: str) -> None:
     """Parameters and FLOPs of both, in one line."""
     status = status_of(config.data.dataset)
     models = [model_of(config, status), model_of(config.update(model=rival), status)]
-    parts = []
+    parts, missing = [], []
     for model in models:
         cost = background.cost(model)
-        if cost is not None:
+        if cost is None:
+            missing.append(model)
+        else:
             numbers = f"{wording.count(cost.params)} parameters, {wording.count(cost.flops)} FLOPs per image"
             parts.append(f"**{escaped(model.card.title)}** {numbers}")
     st.markdown("Same data, same seeds, same order of images, same budget. " + " · ".join(parts))
-    if len(parts) < len(models):
-        background.ask_again(
-            lambda: all(background.cost(model, patience=0) for model in models), "Counting the parameters…"
-        )
+    if missing:
+        background.wait_for_cost(missing[-1])
 
 
 # ---------------------------------------------------------------------- choose two
@@ -182,7 +184,7 @@ def race(one: str, other: str) -> None:
     with friendly():
         states = {run: store.get(run).state for run in (one, other)}
         active = any(state in wording.ACTIVE for state in states.values())
-        st.fragment(_race, run_every=1.0 if active else None)((one, other), active)
+        fragment(_race, every=1.0 if active else None)((one, other), active)
 
 
 def _race(runs: tuple[str, str], was_active: bool) -> None:
@@ -205,8 +207,6 @@ def _race(runs: tuple[str, str], was_active: bool) -> None:
             _answers(pair, results)
     except RunNotFound:
         st.rerun()  # deleted in another tab: the pickers settle it
-    except VitExploreError as error:
-        st.error(wording.sentence(error), icon=":material/error:")
 
 
 def _result(store: RunStore, record: RunRecord) -> Finished | None:
@@ -306,7 +306,7 @@ def _disagreements(pair: Pair, results: dict[str, Finished]) -> None:
             "The two runs have different data, so their answers cannot be laid side by side.", icon=":material/info:"
         )
         return
-    test = caches.dataset(one.settings().data).test
+    test = result(caches.loading(one.settings().data)).test
     if len(test) != len(a.predictions) or len(test) != len(b.predictions):
         st.info(
             "The data have changed since these runs were tested, so their answers no longer fit.",

@@ -1,0 +1,209 @@
+"""What a page shows while something is computed, and that no error in a part of it takes the page down."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeRun, OpenPage
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.errors import DiskFull, NotApplicable
+from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import waiting
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import fragment
+from vit_explore.ui.pages.train import live, live_pictures
+from vit_explore.ui.session.jobs import Job, Progress, Work
+
+UI = Path(waiting.__file__).parents[1]
+
+
+def page() -> None:
+    """A script with one part that needs a job, and one that does not."""
+    import streamlit as st
+
+    from vit_explore.ui.kit import waiting
+    from vit_explore.ui.kit.errors import friendly
+
+    with friendly():
+        st.write(f"the result: {waiting.result(st.session_state['job'])}")
+    st.write("the rest")
+
+
+def shown(at: AppTest) -> str:
+    kinds = (at.markdown, at.caption, at.error, at.info)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def opened(job: Job[Any]) -> AppTest:
+    at = AppTest.from_function(page, default_timeout=60)
+    at.session_state["job"] = job
+    return at.run()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """What `slow` waits for; pages have little patience, and buttons the same key in each run of the script."""
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    monkeypatch.setattr(waiting, "_new_key", lambda: "only")
+    return threading.Event()
+
+
+def slow(gate: threading.Event, end: Callable[[], Any] = lambda: 42) -> Job[Any]:
+    def work() -> Work[Any]:
+        while not gate.wait(0.002):
+            yield Progress(0.4, "layer 2 of 5")
+        return end()
+
+    return Job((str(id(gate)),), "Asking the layers", work)
+
+
+def test_a_bar_stands_in_place_of_what_is_not_there_yet_and_the_rest_is_drawn(gate: threading.Event) -> None:
+    at = opened(slow(gate))
+    at.run()
+    (bar,) = at.get("progress")
+    assert (bar.proto.value, bar.proto.text) == (40, "Asking the layers: layer 2 of 5…")
+    assert "the rest" in shown(at)
+    assert "the result" not in shown(at)
+    assert not at.exception
+    gate.set()
+    waiting.PATIENCE = 60.0
+    at.run()
+    assert "the result: 42" in shown(at)
+    assert not at.get("progress")
+    assert not at.button
+
+
+def test_what_is_there_soon_is_drawn_without_a_bar(gate: threading.Event) -> None:
+    gate.set()
+    waiting.PATIENCE = 60.0
+    at = opened(slow(gate))
+    assert "the result: 42" in shown(at)
+    assert not at.get("progress")
+
+
+def test_cancel_stops_it_and_it_can_be_had_after_all(gate: threading.Event) -> None:
+    at = opened(slow(gate))
+    at.button(key="cancel_only").click().run()
+    assert "Cancelled: Asking the layers." in shown(at)
+    assert "the rest" in shown(at)
+    assert not at.get("progress")
+    at.run()  # nobody starts it again by looking
+    gate.set()
+    time.sleep(0.05)
+    assert "the result" not in shown(at.run())
+    at.button(key="again_only").click().run()
+    waiting.PATIENCE = 60.0
+    assert "the result: 42" in shown(at.run())
+
+
+def test_another_session_is_not_cancelled_with_it(gate: threading.Event) -> None:
+    job = slow(gate)
+    mine, yours = opened(job), opened(job)
+    mine.button(key="cancel_only").click().run()
+    gate.set()
+    waiting.PATIENCE = 60.0
+    assert "the result: 42" in shown(yours.run())
+    assert "the result: 42" in shown(mine.run())  # it is there: why not show it
+
+
+def test_a_refusal_is_its_sentence(gate: threading.Event) -> None:
+    def refuse() -> None:
+        raise NotApplicable("This model has no such layer.")
+
+    gate.set()
+    waiting.PATIENCE = 60.0
+    at = opened(slow(gate, refuse))
+    assert [info.value for info in at.info] == ["This model has no such layer."]
+    assert "the rest" in shown(at)
+
+
+def test_a_bug_in_a_job_is_one_sentence(gate: threading.Event, bugs: Callable[[], list[str]]) -> None:
+    gate.set()
+    waiting.PATIENCE = 60.0
+    at = opened(slow(gate, lambda: 1 // 0))
+    assert "error of the program (ZeroDivisionError)" in at.error[0].value
+    assert "the rest" in shown(at)
+    (traceback,) = bugs()
+    assert "1 // 0" in traceback
+
+
+# ---------------------------------------------------------------------- fragments
+
+
+def test_only_one_file_makes_fragments_and_dialogs() -> None:
+    makers = {
+        path.relative_to(UI).as_posix()
+        for path in UI.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("fragment", "dialog") and ast.unparse(node.value) == "st"
+    }
+    assert makers == {"kit/fragments.py"}
+
+
+@pytest.mark.parametrize("part", ["_numbers_and_curves", "pictures"])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DiskFull("There is no room left."), "There is no room left."),
+        (KeyError("samples"), "This part of the page met an error of the program (KeyError)."),
+    ],
+)
+def test_an_error_in_a_fragment_is_one_sentence_and_the_page_stands(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, bugs: Callable[[], list[str]],
+    part: str, error: Exception, said: str,
+) -> None:  # fmt: skip
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(live, part, broken)
+    at = open_page("train", run=make_run("finished"))
+    assert not at.exception
+    assert [message.value.startswith(said) for message in at.error] == [True]
+    assert any("What to beware of" in element.value for element in at.markdown)
+    tracebacks = bugs()
+    assert len(tracebacks) == (not isinstance(error, DiskFull))
+    assert all("KeyError: 'samples'" in traceback for traceback in tracebacks)
+
+
+def test_a_fragment_keeps_its_functions_name_and_arguments() -> None:
+    """Streamlit tells fragments apart by their names."""
+    made = fragment(live_pictures.pictures)
+    assert (made.__name__, made.__module__) == ("pictures", "vit_explore.ui.pages.train.live_pictures")
+
+
+def test_friendly_lets_a_bug_of_the_page_itself_through() -> None:
+    with pytest.raises(ZeroDivisionError), friendly():
+        _ = 1 // 0
+
+
+@pytest.mark.parametrize("page", ["train", "attention", "positions", "filters"])
+def test_a_snapshot_cut_short_is_a_sentence(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+    store, run = RunStore(), make_run("finished")
+    for row in store.snapshots(run):
+        path = store.snapshot_path(run, row.step)
+        path.write_bytes(path.read_bytes()[:100])
+    at = open_page(page, run=run, model=f"run:{run}")
+    assert not at.exception
+    assert at.error
+    assert all("cannot be read" in error.value for error in at.error)
+    assert any("What to beware of" in element.value for element in at.markdown)
+
+
+def test_the_sample_images_of_a_run_cut_to_nothing_leave_the_rest_of_the_page(
+    open_page: OpenPage, make_run: MakeRun, bugs: Callable[[], list[str]]
+) -> None:
+    run = make_run("finished")
+    for path in RunStore().folder(run).path.rglob("samples.npz"):
+        path.write_bytes(b"")
+    at = open_page("train", run=run)
+    assert not at.exception
+    assert at.error
+    assert {"Test accuracy", "Macro F1"} <= {metric.label for metric in at.metric}
+    bugs()

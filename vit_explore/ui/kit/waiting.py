@@ -1,0 +1,87 @@
+"""Results of jobs for pages: at once where they are there soon, else a bar with Cancel in their place.
+
+    values = result(job)  # inside `friendly()` or `column()`, which skip what cannot be drawn yet
+
+The bar is a fragment of its own that asks for the job, and runs the page again when it is done.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from vit_explore.ui.kit.errors import NotYet
+from vit_explore.ui.kit.fragments import fragment
+from vit_explore.ui.session import caches
+from vit_explore.ui.session.jobs import Done, Job
+
+T = TypeVar("T")
+PATIENCE = 0.3  # seconds that a page waits before it paints without the result
+EVERY = 0.5  # seconds between two looks
+_ASKER, _CANCELLED = "jobs_asker", "jobs_cancelled"
+
+
+def result(job: Job[T]) -> T:
+    """The job's result. Raises its error, and NotYet after drawing the bar in place of what needs it."""
+    done = peek(job)
+    if done is None:
+        watch(job)
+        raise NotYet
+    return done.value
+
+
+def peek(job: Job[T]) -> Done[T] | None:
+    """The job's end, or None after PATIENCE: for a page that can do without it for now."""
+    if job.key in _cancelled():
+        return caches.pool().kept(job)
+    return caches.pool().ask(job, _asker(), PATIENCE)
+
+
+def watch(job: Job[Any], quiet: bool = False) -> None:
+    """Draw the job's progress, and run the page again when it is done. quiet: one line, without Cancel."""
+    key = _new_key()
+    if job.key in _cancelled():
+        fragment(_offer_again)(job, key)
+    else:
+        fragment(_look, every=EVERY)(job, key, quiet)
+
+
+def _look(job: Job[Any], key: str, quiet: bool) -> None:
+    if caches.pool().ask(job, _asker()) is not None:
+        st.rerun()
+    progress = caches.pool().progress(job)
+    if quiet:
+        st.caption(f"{job.title}…")
+        return
+    words = f"{job.title}: {progress.words}…" if progress.words else f"{job.title}…"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(max(progress.share, 0.0), 1.0), text=words)
+        if st.button("Cancel", icon=":material/close:", key=f"cancel_{key}"):
+            caches.pool().cancel(job, _asker())
+            _cancelled().add(job.key)
+            st.rerun()
+
+
+def _offer_again(job: Job[Any], key: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Cancelled: {job.title}.", width="content")
+        if st.button("Do it after all", icon=":material/replay:", key=f"again_{key}"):
+            _cancelled().discard(job.key)
+            st.rerun()
+
+
+def _new_key() -> str:
+    """Of a button: two parts of a page may wait for the same job."""
+    return uuid.uuid4().hex
+
+
+def _asker() -> str:
+    """Who asks: this session."""
+    return st.session_state.setdefault(_ASKER, uuid.uuid4().hex)
+
+
+def _cancelled() -> set[tuple[str, ...]]:
+    """The keys of the jobs that this session has cancelled."""
+    return st.session_state.setdefault(_CANCELLED, set())

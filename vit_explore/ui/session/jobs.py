@@ -1,0 +1,273 @@
+"""Long work: generators in a bounded pool, with progress, cancel, and one result for all who ask the same.
+
+A job's work is a generator: it yields `Progress`, which is also where it can be stopped, and returns its result. It may
+need another job, `model = yield from within(opening)`, and code that takes a callback is given `report`. Work runs in
+threads that know nothing of a session: it must not call Streamlit.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from vit_explore.errors import VitExploreError
+from vit_explore.ui.session.kept import Kept, make_read_only, size_of
+
+T = TypeVar("T")
+ABANDONED = 10.0  # seconds without anybody asking, after which a job is stopped; the slowest page asks each 4 s
+ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
+THREADS = 3
+MOST, MOST_BYTES = 512, 2**30
+logger = logging.getLogger("vit_explore")
+
+
+class JobFailed(VitExploreError):
+    """A job that ended in a bug; the log has its traceback."""
+
+
+class Cancelled(BaseException):
+    """Raised by `report` in work that nobody wants any more; no handler of errors may take it for one."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """share: in [0, 1]; words: what is being done, a word or two."""
+
+    share: float = 0.0
+    words: str = ""
+
+
+Work = Generator[Progress, None, T]
+
+
+@dataclass(frozen=True)
+class Job(Generic[T]):
+    """Work with a name. key: equal for equal results; title: for people; is_long: of these only one at a time."""
+
+    key: tuple[str, ...]
+    title: str
+    work: Callable[[], Work[T]]
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """A job's end: its value, or the error to raise."""
+
+    result: T | None
+    error: VitExploreError | None = None
+
+    @property
+    def value(self) -> T:
+        """The result. Raises the job's error, a copy for each who asks."""
+        if self.error is not None:
+            raise copy.copy(self.error) from None
+        return self.result  # type: ignore[return-value]
+
+
+@dataclass
+class _Task:
+    """A job that waits or runs. askers: who wants it, and when each asked last."""
+
+    job: Job[Any]
+    askers: dict[str, float] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    done: Done[Any] | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+_here = threading.local()  # .pool, and .tasks: the job that runs in this thread, and those within it
+
+
+class Jobs:
+    """The pool. Threads are started when there is work, and end without any. clock: seconds, for tests."""
+
+    def __init__(
+        self, threads: int = THREADS, most: int = MOST, most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._most_threads, self._threads, self._clock = threads, 0, clock
+        self._kept: Kept[Done[Any]] = Kept(most, most_bytes, clock)
+        self._tasks: dict[tuple[str, ...], _Task] = {}  # waiting or running
+        self._waiting: list[_Task] = []
+        self._is_long_running = False
+        self._lock = threading.Lock()
+
+    def ask(self, job: Job[T], asker: str, patience: float = 0.0) -> Done[T] | None:
+        """The end of the job, or None while it is not there after `patience` seconds. Starts it where it must."""
+        with self._lock:
+            kept = self._kept.get(job.key)
+            if kept is not None:
+                return kept
+            task = self._task_of(job)
+            task.askers[asker] = math.inf  # as long as it waits here
+            self._start_a_thread()
+        task.ended.wait(patience)
+        with self._lock:
+            if asker in task.askers:
+                task.askers[asker] = self._clock()
+        return task.done
+
+    def kept(self, job: Job[T]) -> Done[T] | None:
+        """The end of the job where it is there; starts nothing."""
+        with self._lock:
+            return self._kept.get(job.key)
+
+    def progress(self, job: Job[Any]) -> Progress:
+        """How far it is; 0 while it waits."""
+        with self._lock:
+            task = self._tasks.get(job.key)
+        return task.progress if task is not None else Progress()
+
+    def cancel(self, job: Job[Any], asker: str) -> None:
+        """This asker wants it no more; it stops, at its next yield, when nobody else does."""
+        with self._lock:
+            task = self._tasks.get(job.key)
+            if task is not None:
+                task.askers.pop(asker, None)
+                self._drop_unwanted()
+
+    # ------------------------------------------------------------------ in the pool's threads
+
+    def within(self, job: Job[T], wanted_by: _Task) -> Work[T]:
+        """The result of a job inside another: kept, awaited where a thread is at it, or computed right here."""
+        me = f"job {id(wanted_by)}"
+        while True:
+            with self._lock:
+                done = self._kept.get(job.key)
+                task = None if done else self._task_of(job)
+                is_mine = task in self._waiting
+                if task is not None and is_mine:
+                    self._waiting.remove(task)
+            if task is None:
+                assert done is not None
+                return done.value
+            if is_mine:
+                yield from self._steps(task)
+            while not task.ended.wait(0.02):
+                with self._lock:
+                    task.askers[me] = self._clock()
+                yield task.progress
+            if task.done is not None:
+                return task.done.value
+            # it was cancelled by those who had asked for it: once more
+
+    def is_unwanted(self, task: _Task) -> bool:
+        """Whether nobody has asked for it lately."""
+        with self._lock:
+            return self._is_unwanted(task)
+
+    def _is_unwanted(self, task: _Task) -> bool:
+        now = self._clock()
+        return all(now - asked >= ABANDONED for asked in task.askers.values())
+
+    def _task_of(self, job: Job[Any]) -> _Task:
+        task = self._tasks.get(job.key)
+        if task is None:
+            task = self._tasks[job.key] = _Task(job)
+            self._waiting.append(task)
+        return task
+
+    def _start_a_thread(self) -> None:
+        if self._waiting and self._threads < self._most_threads:
+            self._threads += 1
+            threading.Thread(target=self._work, name="jobs", daemon=True).start()
+
+    def _work(self) -> None:
+        """A thread's life: one task after another, while there is any that may run."""
+        _here.pool = self
+        while (task := self._next()) is not None:
+            try:
+                for _ in (steps := self._steps(task)):
+                    if self.is_unwanted(task):
+                        steps.close()
+            except Cancelled:
+                pass
+            except RuntimeError:  # a generator that goes on after it was closed
+                logger.exception("The job %s does not stop", task.job.key)
+            finally:
+                with self._lock:
+                    self._is_long_running &= not task.job.is_long
+
+    def _next(self) -> _Task | None:
+        with self._lock:
+            self._drop_unwanted()
+            for task in self._waiting:
+                if not (task.job.is_long and self._is_long_running):
+                    self._waiting.remove(task)
+                    self._is_long_running |= task.job.is_long
+                    return task
+            self._threads -= 1
+            return None
+
+    def _drop_unwanted(self) -> None:
+        """Those that wait and that nobody asks for any more need not begin."""
+        for task in [task for task in self._waiting if self._is_unwanted(task)]:
+            self._waiting.remove(task)
+            del self._tasks[task.job.key]
+            task.ended.set()
+
+    def _steps(self, task: _Task) -> Generator[Progress, None, None]:
+        """The work of a task to its end, which is written down: a result, an error, or none when it is closed."""
+        try:
+            with closing(task.job.work()) as work:
+                while True:
+                    task.progress = _one_step(task, work)
+                    yield task.progress
+        except StopIteration as end:
+            task.done = Done(end.value)
+            make_read_only(end.value)
+        except VitExploreError as error:
+            task.done = Done(None, error.with_traceback(None))
+        except Exception as error:
+            logger.exception("The job %s ended in an unexpected error", task.job.key)
+            task.done = Done(None, JobFailed(unexpected(error)))
+        finally:
+            self._end(task)
+
+    def _end(self, task: _Task) -> None:
+        with self._lock:
+            del self._tasks[task.job.key]
+            done = task.done
+            if done is not None:
+                self._kept.put(
+                    task.job.key, done, size_of(done.result), ERROR_SECONDS if done.error is not None else math.inf
+                )
+        task.ended.set()
+
+
+def within(job: Job[T]) -> Work[T]:
+    """In a job's work: the result of another one, `model = yield from within(opening)`. Raises its error."""
+    return (yield from _here.pool.within(job, _here.tasks[0]))
+
+
+def report(words: str, share: float) -> None:
+    """In a job's work, for code that takes a callback: progress without a yield. Raises Cancelled."""
+    for task in _here.tasks:
+        task.progress = Progress(share, words)
+    if _here.pool.is_unwanted(_here.tasks[0]):
+        raise Cancelled
+
+
+def unexpected(error: Exception) -> str:
+    """The sentence for a bug."""
+    return (
+        f"This part of the page met an error of the program ({type(error).__name__}). The log of the server, in the "
+        "terminal where it was started, has the details; the rest of the page works."
+    )
+
+
+def _one_step(task: _Task, work: Work[Any]) -> Progress:
+    tasks = _here.__dict__.setdefault("tasks", [])
+    tasks.append(task)
+    try:
+        return next(work)
+    finally:
+        tasks.remove(task)
