@@ -259,6 +259,19 @@ def test_the_error_of_an_inner_job_is_that_of_the_outer_one(pool: Jobs) -> None:
         _ = pool.ask(job("outer", outer), "me", LONG).value
 
 
+def test_the_outer_job_may_show_a_progress_of_its_own(pool: Jobs) -> None:
+    gate = Gate(3)
+
+    def outer() -> Work[int]:
+        return (yield from within(job("inner", gate), Progress(0.9, "part 9 of 10")))
+
+    asked = job("outer", outer)
+    pool.ask(asked, "me")
+    until(lambda: pool.progress(asked) == Progress(0.9, "part 9 of 10"))
+    gate.open.set()
+    assert pool.ask(asked, "me", LONG) == Done(3)
+
+
 def test_cancelling_the_outer_job_stops_the_inner_one(pool: Jobs) -> None:
     gate = Gate()
 

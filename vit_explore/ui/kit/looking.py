@@ -216,8 +216,8 @@ def _filters(refs: tuple[str, ...], folder: str, warm: WarmUp) -> Job[FilterComp
     def work() -> Work[FilterComponents]:
         previous = None
         for i in range(1, len(refs)):
-            yield Progress(i / len(refs), f"snapshot {i} of {len(refs)}")
-            previous = yield from within(_filters(refs[:i], folder, warm))
+            shown = Progress(i / len(refs), f"snapshot {i} of {len(refs)}")
+            previous = yield from within(_filters(refs[:i], folder, warm), shown)
         loaded = yield from _briefly(refs[-1], folder, warm)
         return explain.filter_components(loaded, previous=previous)
 

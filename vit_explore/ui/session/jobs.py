@@ -243,9 +243,18 @@ class Jobs:
         task.ended.set()
 
 
-def within(job: Job[T]) -> Work[T]:
-    """In a job's work: the result of another one, `model = yield from within(opening)`. Raises its error."""
-    return (yield from _here.pool.within(job, _here.tasks[0]))
+def within(job: Job[T], shown: Progress | None = None) -> Work[T]:
+    """In a job's work: the result of another one, `model = yield from within(opening)`. Raises its error.
+
+    shown: the progress meanwhile, in place of the inner job's.
+    """
+    with closing(_here.pool.within(job, _here.tasks[0])) as work:
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                return end.value
+            yield shown or progress
 
 
 def report(words: str, share: float) -> None:
