@@ -72,7 +72,7 @@ class Done(Generic[T]):
         return self.result  # type: ignore[return-value]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Task:
     """A job that waits or runs. askers: who wants it, and when each asked last."""
 
