@@ -1,6 +1,7 @@
 """Pages that watch a run without a browser: what the server has to do for them is real, drawing them costs nothing.
 
-python benchmarks/watchers.py [--sessions 10] [--seconds 180]     ends with 1 when the server's log has an exception
+python benchmarks/watchers.py [--sessions 10] [--seconds 180]     ends with 1 when the server's log has an exception,
+or a page was not redrawn
 
 In a classroom each browser draws on a computer of its own. Ten or thirty of them on the machine that trains would
 measure the browsers. So these clients say what Streamlit's frontend says on its websocket, and only count the answers.
@@ -253,7 +254,8 @@ def main() -> int:
     print(f"The run: {watched.state}. Exceptions in the server's log: {len(watched.trouble)} lines.")
     if watched.trouble:
         print(watched.log)
-    return 1 if watched.trouble or watched.state != "finished" else 0
+    is_dull = min(watched.updates) < args.seconds / 2  # a page that is not redrawn proves nothing
+    return 1 if watched.trouble or watched.state != "finished" or is_dull else 0
 
 
 if __name__ == "__main__":

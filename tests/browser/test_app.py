@@ -129,3 +129,13 @@ def test_a_bad_address_and_a_deleted_run_are_sentences(page: Page, app: App, tra
         page.goto(f"{app.url}/{address}")
         expect(page.get_by_role("alert").first).to_be_visible()
         no_errors(page)
+
+
+def test_a_model_that_takes_long_shows_its_progress_and_can_be_cancelled(page: Page, app: App, trained: str) -> None:
+    page.goto(f"{app.url}/attention?model=timm:vit_large_patch16_224@random")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled: Opening the model.")).to_be_visible()
+    expect(page.get_by_text("Behind this page")).to_be_visible()  # the rest of the page stands
+    page.get_by_role("button", name="Do it after all").click()
+    expect(page.get_by_text("These weights are random")).to_be_visible(timeout=60_000)
+    no_errors(page)
