@@ -15,7 +15,6 @@ import streamlit as st
 
 from vit_explore import explain
 from vit_explore.config import DataConfig
-from vit_explore.data.images import resize_crop
 from vit_explore.explain.results import AttentionMaps, FilterComponents, PositionSimilarity
 from vit_explore.home import home
 from vit_explore.ui.kit import panel
