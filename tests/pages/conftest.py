@@ -29,8 +29,15 @@ TINY = RunConfig(
     model=ModelConfig(width=16, depth=2, num_heads=2),
     train=TrainConfig(epochs=2, batch_size=8, device="cpu", precision="fp32", threads=1, evaluations=2),
 )
+
+
 MakeRun = Callable[..., str]
 OpenPage = Callable[..., AppTest]
+
+
+def param(at: AppTest, name: str) -> str | None:
+    """A field of the address: what the app chose or completed; AppTest has no browser that would show it."""
+    return at.session_state["address"].get(name)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import throwaway
-from conftest import APP, PAGES, TINY, MakeRun, OpenPage
+from conftest import APP, PAGES, TINY, MakeRun, OpenPage, param
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -31,10 +31,10 @@ def shown(at: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
-def param(at: AppTest, name: str) -> str | None:
-    """A query parameter; AppTest has what a test set as a list and what the app wrote as a string."""
-    value = at.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
+def choose_tab(at: AppTest, name: str) -> None:
+    """As a click on a tab does; AppTest has none for tabs."""
+    at.query_params["tab"] = name
+    at.run()
 
 
 def png(size: tuple[int, int] = (40, 30)) -> bytes:
@@ -60,7 +60,7 @@ def test_what_comes_with_the_package_is_shown_first(open_page: OpenPage, really_
     at = open_page(page)
     assert not at.exception
     assert not at.error
-    assert at.query_params["model"] == "bundled:vit-cifar10"
+    assert param(at, "model") == "bundled:vit-cifar10"
     assert "no model to look at yet" not in shown(at)
 
 
@@ -227,8 +227,7 @@ def test_a_newer_resnet_does_not_take_the_place_of_a_vit(open_page: OpenPage, ma
 def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Tab) -> None:
     make_run()
     at = open_page("attention")
-    at.session_state["attention_view"] = view.title
-    at.run()
+    choose_tab(at, view.name)
     assert [other.title for other in explanations.tabs() if other.about in shown(at)] == [
         view.title
     ]  # the others compute nothing
@@ -246,8 +245,7 @@ def test_a_new_explanation_is_on_the_page(
     make_run()
     at = open_page("attention")
     assert [tab.label for tab in at.tabs][:6] == [*(tab.title for tab in explanations.tabs()[:5]), "Brightness"]
-    at.session_state["attention_view"] = "Brightness"
-    at.run()
+    choose_tab(at, "brightness_of")
     assert not at.exception
     assert not at.error
     assert "Is it bright, or is it dark?" in shown(at)
@@ -263,8 +261,7 @@ def test_a_new_tab_that_does_not_fit_the_model_says_so(
     throwaway.add_explanation(tmp_path, monkeypatch, needs="patches")
     make_run("finished", TINY.update(model="resnet-slim"))
     at = open_page("attention")
-    at.session_state["attention_view"] = "Brightness"
-    at.run()
+    choose_tab(at, "brightness_of")
     assert not at.exception
     assert "keeps no single sequence of patch tokens" in at.info[0].value
     assert "It is bright." not in shown(at)
@@ -273,8 +270,7 @@ def test_a_new_tab_that_does_not_fit_the_model_says_so(
 def test_grad_cam_at_another_layer(open_page: OpenPage, make_run: MakeRun) -> None:
     make_run("finished", TINY.update(depth=3))
     at = open_page("attention")
-    at.session_state["attention_view"] = "Grad-CAM"
-    at.run()
+    choose_tab(at, "grad_cam")
     layers = at.selectbox(key="grad_cam_layer").options
     assert layers == ["blocks.2.norm1", "blocks.1", "blocks.0"]
     for layer in layers:
@@ -284,14 +280,13 @@ def test_grad_cam_at_another_layer(open_page: OpenPage, make_run: MakeRun) -> No
         assert "For the class" in shown(at)
 
 
-@pytest.mark.parametrize(("view", "words"), [("Relevance", "no signal"), ("Grad-CAM", "0 everywhere")])
+@pytest.mark.parametrize(("view", "words"), [("relevance", "no signal"), ("grad_cam", "0 everywhere")])
 def test_a_map_of_nothing_says_so(
     open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, view: str, words: str
 ) -> None:
     make_run()
     at = open_page("attention")
-    at.session_state["attention_view"] = view
-    at.run()
+    choose_tab(at, view)
     assert words not in shown(at)
     monkeypatch.setattr(looking, "heat", lambda *_: np.zeros((4, 4), np.float32))
     at.run()
@@ -302,8 +297,7 @@ def test_a_map_of_nothing_says_so(
 def test_distances_over_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:
     make_run()
     at = open_page("attention")
-    at.session_state["attention_view"] = "Distance and entropy"
-    at.run()
+    choose_tab(at, "attention_distance")
     at.toggle(key="distance_many").set_value(True).run()
     assert not at.exception
     assert not at.error
@@ -315,23 +309,23 @@ def test_an_upload_follows_to_the_other_page(open_page: OpenPage, make_run: Make
     at.segmented_control(key="picture_source").set_value("upload").run()
     at.file_uploader(key="picture_upload").upload("mine.png", png(), "image/png").run()
     assert not at.exception
-    picture = at.session_state["picked_picture"]
+    picture = at.session_state["picked_picture"][1]
     assert picture.pixels.shape == (30, 40, 3)
     at.switch_page(PAGES["attention"]).run()
     assert not at.exception
-    assert at.session_state["picked_picture"].key == picture.key
+    assert at.session_state["picked_picture"][1].key == picture.key
 
 
 def test_a_bad_upload_is_one_sentence_and_the_last_picture_stays(open_page: OpenPage) -> None:
     at = open_page("patches")
-    before = at.session_state["picked_picture"].key
+    before = at.session_state["picked_picture"][1].key
     at.segmented_control(key="picture_source").set_value("upload").run()
     at.file_uploader(key="picture_upload").upload("text.png", b"this is no picture", "image/png").run()
     assert not at.exception
     assert len(at.error) == 1
     assert "text.png" in at.error[0].value
     assert "is still" in shown(at)
-    assert at.session_state["picked_picture"].key == before
+    assert at.session_state["picked_picture"][1].key == before
 
 
 def test_an_image_of_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:
@@ -339,8 +333,8 @@ def test_an_image_of_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> No
     at = open_page("attention")
     at.segmented_control(key="picture_source").set_value("dataset").run()
     assert not at.exception
-    assert at.session_state["picked_picture"].truth in TINY.data.classes
-    assert at.session_state["picked_picture"].pixels.shape == (16, 16, 3)
+    assert at.session_state["picked_picture"][1].truth in TINY.data.classes
+    assert at.session_state["picked_picture"][1].pixels.shape == (16, 16, 3)
 
 
 def test_only_patches_that_divide_the_image_are_on_offer(open_page: OpenPage) -> None:

@@ -48,7 +48,7 @@ FLOORS = {
     "session": {"site", "session"},
     "kit": {"site", "session", "components", "kit"},
     "explanations": {"site", "session", "components", "kit", "explanations"},
-    "shell": {"site", "session", "kit"},
+    "shell": {"site", "session", "components", "kit"},
 }
 WITHOUT_WIDGETS = {"cache_data", "cache_resource", "query_params", "session_state", "spinner"}  # of Streamlit
 HOME_OF = {"streamlit": {"ui"}, "plotly": {"plots"}, "captum": {"explain"}, "sqlalchemy": {"runs"}}

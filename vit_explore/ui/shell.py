@@ -9,8 +9,10 @@ import pandas as pd  # noqa: F401 - whole before any thread draws: plotly looks 
 import streamlit as st
 
 from vit_explore.ui import site
+from vit_explore.ui.components import address_bar
 from vit_explore.ui.kit import model_picker, store_notice
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.session import address
 from vit_explore.ui.session.warmup import warm_up
 
 if TYPE_CHECKING:
@@ -31,12 +33,16 @@ def sections() -> dict[str, list[StreamlitPage]]:
 
 
 def frame(page: StreamlitPage) -> None:
-    """Settle the model, run the page, and then wake torch and the worker up."""
+    """Take the view from the address, settle the model, run the page, and then wake torch and the worker up."""
     try:
+        address.arrive(page.url_path or site.HOME.name)
         model_picker.choose_model()
-        model_picker.show_notice()
+        notices = st.container()
+        model_picker.show_notices(notices)
         store_notice.show_store_notice()
         with friendly():
             page.run()
+        model_picker.show_notices(notices)  # what the page itself could not show
+        address_bar.complete(page.url_path, address.query(), address.FIELDS)
     finally:
         warm_up()  # also where the page ends with st.stop(); after it, so that the first paint comes first

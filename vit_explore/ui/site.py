@@ -18,6 +18,7 @@ class Page:
     title: str
     icon: str  # of Material Symbols
     asks: str = ""  # the question (see cards.QUESTIONS) that a model has to answer to be shown there
+    view: tuple[str, ...] = ()  # fields of its address, beside the model; see session/address.py
 
     @property
     def path(self) -> str:
@@ -32,13 +33,20 @@ class Page:
 
 PAGES = (
     Page("home", "Start", "Home", "home"),
-    Page("patches", "Start", "Patches", "grid_on"),
-    Page("train", "Train", "Train", "play_circle"),
-    Page("versus", "Train", "ViT vs ResNet", "compare_arrows"),
-    Page("runs", "Train", "Runs", "table_rows"),
-    Page("positions", "Look inside", "Position embeddings", "my_location", asks="positions"),
-    Page("filters", "Look inside", "Filters", "blur_on", asks="filters"),
-    Page("attention", "Look inside", "Attention", "visibility", asks="attention"),
+    Page("patches", "Start", "Patches", "grid_on", view=("picture", "image_px", "patch_px", "patch")),
+    Page("train", "Train", "Train", "play_circle", view=("run", "axis")),
+    Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
+    Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
+    Page("positions", "Look inside", "Position embeddings", "my_location", "positions", ("patch", "compare")),
+    Page("filters", "Look inside", "Filters", "blur_on", "filters", ("tab", "compare")),
+    Page(
+        "attention",
+        "Look inside",
+        "Attention",
+        "visibility",
+        "attention",
+        ("picture", "tab", "layer", "head", "patch", "compare"),
+    ),
 )
 HOME = PAGES[0]
 

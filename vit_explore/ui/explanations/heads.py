@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui.components.attention_explorer import (
     View,
@@ -16,37 +14,32 @@ from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
-
-_EXPLORED, _EXPLORERS = "attention_explored", ("explorer_start", "explorer_now")
-
-
-def _controls(_: str) -> View:
-    """What both explorers show: the one in which the person chose last leads, the other follows."""
-    shared = st.session_state.get(_EXPLORED, View(layer=10**6))  # at first the last layer
-    for key in _EXPLORERS:
-        seen = st.session_state.get(f"{key}_seen", shared)
-        own = explorer_view(key, seen)
-        if own != seen:
-            shared = own
-        st.session_state[f"{key}_seen"] = own
-    st.session_state[_EXPLORED] = shared
-    return shared
+from vit_explore.ui.session import address
 
 
-def _draw(side: Side, picture: Picture, shared: View) -> None:
+def _controls(_: str) -> None:
+    """The explorer has its controls in itself."""
+
+
+def _draw(side: Side, picture: Picture, _: None) -> None:
     maps = looking.attention(side.ref, picture)
-    view = _fitting(shared, maps)
+    view = _addressed(maps)
     packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None)
-    key = _EXPLORERS[0 if side.ref.endswith("@0") else 1]
-    attention_explorer(packed, looking.under_maps(side.ref, picture), key=key, view=view)
+    key = f"explorer_{side.ref}"
+
+    def moved() -> None:
+        seen = explorer_view(key, view)
+        address.choose(layer=seen.layer, head=seen.head, patch=seen.patch)
+
+    attention_explorer(packed, looking.under_maps(side.ref, picture), key=key, view=view, on_change=moved)
 
 
-def _fitting(view: View, maps: AttentionMaps) -> View:
-    """The view within another model's layers, heads and patches; what it does not have becomes the default."""
+def _addressed(maps: AttentionMaps) -> View:
+    """What the address says, within this model's layers, heads and patches; at first the last layer."""
     _, layers, heads, _, _ = maps.weights.shape
-    head = view.head if view.head is not None and view.head < heads else None
-    patch = view.patch if view.patch is not None and view.patch < maps.grid[0] * maps.grid[1] else None
-    return View(min(view.layer, layers - 1), head, patch)
+    layer = address.below("layer", layers)
+    patch = address.below("patch", maps.grid[0] * maps.grid[1])
+    return View(layers - 1 if layer is None else layer, address.below("head", heads), patch)
 
 
 TAB = Tab(

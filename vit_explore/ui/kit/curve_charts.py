@@ -11,10 +11,10 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.kit.curves import AXES, Curves
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import address
 
 SMOOTHING = 0.95  # of the loss: about the last twenty steps
 _KEPT = 12  # runs whose curves a session keeps
-_AXIS = "live_axis"
 
 Shown = tuple[str, Curves, str, bool]  # name, curves, colour, dashed
 
@@ -40,19 +40,25 @@ def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
     with st.container(horizontal=True):
-        st.segmented_control(
-            "Along", list(AXES), format_func=AXES.__getitem__, default="elapsed", key=_AXIS, required=True,
-            persist_state="session",
-        )  # fmt: skip
+        choose_axis("live_axis")
         st.multiselect(
             "Compare with earlier runs", list(others), format_func=lambda run: others.get(run, run),
             key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
         )  # fmt: skip
 
 
+def choose_axis(key: str) -> str:
+    """What lies along the axis, in the address."""
+    axis = address.one_of("axis", AXES, "elapsed")
+    st.segmented_control(
+        "Along", list(AXES), format_func=AXES.__getitem__, required=True, **address.widget("axis", key, axis)
+    )
+    return axis
+
+
 def draw_chosen(store: RunStore, record: RunRecord, curves: Curves) -> None:
     """The run's curves with those that were chosen below them."""
-    axis = st.session_state.get(_AXIS) or "elapsed"
+    axis = address.one_of("axis", AXES, "elapsed")
     shown = [(record.name, curves, role_colour(record), False)]
     for i, other in enumerate(st.session_state.get(_compare_key(record.id), ())):
         try:

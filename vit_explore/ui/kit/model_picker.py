@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from vit_explore.errors import VitExploreError
@@ -10,18 +12,20 @@ from vit_explore.runs.references import Available, available_references
 from vit_explore.ui import site
 from vit_explore.ui.kit.panel import of_explanation, panel
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import (
     TIMM,
     Choice,
     choose,
     chosen_model,
     no_choice,
-    set_choice,
     settle_choice,
-    take_notice,
     want_timm,
     wants_timm,
 )
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 
 def require_model(question: str, *explanations: str) -> Choice:
@@ -69,11 +73,10 @@ def offer_bundled() -> None:
         st.button(f"Look at “{offer.title}” instead", icon=":material/visibility:", on_click=choose, args=(offer.ref,))
 
 
-def show_notice() -> None:
-    """Say, in one sentence, why another model is shown than the one that was asked for. Once per script run."""
-    notice = take_notice()
-    if notice:
-        st.warning(escaped(notice), icon=":material/info:")
+def show_notices(place: DeltaGenerator) -> None:
+    """Say in `place`, in a sentence each, what of the address could not be shown, and correct it."""
+    for sentence in address.correct():
+        place.warning(escaped(sentence), icon=":material/info:")
 
 
 def snapshot_slider(label: str = "Snapshot: training step") -> None:
@@ -86,7 +89,7 @@ def snapshot_slider(label: str = "Snapshot: training step") -> None:
 
     def moved() -> None:
         step = st.session_state[key]
-        set_choice(choice.base, None if step == choice.steps[-1] else step)
+        choose(choice.base, None if step == choice.steps[-1] else step)
 
     st.select_slider(label, choice.steps, format_func=lambda step: f"{step:,}", key=key, on_change=moved)
 
@@ -96,13 +99,12 @@ def compare_toggle(key: str) -> bool:
     choice = chosen_model()
     if choice is None or choice.before_training is None:
         return False
-    return st.toggle(
+    shown: bool = st.toggle(
         "Beside step 0",
-        value=True,
-        key=key,
-        persist_state="session",
         help="The same view of the model before training.",
+        **address.widget("compare", key, address.get("compare") is not False),
     )
+    return shown
 
 
 def _picker(offers: list[Available], choice: Choice | None) -> None:
@@ -137,12 +139,13 @@ def _label(offer: Available) -> str:
 
 def _picked() -> None:
     ref = st.session_state["shell_model"]
-    want_timm(ref == TIMM)
-    if ref not in (None, TIMM):
-        set_choice(ref, None)
+    if ref == TIMM:
+        want_timm(True)
+    elif ref is not None:
+        choose(ref)
 
 
 def _named() -> None:
     name = st.session_state["shell_timm"].strip().removeprefix(TIMM)
     if name:
-        set_choice(TIMM + name, None)
+        choose(TIMM + name)

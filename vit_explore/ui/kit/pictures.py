@@ -1,4 +1,8 @@
-"""The picture that the pages look at: a sample, a dataset's image, an upload or the camera. It follows the person."""
+"""The picture that the pages look at: a sample, a dataset's image, an upload or the camera. It follows the person.
+
+The address names it: `sample:temple`, `dataset:cifar10:17`, `run:3f2a:17` (of the validation images of that run),
+`upload:0f3a…` (kept on this server).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ import streamlit as st
 from vit_explore.config import DataConfig
 from vit_explore.data import dataset_status, datasets
 from vit_explore.data.images import load_image, sample_images
-from vit_explore.ui.kit.errors import friendly
+from vit_explore.errors import BadData, DiskFull, UnknownName, VitExploreError
+from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.kit.waiting import result
-from vit_explore.ui.session import caches
+from vit_explore.ui.kit.waiting import peek, result
+from vit_explore.ui.session import address, caches, uploads
 from vit_explore.ui.session.choice import chosen_model
 
 SOURCES = {
@@ -43,25 +48,77 @@ class Picture:
 def pick_picture() -> Picture:
     """Draw the picker and give the picture; one that cannot be read is refused in a sentence, the last one stays."""
     row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    last = st.session_state.get(_SOURCE, "sample")  # the widget's own state ends with its page
-    st.session_state.setdefault("picture_source", last)
-    chosen = row.segmented_control(
+    name, picture = _settle()
+    source = _source(name)
+    st.session_state["picture_source"] = source
+    row.segmented_control(
         "Picture", list(SOURCES), format_func=SOURCES.__getitem__, required=True, wrap=True, key="picture_source",
-        label_visibility="collapsed",
+        on_change=_choose_source, label_visibility="collapsed",
     )  # fmt: skip
-    source = st.session_state[_SOURCE] = chosen or last
-    if _PICTURE not in st.session_state:
-        title, pixels = next(iter(samples().items()))
-        st.session_state[_PICTURE] = picture_of(pixels, title)
     with row.container(width=560 if source in ("dataset", "upload") else "content"):
         answered = False
         with friendly():
-            picture = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]()
-            st.session_state[_PICTURE] = picture or st.session_state[_PICTURE]
+            draw = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]
+            picture = draw(picture)
             answered = True
         if not answered:
-            st.caption(f"What you see below is still “{escaped(st.session_state[_PICTURE].title)}”.")
-    return st.session_state[_PICTURE]
+            st.caption(f"What you see below is still “{escaped(picture.title)}”.")
+    return picture
+
+
+def _settle() -> tuple[str, Picture]:
+    """The picture of the address or the session, by its name; in place of one that is not there the first sample."""
+    name = address.get("picture")
+    try:
+        if name is not None:
+            return name, _open(name)
+    except NotYet:
+        return name, _last_seen()
+    except VitExploreError as error:
+        address.refuse("picture", f"{error} Here is the first sample instead.")
+    name = _named_sample(next(iter(samples())))
+    address.settle(picture=name)
+    return name, _open(name)
+
+
+def _last_seen() -> Picture:
+    """The picture to show until the one of the address is read."""
+    kept = st.session_state.get(_PICTURE)
+    return _open(_named_sample(next(iter(samples())))) if kept is None else kept[1]
+
+
+def _open(name: str) -> Picture:
+    """The picture of an address; the last one is the session's. Raises VitExploreError for one that is not there."""
+    kept = st.session_state.get(_PICTURE)
+    if kept is None or kept[0] != name:
+        kept = st.session_state[_PICTURE] = (name, _read(name))
+    return kept[1]
+
+
+def _read(name: str) -> Picture:
+    source, _, which = name.partition(":")
+    if source == "sample":
+        title = which.replace("-", " ")
+        if title not in samples():
+            raise UnknownName(f"There is no sample picture {title!r}; there are: {', '.join(samples())}.")
+        return picture_of(samples()[title], title)
+    if source == "upload":
+        return picture_of(uploads.find(which), "your upload")
+    data, _, index = name.rpartition(":")
+    return _image(data, int(index))
+
+
+def _image(source: str, index: int) -> Picture:
+    """A validation image of `run:3f2a` or `dataset:cifar10`. Raises NotYet while the data are being read."""
+    done = peek(caches.loading(_config(source)))
+    if done is None:
+        raise NotYet  # the picker of datasets draws the progress
+    data = done.value
+    if index >= len(data.val):
+        raise BadData(f"There is no validation image {index} in these data: they have {len(data.val)}, counted from 0.")
+    label = data.classes[int(data.val.labels[index])]
+    pixels = np.ascontiguousarray(data.val.images[index].transpose(1, 2, 0))
+    return picture_of(pixels, f"{_title(source)} {index}", label)
 
 
 def picture_of(pixels: np.ndarray, title: str, truth: str | None = None) -> Picture:
@@ -77,68 +134,132 @@ def samples() -> dict[str, np.ndarray]:
     return sample_images()
 
 
-def _sample() -> Picture:
-    pictures = samples()
-    name = st.pills(
-        "Sample", list(pictures), format_func=str.capitalize, default=next(iter(pictures)), required=True, wrap=True,
-        key="sample", bind="query-params", label_visibility="collapsed",
+def _source(name: str) -> str:
+    """Where the picture comes from; what the person is about to send one from, until it is there."""
+    begun = st.session_state.get(_SOURCE)
+    if begun is not None and begun[1] == name:
+        return begun[0]
+    kind = name.partition(":")[0]
+    return "dataset" if kind == "run" else kind
+
+
+def _choose_source() -> None:
+    """Another source shows its first picture; an upload and the camera show the last one until there is a new one."""
+    source, now = st.session_state["picture_source"], address.get("picture")
+    st.session_state[_SOURCE] = (source, now)
+    if source == "sample":
+        address.choose(picture=_named_sample(next(iter(samples()))))
+    elif source == "dataset" and _sources():
+        address.choose(picture=f"{_sources()[0]}:0")
+
+
+def _named_sample(title: str) -> str:
+    return f"sample:{title.replace(' ', '-')}"
+
+
+def _sample(picture: Picture) -> Picture:
+    names = list(samples())
+    st.session_state["sample"] = picture.title
+    st.pills(
+        "Sample", names, format_func=str.capitalize, required=True, wrap=True, key="sample",
+        label_visibility="collapsed", on_change=_choose_sample,
     )  # fmt: skip
-    return picture_of(pictures[name], name)
+    return picture
 
 
-def _dataset_image() -> Picture | None:
-    configs = dataset_configs()
-    name = st.selectbox("Dataset", list(configs), key="picture_dataset", persist_state="session")
-    if name is None:
+def _choose_sample() -> None:
+    address.choose(picture=_named_sample(st.session_state["sample"]))
+
+
+def _dataset_image(picture: Picture) -> Picture:
+    chosen, _, index = str(address.get("picture")).rpartition(":")
+    if not chosen.startswith(("dataset:", "run:")):
         st.info("No dataset is on this machine yet; the page Home says how to get one.", icon=":material/info:")
-        return None
-    data = result(caches.loading(configs[name]))
+        return picture
+    sources = list(dict.fromkeys([*_sources(), chosen]))
+    titles = {source: _title(source) for source in sources}
+    st.session_state["picture_dataset"] = chosen
+    st.selectbox("Dataset", sources, format_func=titles.__getitem__, key="picture_dataset", on_change=_choose_data)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    last = len(data.val) - 1
-    key = "picture_index"
-    if st.session_state.get(key, 0) > last:
-        st.session_state[key] = 0
-    right.button("Another", icon=":material/casino:", on_click=_another, args=(key, last), width="stretch")
-    index = left.number_input("Validation image", 0, last, key=key, persist_state="session")
-    label = data.classes[int(data.val.labels[index])]
-    return picture_of(np.ascontiguousarray(data.val.images[index].transpose(1, 2, 0)), f"{name} {index}", label)
+    last = len(result(caches.loading(_config(chosen))).val) - 1
+    right.button("Another", icon=":material/casino:", on_click=_another, args=(chosen, last), width="stretch")
+    st.session_state["picture_index"] = int(index)
+    left.number_input("Validation image", 0, last, key="picture_index", on_change=_choose_data)
+    return picture
+
+
+def _choose_data() -> None:
+    source, index = st.session_state["picture_dataset"], st.session_state["picture_index"]
+    same = str(address.get("picture")).startswith(f"{source}:")
+    address.choose(picture=f"{source}:{index if same else 0}")
+
+
+def _another(source: str, last: int) -> None:
+    address.choose(picture=f"{source}:{int(np.random.default_rng().integers(last + 1))}")
+
+
+def _sources() -> list[str]:
+    """What can be shown without a download: the data of the chosen run first, then the datasets on this machine."""
+    choice = chosen_model()
+    runs = [choice.base] if choice is not None and choice.base.startswith("run:") else []
+    here = [name for name in datasets.names() if name != "folder" and dataset_status(name).available]
+    return [*runs, *(f"dataset:{name}" for name in here)]
+
+
+def _config(source: str) -> DataConfig:
+    """The data of `run:3f2a` or `dataset:cifar10`. Raises RunNotFound, UnknownName, BadData."""
+    kind, _, name = source.partition(":")
+    if kind == "run":
+        return caches.store().get(name).settings().data
+    if name == "folder":
+        raise BadData("The pictures of a folder have no address of their own.")
+    if not dataset_status(name).available:
+        raise BadData(f"The data {name} are not on this machine; the page Home says how to get them.")
+    # a drawn dataset is drawn anew: a few images suffice to look at
+    return DataConfig(dataset=name, per_class=40 if name == "shapes" else None)
+
+
+def _title(source: str) -> str:
+    kind, _, name = source.partition(":")
+    if kind == "dataset":
+        return name
+    choice = chosen_model()
+    is_this = choice is not None and choice.base == source
+    return _config(source).dataset + (OF_THIS_RUN if is_this else f" (of the run {name})")
 
 
 def dataset_configs() -> dict[str, DataConfig]:
-    """What can be shown without a download: the data of the chosen run first, then the datasets on this machine."""
-    configs: dict[str, DataConfig] = {}
-    choice = chosen_model()
-    if choice is not None and choice.base.startswith("run:"):
-        config = caches.store().get(choice.base.removeprefix("run:")).config
-        if config is not None:
-            configs[config.data.dataset + OF_THIS_RUN] = config.data
-    for name in datasets.names():
-        if name != "folder" and dataset_status(name).available:
-            # a drawn dataset is drawn anew: a few images suffice to look at
-            configs[name] = DataConfig(dataset=name, per_class=40 if name == "shapes" else None)
-    return configs
+    """The data that can be shown without a download, by title."""
+    return {_title(source): _config(source) for source in _sources()}
 
 
-def _another(key: str, last: int) -> None:
-    st.session_state[key] = int(np.random.default_rng().integers(last + 1))
-
-
-def _upload() -> Picture | None:
+def _upload(picture: Picture) -> Picture:
     file = st.file_uploader(
         "A picture of your own", type=_TYPES, max_upload_size=_UPLOAD_MB, key="picture_upload",
-        help="It stays on this machine: nothing is stored or sent anywhere.",
+        help=f"It is kept on this server, at most {uploads.MAX_SIDE} pixels wide and high and without its name or "
+        f"metadata, so that a reload shows it again; the oldest of {uploads.MAX_FILES} leaves first. Only who has this "
+        "page's address can see it.",
     )  # fmt: skip
-    return _read(file)
+    return _received(file, picture)
 
 
-def _camera() -> Picture | None:
-    return _read(st.camera_input("A picture from the camera", key="picture_camera", label_visibility="collapsed"))
+def _camera(picture: Picture) -> Picture:
+    file = st.camera_input("A picture from the camera", key="picture_camera", label_visibility="collapsed")
+    return _received(file, picture)
 
 
-def _read(file: Any) -> Picture | None:
-    """The picture in an uploaded file, decoded when it is new. Raises BadImage."""
+def _received(file: Any, before: Picture) -> Picture:
+    """The picture in a file that is new, kept and put into the address; else the one before. Raises BadImage."""
     if file is None or st.session_state.get(_FILE) == file.file_id:
-        return None
-    picture = picture_of(load_image(file), file.name)
+        return before
+    pixels = uploads.fitting(load_image(file))
     st.session_state[_FILE] = file.file_id
-    return picture
+    name = f"upload:{uploads.name_of(pixels)}"
+    st.session_state[_PICTURE] = (name, picture_of(pixels, file.name))
+    st.session_state[_SOURCE] = (st.session_state["picture_source"], name)
+    address.choose(picture=name)
+    try:
+        uploads.keep(pixels)
+    except DiskFull as error:
+        st.warning(escaped(str(error)), icon=":material/info:")
+    return st.session_state[_PICTURE][1]

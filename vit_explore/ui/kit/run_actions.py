@@ -10,20 +10,20 @@ import streamlit as st
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit.wording import ACTIVE
+from vit_explore.ui.session import address
 
-_RUN, _NEW, _PARENT = "train_run", "train_wants_new", "train_parent"
+_PARENT = "train_parent"
 
 
 def open_run(run: str) -> None:
     """Show this run on the Train page from now on."""
-    st.session_state[_RUN], st.session_state[_NEW] = run, False
-    st.query_params["run"] = run
+    address.choose(run=run)
 
 
 def new_run(origin: RunRecord | None = None) -> None:
     """Show the form, filled with the settings of `origin` where one is given (in a callback, or before a rerun)."""
-    st.session_state[_NEW], st.session_state[_PARENT] = True, origin.id if origin else None
-    st.query_params.pop("run", None)
+    address.choose(run=address.NO_RUN)
+    st.session_state[_PARENT] = origin.id if origin else None
     if origin is not None:
         st.session_state["train_pending"] = origin.settings()
 
@@ -39,18 +39,10 @@ def parent_of_new_run() -> str | None:
 
 
 def shown_run(store: RunStore) -> str | None:
-    """The run to show: the address's, the one last looked at, or the latest that is active; None for the form."""
-    named = st.query_params.get("run")
-    if named:
-        st.session_state[_RUN], st.session_state[_NEW] = named, False
-        return named
-    if st.session_state.get(_NEW):
-        return None
-    last = st.session_state.get(_RUN)
-    run = last if last is not None and store.has(last) else next((record.id for record in active_runs(store)), None)
-    if run is not None:
-        open_run(run)
-    return run
+    """The run to show: the address's, the one last looked at, or the first that is active; None for the form."""
+    run: str = address.get("run") or next((record.id for record in active_runs(store)), address.NO_RUN)
+    address.settle(run=run)
+    return None if run == address.NO_RUN else run
 
 
 def active_runs(store: RunStore) -> list[RunRecord]:

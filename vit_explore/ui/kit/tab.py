@@ -32,6 +32,11 @@ class Tab:
     controls: Callable[[str], Any]
     draw: Callable[[Side, Picture, Any], None]
 
+    @property
+    def name(self) -> str:
+        """Its word in the address."""
+        return self.explanations[0]
+
     def check(self, ref: str, picture: Picture) -> None:
         """Raises NotApplicable where the model cannot answer, before anything is drawn: so it is said once."""
         needs = {EXPLANATIONS.get(name).needs for name in self.explanations}

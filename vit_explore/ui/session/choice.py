@@ -1,9 +1,8 @@
-"""Which model is being looked at: kept in the URL, followed from page to page.
+"""Which model is being looked at, or which two: kept in the address, followed from page to page.
 
-The choice is two query parameters, `model` ("run:3f2a", "bundled:vit-cifar10", "timm:vit_tiny_patch16_224@random") and
-`step` (a snapshot; none means the latest, which grows with a running run). What the URL says wins; a page without them
-in its URL gets those of the session, so the choice follows the person. The picker in the sidebar settles it once per
-script run; a page then asks `chosen_model()`.
+The choice is two fields of the address, `model` ("run:3f2a", "bundled:vit-cifar10", "timm:vit_tiny_patch16_224@random")
+and `step` (a snapshot; none means the latest, which grows with a running run). The picker in the sidebar settles it
+once per script run; a page then asks `chosen_model()`. Two runs side by side are the fields `one` and `other`.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.session import address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable
 
 TIMM = "timm:"  # the option that opens the text box, and how every timm reference begins
-_BASE, _STEP = "chosen_model", "chosen_step"  # the session's copy of the URL
-_NOW, _NOTICE, _WANTS_TIMM = "model_choice", "model_notice", "shell_wants_timm"
+_NOW, _WANTS_TIMM = "model_choice", "shell_wants_timm"
 
 
 @dataclass(frozen=True)
@@ -58,19 +57,18 @@ class Choice:
         return f"{self.base}@{step}"
 
 
-def link(ref: str) -> Mapping[str, str]:
-    """The query parameters that open a page on a model: `st.switch_page(page, query_params=link("run:3f2a"))`."""
-    parsed = parse_reference(ref)
-    if parsed.step is None:
-        return {"model": ref}
-    return {"model": ref.partition("@")[0], "step": str(parsed.step)}
+@dataclass(frozen=True)
+class Pair:
+    """Two runs side by side, by their ids; None where there is none."""
+
+    one: str | None
+    other: str | None
 
 
-def choose(ref: str) -> None:
-    """Look at another model from now on: before `st.switch_page`, or in a callback. Raises BadReference."""
-    parameters = link(ref)
+def choose(base: str | None, step: int | None = None) -> None:
+    """Look at another model from now on, in a callback. step: None for the latest."""
     st.session_state[_WANTS_TIMM] = False
-    set_choice(parameters["model"], int(parameters["step"]) if "step" in parameters else None)
+    address.choose(model=base, step=step)
 
 
 def chosen_model() -> Choice | None:
@@ -79,11 +77,13 @@ def chosen_model() -> Choice | None:
 
 
 def settle_choice(offers: list[Available]) -> Choice | None:
-    """Settle which model this script run looks at: what the URL or the session names, else the first on offer."""
-    _take_from_url()
-    choice = _settle(offers)
-    st.session_state[_NOW] = choice
-    set_choice(choice.base if choice else None, None if choice is None or choice.is_latest else choice.step)
+    """Settle which model this script run looks at: what the address or the session names, else the first on offer."""
+    base = address.get("model")
+    if base != getattr(st.session_state.get(_NOW), "base", base):
+        st.session_state[_WANTS_TIMM] = False
+    choice = st.session_state[_NOW] = _settle(base, offers)
+    step = None if choice is None or choice.is_latest else choice.step
+    address.settle(model=choice.base if choice else None, step=step)
     return choice
 
 
@@ -92,15 +92,28 @@ def no_choice() -> None:
     st.session_state[_NOW] = None
 
 
+def settle_pair(known: Container[str], latest: Pair, partner: Callable[[str], str | None]) -> Pair:
+    """The two runs that the address or the session names; beside one alone its partner, else the latest pair."""
+    one, other = (_known_run(name, known) for name in ("one", "other"))
+    if one is None and other is None:
+        one, other = latest.one, latest.other
+    elif one is None or other is None:
+        one, other = one or _beside(other, latest.one, partner), other or _beside(one, latest.other, partner)
+    address.settle(one=one, other=other)
+    return Pair(one, other)
+
+
+def _beside(said: str | None, latest: str | None, partner: Callable[[str], str | None]) -> str | None:
+    """What stands beside the one run that is said: the latest of the other side, but never the same run twice."""
+    return latest if said is None or latest != said else partner(said)
+
+
 def forget(runs: Iterable[str]) -> None:
-    """Drop the choice of a run that its own person has just deleted: no notice, the next best is shown."""
-    if st.session_state.get(_BASE) in {f"run:{run}" for run in runs}:
-        set_choice(None, None)
-
-
-def take_notice() -> str | None:
-    """Why another model is shown than the one that was asked for, once."""
-    return st.session_state.pop(_NOTICE, None)
+    """Drop the choice of runs that their own person has just deleted: no notice, the next best is shown."""
+    gone = set(runs)
+    if address.get("model") in {f"run:{run}" for run in gone}:
+        address.forget("model", "step")
+    address.forget(*(name for name in ("run", "one", "other") if address.get(name) in gone))
 
 
 def wants_timm() -> bool:
@@ -113,43 +126,27 @@ def want_timm(wanted: bool) -> None:
     st.session_state[_WANTS_TIMM] = wanted
 
 
-def set_choice(base: str | None, step: int | None) -> None:
-    """Write the choice to the session and to the URL."""
-    for key, name, value in ((_BASE, "model", base), (_STEP, "step", None if step is None else str(step))):
-        st.session_state[key] = value
-        if value is None:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
-            st.query_params[name] = value
-    st.session_state[_STEP] = step
-
-
-def _take_from_url() -> None:
-    """What the URL names becomes the session's; a `step` without a `model` belongs to the session's model."""
-    url = st.query_params
-    if "model" in url:
-        if url["model"] != st.session_state.get(_BASE):
-            st.session_state[_WANTS_TIMM] = False
-        st.session_state[_BASE], st.session_state[_STEP] = url["model"], None
-    if "step" in url:
-        if url["step"].isdecimal() and len(url["step"]) < 10:
-            st.session_state[_STEP] = int(url["step"])
-        else:
-            st.session_state[_NOTICE] = f"{url['step']!r} in the address is no training step; here is the latest one."
-
-
-def _settle(offers: list[Available]) -> Choice | None:
-    """The session's choice where it exists; else the first on offer, and a notice that says why."""
-    base = st.session_state.get(_BASE)
+def _settle(base: str | None, offers: list[Available]) -> Choice | None:
+    """The choice of the address where it exists; else the first on offer, and a sentence that says why."""
     if base is None:
         return _first(offers)
     try:
-        return _choice(base, st.session_state.get(_STEP), offers)
+        return _choice(base, address.get("step"), offers)
     except BadReference as error:
         first = _first(offers)
         instead = f"Here is {first.title} instead." if first else "There is no other model yet."
-        st.session_state[_NOTICE] = f"{error} {instead}"
+        address.refuse("model", f"{error} {instead}")
         return first
+
+
+def _known_run(name: str, known: Container[str]) -> str | None:
+    run: str | None = address.get(name)
+    if run is not None:
+        run = run.removeprefix("run:")
+        if run not in known:
+            address.refuse(name, f"There is no run {run} any more; choose another one below.")
+            return None
+    return run
 
 
 def _first(offers: list[Available]) -> Choice | None:
@@ -181,6 +178,6 @@ def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
     if step is not None and step not in offer.steps:
         asked = step
         nearest = min(offer.steps, key=lambda known: abs(known - asked))
-        st.session_state[_NOTICE] = f"There is no snapshot at step {step}; here is the nearest, step {nearest}."
+        address.refuse("step", f"There is no snapshot at step {step}; here is the nearest, step {nearest}.")
         step = nearest
     return Choice(base, offer.title, offer.steps, offer.steps[-1] if step is None else step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,17 @@ class View:
     patch: int | None = None
 
 
-def attention_explorer(packed: dict[str, Any], image: np.ndarray, *, key: str, view: View | None = None) -> View:
+def attention_explorer(
+    packed: dict[str, Any],
+    image: np.ndarray,
+    *,
+    key: str,
+    view: View | None = None,
+    on_change: Callable[[], None] = lambda: None,
+) -> View:
     """Mount the explorer over `image`, uint8 (h, w, 3), and give back what the person looks at.
 
-    view: where it starts; a `view` that changes later moves the explorer there.
+    view: where it starts; a `view` that changes later moves the explorer there. on_change: the person moved.
     """
     start = view or View(packed["layers"] - 1)
     data = {
@@ -51,7 +59,7 @@ def attention_explorer(packed: dict[str, Any], image: np.ndarray, *, key: str, v
         "image": _png(image),
         "view": {"layer": start.layer, "head": start.head, "patch": start.patch},
     }
-    result = _mount(key=key, data=data, default={"view": None}, on_view_change=lambda: None)
+    result = _mount(key=key, data=data, default={"view": None}, on_view_change=on_change)
     return _view(result.get("view"), start)
 
 

@@ -34,7 +34,8 @@ function take(ex, data) {
     ex.scales = new Float32Array(bytes(data.scales).buffer);
     loadPicture(ex, data.image);
   }
-  if (before !== JSON.stringify(data.view)) ex.view = { ...data.view }; // Python moved it; else the person's own place holds
+  // Python moved it; else, or while Python does not know yet where the person went, the person's own place holds
+  if (!ex.view || (before !== JSON.stringify(data.view) && !ex.timer)) ex.view = { ...data.view };
   const { layers, heads, grid } = data;
   ex.view.layer = Math.min(ex.view.layer, layers - 1);
   if (ex.view.head !== null && ex.view.head >= heads) ex.view.head = null;
@@ -177,13 +178,14 @@ function listen(ex) {
   ex.opacity.oninput = () => render(ex);
 }
 
-// Shown at once; Python is told a moment later, so that a held arrow key is one rerun and not thirty.
+// Shown at once; Python is told a moment later, so that a held arrow key is one rerun and not thirty. `sent` makes each
+// report a new one: after Back, the same choice is a choice again.
 function change(ex, part) {
   Object.assign(ex.view, part);
   ex.hover = null;
   render(ex);
   clearTimeout(ex.timer);
-  ex.timer = setTimeout(() => ex.send({ ...ex.view }), 200);
+  ex.timer = setTimeout(() => { ex.timer = null; ex.send({ ...ex.view, sent: Date.now() }); }, 200);
 }
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };

@@ -11,6 +11,7 @@ from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture, pick_picture
 from vit_explore.ui.kit.tab import Tab
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
 
 
@@ -55,13 +56,13 @@ def seen_and_predicted(ref: str, picture: Picture) -> None:
 
 def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side]) -> Tab:
     """The tabs, of which only the open one computes; gives that one."""
-    shown = offered[0]
-    drawn = st.tabs([tab.title for tab in offered], key="attention_view", on_change="rerun")
-    for place, tab in zip(drawn, offered, strict=True):
-        if place.open:
-            shown = tab
-            with place, friendly(model_picker.offer_bundled):
-                one_tab(tab, choice.ref, picture, both)
+    by_name = {tab.name: tab for tab in offered}
+    words = {tab.title: name for name, tab in by_name.items()}
+    name = address.one_of("tab", {name: tab.title for name, tab in by_name.items()}, offered[0].name)
+    shown = by_name[name]
+    drawn = st.tabs(list(words), **address.widget("tab", "attention_view", shown.title, words))
+    with drawn[list(by_name).index(name)], friendly(model_picker.offer_bundled):
+        one_tab(shown, choice.ref, picture, both)
     return shown
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.ui.kit import looking, model_picker, panel
 from vit_explore.ui.kit.chart import Side, chart, column, sides
+from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
 
 
@@ -16,7 +17,7 @@ def components(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
         height = 340 if titled else None
-        chart(plots.filter_components(result, height=height), f"components_{side.step}")
+        chart(plots.filter_components(result, height=height), f"components_{side.ref}")
         shares = result.explained_variance_ratio
         st.caption(
             f"The number under each: its share of the variance. All {len(shares)} together: {shares.sum():.0%}. "
@@ -32,13 +33,17 @@ def components(choice: Choice, side: Side, titled: bool) -> None:
 def raw(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
-        chart(plots.raw_filters(result, height=440 if titled else None), f"raw_{side.step}")
+        chart(plots.raw_filters(result, height=440 if titled else None), f"raw_{side.ref}")
         st.caption(f"{min(64, len(result.filters))} of {len(result.filters)} filters, each at full contrast.")
 
 
 def variance(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
-        chart(plots.explained_variance(looking.filters(choice, side.step)), f"variance_{side.step}")
+        chart(plots.explained_variance(looking.filters(choice, side.step)), f"variance_{side.ref}")
+
+
+VIEWS = {"components": components, "variance": variance, "raw": raw}
+TITLES = {"components": "Principal components", "variance": "Explained variance", "raw": "Raw filters"}
 
 
 def show() -> None:
@@ -55,11 +60,11 @@ def show() -> None:
     with right:
         compare = model_picker.compare_toggle("filters_compare")
 
-    views = {"Principal components": components, "Explained variance": variance, "Raw filters": raw}
-    for tab, draw in zip(st.tabs(list(views), key="filters_view", on_change="rerun"), views.values(), strict=True):
-        if tab.open:
-            with tab:
-                each_side(choice, compare, draw)
+    shown = address.one_of("tab", TITLES, "components")
+    words = {title: name for name, title in TITLES.items()}
+    tabs = st.tabs(list(words), **address.widget("tab", "filters_view", TITLES[shown], words))
+    with tabs[list(TITLES).index(shown)]:
+        each_side(choice, compare, VIEWS[shown])
     panel.panel(panel.of_explanation("filter_components"))
 
 

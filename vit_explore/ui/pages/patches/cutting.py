@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from vit_explore import plots
 from vit_explore.ui.kit.chart import chart, enlarged
+from vit_explore.ui.session import address
 
 SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 _MOST_PATCHES = 64  # along a side; more cannot be told apart on the page
-_SIZE, _PATCH, _CHOSEN = "image_px", "patch_px", "patches_chosen"
 
 
 def divisors(size: int) -> list[int]:
@@ -21,21 +23,32 @@ def divisors(size: int) -> list[int]:
 def pick_sizes() -> tuple[int, int]:
     """Sliders for the image and the patch size, in the URL; only patches that divide the image are on offer."""
     left, right = st.columns(2, gap="large")
-    size = left.select_slider(
-        "Size of the image that the model sees", SIZES, value=32, format_func=lambda s: f"{s} px", key=_SIZE,
-        bind="query-params",
-    )  # fmt: skip
+    size = _fitting("image_px", SIZES, 32)
     fits = divisors(size)
-    asked = st.session_state.get(_PATCH)
+    asked = address.get("patch_px")
     if asked is not None and asked not in fits:
         nearest = min(fits, key=lambda p: abs(p - asked))
-        st.session_state[_PATCH] = nearest
+        address.settle(patch_px=nearest)
         right.info(f"Patches of {asked} px do not divide {size} px; {nearest} px is the nearest size that does.")
-    patch = right.select_slider(
-        "Side of a patch", fits, value=4 if 4 in fits else fits[0], format_func=lambda p: f"{p} px", key=_PATCH,
-        bind="query-params", help="Only sizes that divide the image: a patch cannot be cut in two.",
+    patch = _fitting("patch_px", fits, 4 if 4 in fits else fits[0])
+    left.select_slider(
+        "Size of the image that the model sees", SIZES, format_func=lambda s: f"{s} px",
+        **address.widget("image_px", "image_px", size),
+    )  # fmt: skip
+    right.select_slider(
+        "Side of a patch", fits, format_func=lambda p: f"{p} px",
+        help="Only sizes that divide the image: a patch cannot be cut in two.",
+        **address.widget("patch_px", "patch_px", patch),
     )  # fmt: skip
     return size, patch
+
+
+def _fitting(name: str, sizes: Sequence[int], default: int) -> int:
+    """The size of the address; one that is not on offer is refused in a sentence."""
+    size = address.get(name)
+    if size is not None and size not in sizes:
+        address.refuse(name, f"{size} in the address is no size that is offered; here is {default} px.")
+    return size if size in sizes else default
 
 
 def clickable_grid(grid: np.ndarray) -> None:
@@ -84,9 +97,9 @@ def cost(size: int, patch: int) -> None:
 def _chosen(grid: np.ndarray) -> int:
     """The clicked patch, or the one in the middle."""
     gh, gw = grid.shape[:2]
-    chosen = st.session_state.get(_CHOSEN)
-    return chosen if chosen is not None and chosen < gh * gw else (gh // 2) * gw + gw // 2
+    chosen = address.below("patch", gh * gw)
+    return (gh // 2) * gw + gw // 2 if chosen is None else chosen
 
 
 def _choose(patch: int) -> None:
-    st.session_state[_CHOSEN] = patch
+    address.choose(patch=patch)

@@ -11,37 +11,36 @@ from vit_explore.explain.results import PositionSimilarity
 from vit_explore.ui.kit import looking, model_picker, panel
 from vit_explore.ui.kit.chart import Side, chart, column, sides
 from vit_explore.ui.kit.errors import friendly
-
-PATCH = "positions_patch"
+from vit_explore.ui.session import address
 
 
 def choose_patch(patch: int) -> None:
-    st.session_state[PATCH] = patch
+    address.choose(patch=patch)
 
 
 def chosen_patch(grid: tuple[int, int]) -> tuple[int, int]:
     """Row and column of the enlarged tile: the clicked one, or one off the centre at first."""
     gh, gw = grid
-    patch = st.session_state.get(PATCH, (gh // 3) * gw + gw // 3)
-    return divmod(min(patch, gh * gw - 1), gw)
+    patch = address.below("patch", gh * gw)
+    return divmod((gh // 3) * gw + gw // 3 if patch is None else patch, gw)
 
 
 def tiles(side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.positions(side.ref)
         selected = chosen_patch(result.grid)
-        chart(plots.position_similarity(result, selected=selected, height=520), f"tiles_{side.step}", choose_patch)
+        chart(plots.position_similarity(result, selected=selected, height=520), f"tiles_{side.ref}", choose_patch)
 
 
 def enlarged(side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.positions(side.ref)
         r, c = chosen_patch(result.grid)
-        chart(plots.position_tile(result, r, c, height=360), f"tile_{side.step}", choose_patch)
+        chart(plots.position_tile(result, r, c, height=360), f"tile_{side.ref}", choose_patch)
         numbers(result)
         if len(result.prefix):
             st.markdown("**The tokens in front of the patches**")
-            chart(plots.position_prefix(result, height=230), f"prefix_{side.step}")
+            chart(plots.position_prefix(result, height=230), f"prefix_{side.ref}")
 
 
 def numbers(result: PositionSimilarity) -> None:

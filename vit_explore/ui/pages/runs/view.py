@@ -15,14 +15,13 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
 from vit_explore.ui.kit import wording
-from vit_explore.ui.kit.curve_charts import curves_of, draw_curves, refresh
-from vit_explore.ui.kit.curves import AXES
+from vit_explore.ui.kit.curve_charts import choose_axis, curves_of, draw_curves, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog, fragment
 from vit_explore.ui.kit.run_actions import new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
-from vit_explore.ui.session import caches, choice
+from vit_explore.ui.session import address, caches, choice
 
 EVERY = 2.0  # seconds between two looks while something trains
 _SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
@@ -138,24 +137,24 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
             _actions_of_one(store, selected[0])
         if len(selected) == 2 and st.button("Race them", icon=":material/compare_arrows:", key="runs_race"):
             one, other = selected
-            st.switch_page(site.path("versus"), query_params={"one": one.id, "other": other.id})
+            st.switch_page(site.path("versus"), query_params=address.link("versus", one=one.id, other=other.id))
         if st.button("Delete", icon=":material/delete:", key="runs_delete"):
             _confirm_deletion([record.id for record in selected])
 
 
 def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     if st.button("Open", icon=":material/open_in_full:", type="primary", key="runs_open"):
-        st.switch_page(site.path("train"), query_params={"run": record.id})
+        st.switch_page(site.path("train"), query_params=address.link("train", run=record.id))
     looks = site.offered(record.model.card) if record.model is not None else []
     if looks and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
-        st.switch_page(looks[0].path, query_params=choice.link(f"run:{record.id}"))
+        st.switch_page(looks[0].path, query_params=address.link(looks[0].name, model=f"run:{record.id}"))
     _stop_or_resume(store, record)
     _rename(store, record)
     if record.config is not None and st.button(
         "Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"
     ):
         new_run(record)
-        st.switch_page(site.path("train"))
+        st.switch_page(site.path("train"), query_params=address.link("train", run=address.NO_RUN))
     if record.model is not None or (record.unreadable and record.step is not None):
         st.download_button(
             "Weights", lambda: table.weights_zip(store, record), f"{table.file_stem(record)}.zip",
@@ -237,10 +236,7 @@ def _settings(config: RunConfig) -> None:
 
 def _compare(store: RunStore, selected: list[RunRecord]) -> None:
     st.markdown(f"#### {len(selected)} runs in the same axes")
-    axis = st.segmented_control(
-        "Along", list(AXES), format_func=AXES.__getitem__, default="elapsed", key="runs_axis", required=True,
-        persist_state="session",
-    ) or "elapsed"  # fmt: skip
+    axis = choose_axis("runs_axis")
     shown = []
     for i, record in enumerate(selected):
         curves = curves_of(record.id)

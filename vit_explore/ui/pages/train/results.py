@@ -10,7 +10,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
 from vit_explore.ui.kit.chart import chart
-from vit_explore.ui.session.choice import link
+from vit_explore.ui.session import address
 
 _LOOKS = {"attention": "what it looks at", "positions": "is there a map?", "filters": "what it responds to"}
 
@@ -25,11 +25,11 @@ def next_steps(record: RunRecord) -> None:
             for page in site.offered(record.model.card):
                 st.page_link(
                     page.path, label=f"{page.title}: {_LOOKS[page.name]}", icon=page.label,
-                    query_params=link(f"run:{record.id}"),
+                    query_params=address.link(page.name, model=f"run:{record.id}"),
                 )  # fmt: skip
             st.page_link(
                 site.path("versus"), label="Race it against another", icon=":material/compare_arrows:",
-                query_params={"one": record.id},
+                query_params=address.link("versus", one=record.id),
             )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def results(store: RunStore, record: RunRecord) -> None:
     matrix, classes = st.columns([1.6, 1], gap="large")
     with matrix:
         st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")
-        chart(plots.confusion(finished.confusion, record.classes), "live_confusion")
+        chart(plots.confusion(finished.confusion, record.classes), f"live_confusion_{record.id}")
     with classes:
         st.markdown("**Accuracy of each class**")
         per_class_table(finished, record.classes)

@@ -31,10 +31,11 @@ from vit_explore.ui.kit.run_actions import run_ahead
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.pages.versus import comparison
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import address, caches
+from vit_explore.ui.session.choice import Pair, settle_pair
 
-Pair = dict[str, RunRecord]  # the two runs by their titles in the figures
-_SIDES = ("one", "other")  # also the names in the address
+Titled = dict[str, RunRecord]  # the two runs by their titles in the figures
+_TITLES = ("One run", "Against")
 _SHOWN = 24  # images of a disagreement
 
 
@@ -82,7 +83,7 @@ def start_box(store: RunStore) -> None:
             with friendly():
                 pair = comparison.start_pair(store, config, opponent)
                 get_backend().ensure()
-                _keep(pair)
+                address.choose(one=pair[0], other=pair[1])
                 st.rerun()
 
 
@@ -116,63 +117,25 @@ def pair_view(store: RunStore) -> None:
     if len(records) < 2:
         st.info("There are no two runs to compare yet: start the race above.", icon=":material/info:")
         return
-    one, other = choose_pair(records)
-    if one and other and one != other:
-        race(one, other)
+    pair = choose_pair(records)
+    if pair.one and pair.other and pair.one != pair.other:
+        race(pair.one, pair.other)
     else:
         st.info("Choose two different runs, or start the race above.", icon=":material/info:")
 
 
-def choose_pair(records: list[RunRecord]) -> tuple[str | None, str | None]:
+def choose_pair(records: list[RunRecord]) -> Pair:
     """Two runs, from the address, the session or the latest; then as the two pickers say."""
-    _settle(records)
     labels = {record.id: f"{record.name} · {record.id}" for record in records}
-    columns = st.columns(2)
-    for side, title, column in zip(_SIDES, ("One run", "Against"), columns, strict=True):
+    by_id = {record.id: record for record in records}
+    latest = Pair(*comparison.latest_pair(records))
+    pair = settle_pair(by_id, latest, lambda run: comparison.partner(by_id[run], records))
+    for name, title, run, column in zip(("one", "other"), _TITLES, (pair.one, pair.other), st.columns(2), strict=True):
         column.selectbox(
-            title, list(labels), index=None, format_func=lambda run: labels.get(run, run), key=f"race_{side}",
-            placeholder="choose a run", persist_state="session",
+            title, list(labels), index=None, format_func=lambda run: labels.get(run, run), placeholder="choose a run",
+            **address.widget(name, f"race_{name}", run),
         )  # fmt: skip
-    pair = (st.session_state["race_one"], st.session_state["race_other"])
-    _to_address(pair)
     return pair
-
-
-def _settle(records: list[RunRecord]) -> None:
-    """Before the pickers are drawn: the address wins over the session, a run that is gone leaves."""
-    known = {record.id for record in records}
-    for side, first in zip(_SIDES, comparison.latest_pair(records), strict=True):
-        key, named = f"race_{side}", st.query_params.get(side)
-        if named is not None and named != st.session_state.get(f"race_address_{side}"):
-            if named in known:
-                st.session_state[key] = named
-            else:
-                st.warning(
-                    f"There is no run {escaped(named)} any more; choose another one below.",
-                    icon=":material/info:",
-                )
-        if st.session_state.get(key) not in known:
-            st.session_state[key] = first
-    named_sides = [side for side in _SIDES if side in st.query_params]
-    run = st.session_state["race_one"]
-    if len(named_sides) == 1 and run is not None and run == st.session_state["race_other"]:
-        free = next(side for side in _SIDES if side not in named_sides)
-        st.session_state[f"race_{free}"] = comparison.partner(next(r for r in records if r.id == run), records)
-
-
-def _to_address(pair: tuple[str | None, str | None]) -> None:
-    for side, run in zip(_SIDES, pair, strict=True):
-        st.session_state[f"race_address_{side}"] = run
-        if run is None:
-            st.query_params.pop(side, None)
-        elif st.query_params.get(side) != run:
-            st.query_params[side] = run
-
-
-def _keep(pair: tuple[str, str]) -> None:
-    """Show these two from the next script run on."""
-    for side, run in zip(_SIDES, pair, strict=True):
-        st.query_params[side] = run
 
 
 # ---------------------------------------------------------------------- the race
@@ -216,7 +179,7 @@ def _result(store: RunStore, record: RunRecord) -> Finished | None:
     return None
 
 
-def titled(records: list[RunRecord]) -> Pair:
+def titled(records: list[RunRecord]) -> Titled:
     """The two records by their titles in the figures: their models, or their names when both are of one kind."""
     one, other = records
     names = comparison.titles(one, other) or tuple(f"{record.name} · {record.id}" for record in records)
@@ -228,7 +191,7 @@ def role(record: RunRecord) -> str:
     return record.family
 
 
-def _progress(store: RunStore, pair: Pair) -> None:
+def _progress(store: RunStore, pair: Titled) -> None:
     for column, (title, record) in zip(st.columns(2), pair.items(), strict=True):
         ahead = run_ahead(store, record) if record.state == "queued" else None
         with column.container(border=True):
@@ -240,17 +203,19 @@ def _progress(store: RunStore, pair: Pair) -> None:
                 site.path("train"),
                 label="Watch this run",
                 icon=":material/visibility:",
-                query_params={"run": record.id},
+                query_params=address.link("train", run=record.id),
             )
 
 
-def _figure(pair: Pair, active: bool) -> None:
-    axis = st.segmented_control(
-        "Accuracy against", list(comparison.AXES), format_func=comparison.AXES.__getitem__, default="epoch",
-        key="race_axis", required=True, persist_state="session",
-    ) or "epoch"  # fmt: skip
+def _figure(pair: Titled, active: bool) -> None:
+    axis = address.one_of("axis", comparison.AXES, "epoch")
+    st.segmented_control(
+        "Accuracy against", list(comparison.AXES), format_func=comparison.AXES.__getitem__, required=True,
+        **address.widget("axis", "race_axis", axis),
+    )  # fmt: skip
     points = {title: comparison.race_points(curves_of(record.id), axis, record) for title, record in pair.items()}
     same = len({role(record) for record in pair.values()}) == 1
+    runs = "_".join(record.id for record in pair.values())
     if active:
         colours = [_colour(record, i, same) for i, record in enumerate(pair.values())]
         live_chart(
@@ -258,7 +223,7 @@ def _figure(pair: Pair, active: bool) -> None:
                 LiveSeries(title, *points[title], colour=colour, dots=True)
                 for title, colour in zip(pair, colours, strict=True)
             ],
-            key=f"race_live_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
+            key=f"race_live_{runs}_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
             y_range=(0.0, 1.0), y_format="percent", height=400,
         )  # fmt: skip
         return
@@ -267,14 +232,15 @@ def _figure(pair: Pair, active: bool) -> None:
         along: dict[str, Any] = {axis: points[title][0]}
         curves.append(Curve(title, top1=points[title][1], role=None if same else role(record), **along))
     classes = {len(record.classes) for record in pair.values() if record.classes}
-    chart(plots.accuracy_race(curves, x=axis, chance=1 / classes.pop() if len(classes) == 1 else None), "race_figure")
+    chance = 1 / classes.pop() if len(classes) == 1 else None
+    chart(plots.accuracy_race(curves, x=axis, chance=chance), f"race_figure_{runs}")
 
 
 def _colour(record: RunRecord, index: int, same: bool) -> str:
     return theme.role_colour(None if same else role(record), index)
 
 
-def _table(pair: Pair, results: dict[str, Finished | None]) -> None:
+def _table(pair: Titled, results: dict[str, Finished | None]) -> None:
     st.markdown("#### In numbers")
     plain = {title: escaped(title) for title in pair}  # cells are Markdown
     rows = comparison.table({plain[t]: r for t, r in pair.items()}, {plain[t]: r for t, r in results.items()})
@@ -284,7 +250,7 @@ def _table(pair: Pair, results: dict[str, Finished | None]) -> None:
 # ---------------------------------------------------------------------- what they answer
 
 
-def _answers(pair: Pair, results: dict[str, Finished | None]) -> None:
+def _answers(pair: Titled, results: dict[str, Finished | None]) -> None:
     done = {title: result for title, result in results.items() if result is not None}
     if done:
         st.markdown("#### Where each goes wrong: confusion on the test images")
@@ -298,7 +264,7 @@ def _answers(pair: Pair, results: dict[str, Finished | None]) -> None:
             _disagreements(pair, done)
 
 
-def _disagreements(pair: Pair, results: dict[str, Finished]) -> None:
+def _disagreements(pair: Titled, results: dict[str, Finished]) -> None:
     one, other = pair.values()
     a, b = results.values()
     if one.settings().data != other.settings().data:
@@ -327,7 +293,7 @@ def _disagreements(pair: Pair, results: dict[str, Finished]) -> None:
     ) or "all"  # fmt: skip
     shown = (found if kind == "all" else groups[kind])[:_SHOWN]
     st.caption(f"{len(found):,} of {len(test):,} test images get two different answers; {len(shown)} of them here.")
-    predictions(cards(shown, test.images, one.classes or (), tuple(pair)), key="race_images")
+    predictions(cards(shown, test.images, one.classes or (), tuple(pair)), key=f"race_images_{one.id}_{other.id}")
 
 
 def cards(

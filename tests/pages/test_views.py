@@ -1,0 +1,203 @@
+"""Each page from its address, and each choice into it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from conftest import PAGES, TINY, MakeRun, OpenPage, param
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.runs.store import RunStore
+
+RESNET = TINY.update(model="resnet-slim")
+
+
+def said(at: AppTest, name: str) -> str | None:
+    """A field of the URL: AppTest has what a test set as a list and what the app wrote as a string."""
+    value = at.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def shown(at: AppTest) -> str:
+    kinds = (at.title, at.subheader, at.markdown, at.caption, at.info, at.warning)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def chart_keys(at: AppTest) -> list[str]:
+    """The keys of the figures, which end their ids."""
+    return [element.proto.id.rpartition("-")[2] for element in at.get("plotly_chart")]
+
+
+def png(seed: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def click(at: AppTest, page: str) -> AppTest:
+    """As a click on the navigation: the browser leaves the query behind."""
+    at.query_params.clear()
+    return at.switch_page(PAGES[page]).run()
+
+
+# ---------------------------------------------------------------------- an address gives the view
+
+
+def test_the_address_of_filters(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("filters", model=f"run:{make_run()}", step="0", tab="raw")
+    assert not at.exception
+    assert not at.warning
+    assert at.select_slider(key="shell_step").value == 0
+    assert "each at full contrast" in shown(at)
+
+
+def test_the_address_of_positions(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("positions", model=f"run:{make_run()}", patch="3", compare="off")
+    assert not at.exception
+    assert at.toggle(key="positions_compare").value is False
+    assert "Step 0, before training" not in shown(at)
+    at.toggle(key="positions_compare").set_value(True).run()
+    assert said(at, "compare") == "on"
+    assert said(at, "patch") == "3"
+
+
+def test_the_address_of_patches(open_page: OpenPage) -> None:
+    at = open_page("patches", image_px="64", patch_px="16", patch="6", picture="sample:drawn-star")
+    assert not at.exception
+    assert at.select_slider(key="image_px").value == 64
+    assert at.select_slider(key="patch_px").value == 16
+    assert at.button_group(key="sample").value == "drawn star"
+    assert "Patch 6" in [image.caption for element in at.get("image") for image in element.proto.imgs]
+    at.select_slider(key="patch_px").set_value(32).run()
+    assert said(at, "patch_px") == "32"
+    assert "no patch 6 here" in at.warning[0].value  # there are only 4 now
+
+
+def test_the_address_of_attention(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("attention", model=f"run:{run}", step="0", tab="attention_rollout", picture=f"run:{run}:2")
+    assert not at.exception
+    assert not at.warning
+    assert at.segmented_control(key="picture_source").value == "dataset"
+    assert at.number_input(key="picture_index").value == 2
+    assert at.session_state["picked_picture"][1].truth in TINY.data.classes
+    assert "All layers together" in shown(at)
+    at.number_input(key="picture_index").set_value(1).run()
+    assert said(at, "picture") == f"run:{run}:1"
+
+
+@pytest.mark.parametrize(("page", "key"), [("train", "live_axis"), ("versus", "race_axis")])
+def test_the_axis(open_page: OpenPage, make_run: MakeRun, page: str, key: str) -> None:
+    one, other = make_run(), make_run("finished", RESNET)
+    runs = {"run": one} if page == "train" else {"one": one, "other": other}
+    at = open_page(page, axis="images_seen", **runs)
+    assert not at.exception
+    assert at.segmented_control(key=key).value == "images_seen"
+    at.segmented_control(key=key).set_value("epoch").run()
+    assert said(at, "axis") == "epoch"
+    assert all(said(at, name) == run for name, run in runs.items())
+
+
+def test_a_pair_and_its_older_address(open_page: OpenPage, make_run: MakeRun) -> None:
+    one, other, third = make_run(), make_run("finished", RESNET), make_run("finished", RESNET)
+    at = open_page("versus", vit=one, resnet=other)
+    assert not at.warning
+    assert (at.selectbox(key="race_one").value, at.selectbox(key="race_other").value) == (one, other)
+    at.selectbox(key="race_other").set_value(third).run()
+    assert (said(at, "one"), said(at, "other")) == (one, third)
+    assert said(at, "vit") is None
+
+
+# ---------------------------------------------------------------------- what is bad, what is gone
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "sentence"),
+    [
+        ("filters", {"tab": "nothing"}, "no tab of this page"),
+        ("attention", {"layer": "99"}, "no layer 99 here, only 2"),
+        ("attention", {"head": "x"}, "no head"),
+        ("positions", {"patch": "9999"}, "no patch 9999 here"),
+        ("attention", {"picture": "upload:0123456789abcdef"}, "does not have the picture"),
+        ("patches", {"picture": "sample:cat"}, "no sample picture"),
+        ("patches", {"picture": "dataset:nothing:1"}, "nothing"),
+        ("patches", {"picture": "dataset:shapes:99999"}, "no validation image 99999"),
+        ("patches", {"picture": "run:ffff:1"}, "ffff"),
+        ("patches", {"image_px": "33"}, "no size that is offered"),
+        ("train", {"axis": "fortune", "run": "THE RUN"}, "no axis of this page"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_and_the_default(
+    open_page: OpenPage, make_run: MakeRun, page: str, query: dict[str, str], sentence: str
+) -> None:
+    run = make_run()
+    at = open_page(page, **{name: run if value == "THE RUN" else value for name, value in query.items()})
+    assert not at.exception
+    assert not at.error
+    (warning,) = at.warning
+    assert sentence in warning.value.replace("\\", "")
+    (bad,) = [name for name, value in query.items() if value != "THE RUN"]
+    assert said(at, bad) != query[bad]
+    at.run()
+    assert not at.warning  # said once
+
+
+# ---------------------------------------------------------------------- from page to page
+
+
+def test_the_view_of_a_page_does_not_follow_to_another(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("filters", model=f"run:{run}", step="1", tab="raw", compare="off")
+    click(at, "attention")
+    assert not at.exception
+    assert not at.warning
+    assert (param(at, "model"), param(at, "step")) == (f"run:{run}", "1")
+    assert (param(at, "tab"), param(at, "compare")) == (None, None)
+    at.button_group(key="sample").set_value("drawn ring").run()
+    click(at, "positions")
+    assert param(at, "picture") is None
+    click(at, "patches")
+    assert param(at, "picture") == "sample:drawn-ring"
+
+
+def test_an_upload_is_in_the_address_and_outlives_the_session(open_page: OpenPage) -> None:
+    at = open_page("patches")
+    at.segmented_control(key="picture_source").set_value("upload").run()
+    at.file_uploader(key="picture_upload").upload("mine.png", png(), "image/png").run()
+    name = said(at, "picture")
+    assert name is not None
+    assert name.startswith("upload:")
+    again = open_page("patches", picture=name)  # another session
+    assert not again.warning
+    assert again.segmented_control(key="picture_source").value == "upload"
+    assert again.session_state["picked_picture"][1].key == at.session_state["picked_picture"][1].key
+
+
+def test_a_deleted_run_takes_its_pictures_along(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("attention", picture=f"run:{run}:0")
+    assert not at.warning
+    RunStore().delete(run)
+    again = open_page("patches", picture=f"run:{run}:0")
+    assert run in again.warning[0].value
+    assert param(again, "picture") is not None
+
+
+# ---------------------------------------------------------------------- charts
+
+
+@pytest.mark.parametrize(
+    ("page", "tab"), [("positions", None), ("filters", "components"), ("filters", "raw"), ("attention", "relevance")]
+)
+def test_charts_of_two_models_share_no_key(open_page: OpenPage, make_run: MakeRun, page: str, tab: str | None) -> None:
+    """Also not where both are at the same step."""
+    keys = []
+    for _ in range(2):
+        query = {"model": f"run:{make_run()}", "step": "0"} | ({"tab": tab} if tab else {})
+        keys.append(set(chart_keys(open_page(page, **query))))
+    assert keys[0]
+    assert not keys[0] & keys[1]

@@ -1,0 +1,80 @@
+"""Uploads by their hash: the same picture again, few of them, and nothing that names their owner."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vit_explore.data.images import load_image
+from vit_explore.errors import BadImage, DiskFull
+from vit_explore.ui.session import uploads
+
+
+def pixels(seed: int, side: int = 20) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (side, side + 3, 3), dtype=np.uint8)
+
+
+def kept(home: Path) -> list[Path]:
+    return sorted((home / "data" / "pictures").iterdir())
+
+
+def test_a_picture_is_found_again_to_the_pixel(home: Path) -> None:
+    name = uploads.keep(pixels(1))
+    assert np.array_equal(uploads.find(name), pixels(1))
+    assert uploads.keep(pixels(1)) == name
+    assert len(kept(home)) == 1
+    assert (kept(home)[0].stat().st_mode & 0o077) == 0  # nobody else on this machine reads it
+
+
+def test_pixels_in_another_shape_are_another_picture() -> None:
+    assert uploads.name_of(np.zeros((2, 6, 3), np.uint8)) != uploads.name_of(np.zeros((6, 2, 3), np.uint8))
+
+
+def test_no_metadata_is_kept(home: Path) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x010F] = "camera of somebody"
+    Image.fromarray(pixels(1)).save(buffer, "JPEG", exif=exif)
+    uploads.keep(load_image(buffer.getvalue()))
+    assert b"somebody" in buffer.getvalue()
+    assert b"somebody" not in kept(home)[0].read_bytes()
+
+
+def test_large_pictures_are_made_to_fit() -> None:
+    large = np.zeros((2 * uploads.MAX_SIDE, uploads.MAX_SIDE, 3), np.uint8)
+    assert uploads.fitting(large).shape == (uploads.MAX_SIDE, uploads.MAX_SIDE // 2, 3)
+    assert uploads.fitting(pixels(1)) is not None
+    assert np.array_equal(uploads.fitting(pixels(1)), pixels(1))
+
+
+def test_those_not_looked_at_for_longest_make_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_FILES", 3)
+    names = [uploads.keep(pixels(seed)) for seed in range(3)]
+    for age, name in zip((3, 2, 1), names, strict=True):
+        os.utime(home / "data" / "pictures" / f"{name}.png", (1000 - age, 1000 - age))
+    uploads.find(names[0])  # looked at again: now the youngest
+    last = uploads.keep(pixels(9))
+    assert {path.stem for path in kept(home)} == {names[0], names[2], last}
+    with pytest.raises(BadImage, match="does not have the picture"):
+        uploads.find(names[1])
+
+
+def test_the_size_is_bounded_but_the_newest_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_BYTES", 10)
+    uploads.keep(pixels(1))
+    last = uploads.keep(pixels(2))
+    assert [path.stem for path in kept(home)] == [last]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DiskFull, match=r"No space left on device.*until you reload"):
+        uploads.keep(pixels(1))
+    assert kept(home) == []
