@@ -25,8 +25,9 @@ def browser() -> Iterator[object]:
     """Headless Chromium, the system's own."""
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: the browser tests are skipped")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=20_000)  # torch may still be waking up, and other work may hold the cores
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -25,7 +25,8 @@ def _draw(side: Side, picture: Picture, _: None) -> None:
     maps = looking.attention(side.ref, picture)
     view = _addressed(maps)
     packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None)
-    key = f"explorer_{side.ref}"
+    # one for a model before training and one for it now: it keeps its place in the page while a person slides
+    key = f"explorer_{side.ref.partition('@')[0]}_{'start' if side.step == 0 else 'now'}"
 
     def moved() -> None:
         seen = explorer_view(key, view)
