@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from app_server import App
 from playwright.sync_api import Page, expect
-from test_app import no_errors, photo
+from test_app import no_errors, photo, trained  # noqa: F401 - a fixture
 
-SECOND = "bundled:vit-cifar10"  # any bundled model with snapshots
+MODEL = "bundled:vit-cifar10"  # it comes with the package, with its snapshots
 WATCH_HISTORY = """
 const push = history.pushState.bind(history);
 history.pushState = (...all) => { window.pushed = (window.pushed || 0) + 1; push(...all); };
@@ -69,7 +69,7 @@ def test_opening_a_page_makes_no_entry_of_its_own(page: Page, app: App) -> None:
 
 def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -> None:
     page.goto(f"{app.url}/attention")
-    wait_for(page, model=SECOND)
+    wait_for(page, model=MODEL)
     page.get_by_text("Drawn heart", exact=True).first.click()
     wait_for(page, picture="sample:drawn-heart")
     page.get_by_role("slider").first.focus()
@@ -98,14 +98,14 @@ def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -
 
 def test_back_and_forward_restore_the_view(page: Page, app: App) -> None:
     page.goto(f"{app.url}/filters")
-    wait_for(page, model=SECOND)
+    wait_for(page, model=MODEL)
     page.get_by_role("tab", name="Raw filters").click()
     wait_for(page, tab="raw")
     page.get_by_role("tab", name="Explained variance").click()
     wait_for(page, tab="variance")
     page.get_by_test_id("stSidebarNav").get_by_text("Attention").click()
     expect(page.get_by_role("heading", name="Attention", exact=True)).to_be_visible()
-    wait_for(page, model=SECOND, tab=None)
+    wait_for(page, model=MODEL, tab=None)
     assert tab(page) == "Heads"  # the tab of the other page stays behind
     for step, title, shown in (
         ("back", "Filters", "Explained variance"),
@@ -121,15 +121,66 @@ def test_back_and_forward_restore_the_view(page: Page, app: App) -> None:
         no_errors(page)
 
 
+def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
+    page.goto(f"{app.url}/positions?compare=off")
+    tiles = page.locator(".js-plotly-plot").first
+    expect(tiles).to_be_visible()
+    expect(page.get_by_text("Noise floor").first).to_be_visible()
+    page.locator(".js-plotly-plot .drag").first.click(position={"x": 40, "y": 40})
+    wait_for(page, patch="1")
+    page.go_back()
+    wait_for(page, patch=None)
+    page.goto(f"{app.url}/attention?layer=2&patch=4")
+    first = caption(page)
+    choose_in_the_explorer(page)
+    wait_for(page, patch="12", layer="3", head="2")
+    while fields(page) != {"model": MODEL, "picture": "sample:temple", "layer": "2", "patch": "4"}:
+        before = page.url
+        page.go_back()
+        page.wait_for_function(f"() => location.href !== {before!r}")
+    expect(page.locator(".explorer .stage .caption").last).to_contain_text("Layer 2, mean of the heads")
+    assert caption(page) == first
+    page.get_by_role("application", name=re.compile("^Attention map")).last.focus()
+    page.keyboard.press("ArrowRight")  # chosen before, and gone back from: it is a choice again
+    wait_for(page, patch="5", layer="2")
+    no_errors(page)
+
+
+def test_two_quick_choices_end_at_the_last(page: Page, app: App) -> None:
+    page.goto(f"{app.url}/filters")
+    expect(page.get_by_text("Behind this page")).to_be_visible()
+    for name in ("Raw filters", "Explained variance", "Raw filters", "Explained variance"):
+        page.get_by_role("tab", name=name).click(no_wait_after=True)
+    wait_for(page, tab="variance")
+    page.wait_for_timeout(3000)
+    assert tab(page) == "Explained variance"
+    assert fields(page)["tab"] == "variance"
+
+
+def test_back_leads_from_a_run_to_the_form(page: Page, app: App, trained: str) -> None:
+    page.goto(f"{app.url}/train?run=new")
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.goto(f"{app.url}/train?run={trained}")
+    expect(page.get_by_text("Finished").first).to_be_visible()
+    page.get_by_role("button", name="New run").click()
+    wait_for(page, run="new")
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.go_back()
+    wait_for(page, run=trained)
+    expect(page.get_by_text("Finished").first).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+
+
 def test_the_navigation_keeps_model_step_and_picture(page: Page, app: App) -> None:
     page.goto(
-        f"{app.url}/attention?model={SECOND}&step=0&picture=sample:drawn-ring&tab=attention_rollout&layer=2&patch=5"
+        f"{app.url}/attention?model={MODEL}&step=0&picture=sample:drawn-ring&tab=attention_rollout&layer=2&patch=5"
     )
     expect(page.get_by_text("All layers together")).to_be_visible()
     page.get_by_test_id("stSidebarNav").get_by_text("Position embeddings").click()
-    wait_for(page, model=SECOND, step="0", patch=None, layer=None, tab=None, picture=None)
+    wait_for(page, model=MODEL, step="0", patch=None, layer=None, tab=None, picture=None)
     page.get_by_test_id("stSidebarNav").get_by_text("Patches").click()
-    wait_for(page, model=SECOND, step="0", picture="sample:drawn-ring", patch=None)
+    wait_for(page, model=MODEL, step="0", picture="sample:drawn-ring", patch=None)
     no_errors(page)
 
 

@@ -55,6 +55,25 @@ def test_the_address_of_filters(open_page: OpenPage, make_run: MakeRun) -> None:
     assert "each at full contrast" in shown(at)
 
 
+def test_a_step_alone_is_one_of_the_model_that_is_shown_at_first(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("filters", step="0")
+    assert not at.warning
+    assert (param(at, "model"), param(at, "step")) == (f"run:{run}", "0")
+
+
+def test_the_form_has_an_address_too(open_page: OpenPage, make_run: MakeRun) -> None:
+    """So that Back leads from a run to the form that started it."""
+    run = make_run("running")
+    at = open_page("train", run="new")
+    assert at.button(key="train_start")
+    at.button(key=f"train_watch_{run}").click().run()
+    assert said(at, "run") == run
+    click(at, "home")
+    click(at, "train")
+    assert param(at, "run") == run  # the one last looked at
+
+
 def test_the_address_of_positions(open_page: OpenPage, make_run: MakeRun) -> None:
     at = open_page("positions", model=f"run:{make_run()}", patch="3", compare="off")
     assert not at.exception

@@ -128,12 +128,12 @@ def want_timm(wanted: bool) -> None:
 
 def _settle(base: str | None, offers: list[Available]) -> Choice | None:
     """The choice of the address where it exists; else the first on offer, and a sentence that says why."""
+    first, step = _first(offers), address.get("step")
     if base is None:
-        return _first(offers)
+        return first if first is None or step is None else _choice(first.base, step, offers)
     try:
-        return _choice(base, address.get("step"), offers)
+        return _choice(base, step, offers)
     except BadReference as error:
-        first = _first(offers)
         instead = f"Here is {first.title} instead." if first else "There is no other model yet."
         address.refuse("model", f"{error} {instead}")
         return first
