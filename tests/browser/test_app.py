@@ -105,6 +105,18 @@ def test_attention_follows_a_click_and_a_photo(page: Page, app: App, trained: st
     no_errors(page)
 
 
+def test_back_leads_from_the_form_to_the_run(page: Page, app: App, trained: str) -> None:
+    page.goto(f"{app.url}/train?run={trained}")
+    page.get_by_role("button", name="New run").click()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Finished").first).to_be_visible()
+    page.wait_for_url(re.compile(f"run={trained}"))
+    page.go_forward()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    no_errors(page)
+
+
 def test_a_text_file_named_png_is_one_sentence(page: Page, app: App, trained: str) -> None:
     page.goto(f"{app.url}/patches")
     page.get_by_text("Upload", exact=True).click()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from app_server import App
 from playwright.sync_api import Page, expect
-from test_app import no_errors, photo, trained  # noqa: F401 - a fixture
+from test_app import no_errors, photo
 
 MODEL = "bundled:vit-cifar10"  # it comes with the package, with its snapshots
 WATCH_HISTORY = """
@@ -155,21 +155,6 @@ def test_two_quick_choices_end_at_the_last(page: Page, app: App) -> None:
     page.wait_for_timeout(3000)
     assert tab(page) == "Explained variance"
     assert fields(page)["tab"] == "variance"
-
-
-def test_back_leads_from_a_run_to_the_form(page: Page, app: App, trained: str) -> None:
-    page.goto(f"{app.url}/train?run=new")
-    expect(page.get_by_role("button", name="Start training")).to_be_visible()
-    page.goto(f"{app.url}/train?run={trained}")
-    expect(page.get_by_text("Finished").first).to_be_visible()
-    page.get_by_role("button", name="New run").click()
-    wait_for(page, run="new")
-    expect(page.get_by_role("button", name="Start training")).to_be_visible()
-    page.go_back()
-    wait_for(page, run=trained)
-    expect(page.get_by_text("Finished").first).to_be_visible()
-    page.go_forward()
-    expect(page.get_by_role("button", name="Start training")).to_be_visible()
 
 
 def test_the_navigation_keeps_model_step_and_picture(page: Page, app: App) -> None:
