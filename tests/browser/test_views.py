@@ -68,7 +68,7 @@ def test_opening_a_page_makes_no_entry_of_its_own(page: Page, app: App) -> None:
 
 
 def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -> None:
-    page.goto(f"{app.url}/attention")
+    page.goto(f"{app.url}/attention?model={MODEL}")
     wait_for(page, model=MODEL)
     page.get_by_text("Drawn heart", exact=True).first.click()
     wait_for(page, picture="sample:drawn-heart")
@@ -97,7 +97,7 @@ def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -
 
 
 def test_back_and_forward_restore_the_view(page: Page, app: App) -> None:
-    page.goto(f"{app.url}/filters")
+    page.goto(f"{app.url}/filters?model={MODEL}")
     wait_for(page, model=MODEL)
     page.get_by_role("tab", name="Raw filters").click()
     wait_for(page, tab="raw")
@@ -122,7 +122,7 @@ def test_back_and_forward_restore_the_view(page: Page, app: App) -> None:
 
 
 def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
-    page.goto(f"{app.url}/positions?compare=off")
+    page.goto(f"{app.url}/positions?compare=off&model={MODEL}")
     tiles = page.locator(".js-plotly-plot").first
     expect(tiles).to_be_visible()
     expect(page.get_by_text("Noise floor").first).to_be_visible()
@@ -130,7 +130,7 @@ def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
     wait_for(page, patch="1")
     page.go_back()
     wait_for(page, patch=None)
-    page.goto(f"{app.url}/attention?layer=2&patch=4")
+    page.goto(f"{app.url}/attention?model={MODEL}&layer=2&patch=4")
     first = caption(page)
     choose_in_the_explorer(page)
     wait_for(page, patch="12", layer="3", head="2")
@@ -147,7 +147,7 @@ def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
 
 
 def test_two_quick_choices_end_at_the_last(page: Page, app: App) -> None:
-    page.goto(f"{app.url}/filters")
+    page.goto(f"{app.url}/filters?model={MODEL}")
     expect(page.get_by_text("Behind this page")).to_be_visible()
     for name in ("Raw filters", "Explained variance", "Raw filters", "Explained variance"):
         page.get_by_role("tab", name=name).click(no_wait_after=True)
