@@ -11,7 +11,6 @@ from conftest import MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.session.warmup import warm_up
 
 Damage = Callable[[str], None]
 
@@ -57,17 +56,11 @@ def errors(at: AppTest) -> str:
     return " ".join(str(element.value) for element in at.error)
 
 
-def watched(open_page: OpenPage, run: str) -> AppTest:
-    """The page Train, with what is drawn only when torch is there."""
-    warm_up().wait()
-    return open_page("train", run=run)
-
-
 @pytest.mark.parametrize("what", DAMAGES)
 def test_the_train_page_says_so_and_shows_the_rest(open_page: OpenPage, make_run: MakeRun, what: str) -> None:
     run, (damage, says) = make_run(), DAMAGES[what]
     damage(run)
-    at = watched(open_page, run)
+    at = open_page("train", run=run)
     assert not at.exception
     assert says in errors(at)
     assert {"live_change", "live_new"} <= {element.key for element in at.button}
@@ -113,6 +106,6 @@ def test_the_other_runs_are_well(open_page: OpenPage, make_run: MakeRun) -> None
 def test_a_folder_in_place_of_a_snapshot(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
     run = make_run()
     snapshot(None)(run)
-    at = watched(open_page, run) if page == "train" else open_page(page, model=f"run:{run}")
+    at = open_page("train", run=run) if page == "train" else open_page(page, model=f"run:{run}")
     assert not at.exception
     assert "no snapshot at step" in errors(at)

@@ -22,6 +22,7 @@ from vit_explore.cards import cards
 from vit_explore.config import DataConfig, Hints, ModelConfig, RunConfig, TrainConfig, flat_fields, settings
 from vit_explore.errors import BadReference
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
+from vit_explore.models import create_model
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Step
@@ -327,13 +328,18 @@ def test_metrics_as_csv(store: RunStore) -> None:
 
 
 def test_weights_as_a_zip(store: RunStore) -> None:
-    run = running(store, run_tools.snapshot(0), run_tools.snapshot(2))
+    weights = {name: value.half() for name, value in create_model(run_tools.TINY).state_dict().items()}
+    run = running(store, run_tools.snapshot(0), replace(run_tools.snapshot(2), weights=weights))
     store.rename(run, "../odd name: <x>")
     with zipfile.ZipFile(io.BytesIO(table.weights_zip(store, store.get(run)))) as archive:
-        weights, card = sorted(archive.namelist(), reverse=True)
-        assert weights == f"odd-name-x-{run}.safetensors"
-        assert load(archive.read(weights))["w"].tolist() == [2.0] * 4
-        assert ModelConfig(**json.loads(archive.read(card))["config"]) == run_tools.TINY
+        file, card = sorted(archive.namelist(), reverse=True)
+        assert file == f"odd-name-x-{run}.safetensors"
+        assert {name: value.tolist() for name, value in load(archive.read(file)).items()} == {
+            name: value.tolist() for name, value in weights.items()
+        }
+        said = json.loads(archive.read(card))
+        assert ModelConfig(**said["config"]) == run_tools.TINY
+        assert file in said["timm_recipe"], "the recipe names the file beside it"
     with pytest.raises(BadReference, match="no snapshot"):
         table.weights_zip(store, store.get(store.create(config_of())))
 
