@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -25,6 +26,13 @@ def test_each_command_parses(command: str) -> None:
 def test_the_quick_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # some write into the folder where they run
     assert main(shlex.split(command)) == 0
+
+
+def test_the_printed_recipe_is_what_export_writes(tmp_path: Path) -> None:
+    (printed,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    assert main(["export", "bundled:vit-shapes@0", "--out", str(tmp_path / "mine")]) == 0
+    recipe = json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))["timm_recipe"]
+    assert recipe.startswith(printed)
 
 
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
