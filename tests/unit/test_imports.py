@@ -146,6 +146,10 @@ def test_importing_the_package_is_cheap() -> None:
     assert not loaded_by("import vit_explore") & {"torch", "numpy", "pydantic", "streamlit", "plotly", "timm"}
 
 
+def test_the_command_line_and_the_presets_are_imported_without_numpy() -> None:
+    assert not loaded_by("import vit_explore.cli, vit_explore.training") & {"torch", "numpy", "streamlit", "timm"}
+
+
 def test_cards_and_lists_of_names_are_read_without_importing_what_they_describe() -> None:
     code = (
         "import vit_explore as vx; cards = [c.example for _, c in vx.explain.EXPLANATIONS]; "
