@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from run_tools import FakeTrainer, me, tiny_config
 from vit_explore import cli
 from vit_explore.errors import DiskFull, StoreUnusable
 from vit_explore.runs import database, migrations
+from vit_explore.runs.records import process_start
 from vit_explore.runs.store import RunStore
 from vit_explore.runs.worker import run_worker
 
@@ -123,6 +127,25 @@ def test_a_damaged_run_does_not_hold_up_the_others(old: Path) -> None:
     assert set(records) == set(STATES)
     assert [name for name, record in records.items() if record.unreadable] == ["waiting"]
     assert (old / "runs" / records["waiting"].id / "config.json").exists()
+
+
+def test_idle_workers_of_the_version_before_are_sent_away_and_busy_ones_train_on(old: Path) -> None:
+    children = {state: subprocess.Popen(["sleep", "60"]) for state in ("starting", "warm", "busy")}
+    try:
+        for state, child in children.items():
+            values = (state, child.pid, process_start(child.pid), platform.node(), "auto", state, time.time())
+            marks = ", ".join("?" * len(values))
+            names = "id, pid, pid_started, host, device, state, heartbeat"
+            with closing(sqlite3.connect(old / "runs.db")) as connection, connection:
+                connection.execute(f"INSERT INTO workers ({names}) VALUES ({marks})", values)
+        store = RunStore(old)
+        assert [children[state].wait(10) for state in ("starting", "warm")] == [-signal.SIGTERM] * 2
+        assert children["busy"].poll() is None
+        assert [worker.state for worker in store.workers()] == ["busy"]
+    finally:
+        for child in children.values():
+            child.kill()
+            child.wait()
 
 
 def test_a_version_that_never_was_is_refused(old: Path) -> None:

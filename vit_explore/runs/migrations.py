@@ -1,22 +1,25 @@
 """The versions of runs.db, and the small steps from one to the next.
 
 To change the tables: change schema.py, raise VERSION, add one step. A step only adds (tables, columns that may
-be null), so that a worker of the version before, which has the file open meanwhile, trains on.
+be null), so that a worker of the version before, which has the file open meanwhile, trains on; idle ones are sent away.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from vit_explore.errors import DiskFull
-from vit_explore.runs import sidecars
+from vit_explore.runs import schema, sidecars
+from vit_explore.runs.records import is_alive
 
 FIRST, VERSION = 1, 2  # what the first release wrote, and what this one writes
 SPARE_BYTES = 2**20  # beside the backup, for what a migration writes
@@ -33,6 +36,20 @@ def migrate(connection: sa.Connection, path: Path, version: int) -> None:
     for number in range(version, VERSION):
         STEPS[number](connection, path.parent)
         connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
+    send_idle_workers_away(connection)
+
+
+def send_idle_workers_away(connection: sa.Connection) -> None:
+    """End this machine's workers that wait for runs: they are of the version before, and cannot read what is queued
+    from now on. One that trains a run goes on with it."""
+    query = sa.select(schema.workers).where(
+        schema.workers.c.state != "busy", schema.workers.c.pid.is_not(None), schema.workers.c.host == platform.node()
+    )
+    for row in connection.execute(query).all():
+        if row.pid != os.getpid() and is_alive(row):
+            with suppress(OSError):  # another user's, or gone by now
+                os.kill(row.pid, signal.SIGTERM)
+        connection.execute(sa.delete(schema.workers).where(schema.workers.c.id == row.id))
 
 
 def back_up(path: Path, version: int) -> Path:
