@@ -129,6 +129,7 @@ def store_of_runs(home: Path, count: int) -> tuple[RunStore, str]:
     store.let_go(run, claimant.worker, "finished")
     copies = [secrets.token_hex(8) for _ in range(count - 1)]
     with open_database(store.path).engine.begin() as connection:
+        connection.execute(sa.insert(schema.ids), [{"id": copy} for copy in copies])
         for parent, key in ((schema.runs, "id"), (schema.steps, "run"), (schema.snapshots, "run")):
             rows = connection.execute(sa.select(parent).where(parent.c[key] == run)).mappings().all()
             copied = [{**row, key: copy} for copy in copies for row in rows]
@@ -147,6 +148,7 @@ def runs(args: argparse.Namespace) -> None:
         return {f"{n:,} runs": partial(timed, partial(action, store, run)) for n, (store, run) in stores.items()}
 
     compare("store.list()", "ms", all_sizes(lambda store, _: store.list()), args.repeats, 1)
+    compare("store.loss", "ms", all_sizes(lambda store, _: store.loss), args.repeats, 1)
     compare("store.get(id)", "ms", all_sizes(lambda store, run: store.get(run)), args.repeats, 2)
     compare("the models on offer", "ms", all_sizes(lambda store, _: available_references(store.home)), args.repeats, 1)
     homes = {f"{n:,} runs": store.home for n, (store, _) in stores.items()}

@@ -306,6 +306,10 @@ def test_a_run_that_an_earlier_version_left_with_a_result_and_no_checkpoint_is_f
     waiting, stopped = store.create(tiny_config()), running(store)[0]
     store.record(stopped, finished(1, stopped=True))
     set_columns(store, stopped, state="interrupted")
+    with pytest.raises(BadRunState, match="is finished"):  # and its result is kept
+        store.resume(run)
+    assert store.finished(run) is not None
+    set_columns(store, run, state="interrupted", has_checkpoint=1, error="The process ended.", worker=claimant.worker)
     tidy(store)
     record = store.get(run)
     assert (record.state, record.error, record.has_checkpoint) == ("finished", None, False)

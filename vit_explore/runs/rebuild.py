@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Rebuilding(StoreBase):
     def orphans(self) -> tuple[str, ...]:
         """The ids of folders that hold files of a run of which the database knows nothing: it was lost, or cut off."""
         folder = self.home / "runs"
-        names = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+        names = _folders(folder)
         if not names:
             return ()
         with self._reading() as connection:
@@ -63,6 +64,15 @@ class Rebuilding(StoreBase):
             with self._writing() as connection:
                 _enter(connection, self.folder(run), run, card)
         return Rebuilt(tuple(known), tuple(run for run in cards if run not in known))
+
+
+def _folders(path: Path) -> set[str]:
+    """The names of the folders in a folder; every page asks, so no file is looked at."""
+    try:
+        with os.scandir(path) as entries:
+            return {entry.name for entry in entries if entry.is_dir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
 
 
 def _holds_a_run(path: Path) -> bool:

@@ -32,6 +32,7 @@ from vit_explore.runs.records import (
     config_json,
     record_of,
 )
+from vit_explore.runs.tidy import finish_ended
 from vit_explore.text import printable
 
 __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State", "WorkerInfo"]
@@ -144,6 +145,7 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
         Raises BadRunState for a run that is running, waiting, finished, or that failed before its first checkpoint.
         """
         self.reap()
+        finish_ended(self)
         with self._writing() as connection:
             refusal = record_of(self._row(connection, run), None).resume_refusal
             if refusal is not None:

@@ -15,7 +15,7 @@ def tidy(store: StoreBase) -> None:
     Harmless beside processes that train: what a running or waiting run has is left alone. Raises DiskFull.
     """
     folders = sorted(path for path in (store.home / "runs").glob("*") if path.is_dir())  # before the rows are read
-    _finish(store)
+    finish_ended(store)
     known, states = _ids(store), _states(store)
     for path in folders:
         if path.name in known and path.name not in states:
@@ -24,7 +24,7 @@ def tidy(store: StoreBase) -> None:
             _clear(store.folder(path.name))
 
 
-def _finish(store: StoreBase) -> None:
+def finish_ended(store: StoreBase) -> None:
     """Earlier versions wrote a run's result first and its end later: whoever was killed between is finished too."""
     runs, ends = schema.runs, schema.finishes
     scalars = sa.case((sa.func.json_valid(ends.c.scalars), ends.c.scalars), else_="{}")
