@@ -71,8 +71,8 @@ def rebuild_runs(arguments: argparse.Namespace) -> int:
         print("Nothing to rebuild: the database knows every run that has a folder.")
     if done.entered:
         say(f"Entered again: {', '.join(done.entered)}.")
-    if done.left:
-        say(f"Left as they are, for want of a readable config.json: {', '.join(done.left)}.", file=sys.stderr)
+    if done.remark:
+        say(done.remark, file=sys.stderr)
     return 0
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs import database, migrations
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit.text import escaped
 
 
 def warnings(at: AppTest) -> str:
@@ -90,6 +91,19 @@ def test_a_lost_database_is_said_and_rebuilt(open_page: OpenPage, make_run: Make
     assert "was lost" not in warnings(at)
     assert list(at.dataframe[0].value["Id"]) == [run]
     assert RunStore().get(run).state == "finished"
+
+
+def test_what_cannot_be_rebuilt_is_named_with_a_way_on(open_page: OpenPage, make_run: MakeRun, home: Path) -> None:
+    run = make_run()
+    (home / "runs" / run / "config.json").unlink()
+    database._open.clear()
+    for path in home.glob("runs.db*"):
+        path.unlink()
+    at = open_page("runs")
+    at.button(key="store_rebuild").click().run()
+    assert not at.exception
+    assert "0 runs came back" in at.success[0].value
+    assert f"{run}; move them out of {escaped(str(home / 'runs'))}" in at.success[0].value
 
 
 def test_a_database_that_was_replaced_is_opened_anew(open_page: OpenPage, make_run: MakeRun, home: Path) -> None:

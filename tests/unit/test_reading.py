@@ -99,7 +99,8 @@ def test_a_folder_in_place_of_a_file(store: RunStore, run: str, kind: str) -> No
 @pytest.mark.parametrize("value", [None, [1, 2], "state", 7])
 def test_a_checkpoint_is_a_dict(store: RunStore, run: str, value: object) -> None:
     torch.save(value, store.checkpoint_path(run))
-    with pytest.raises(DamagedFile, match=f"holds a {type(value).__name__} and not the state of a run"):
+    reason = f"it holds a {type(value).__name__} and not the state of a run"
+    with pytest.raises(DamagedFile, match=rf"cannot be read \({reason}\);"):
         store.folder(run).read_checkpoint()
 
 

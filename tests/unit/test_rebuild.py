@@ -178,6 +178,7 @@ def test_folders_that_say_too_little_are_named_and_left(home: Path, capsys: pyte
     out, err = capsys.readouterr()
     assert out == f"Entered again: {runs[3]}.\n"
     assert all(name in err for name in (runs[0], runs[1], "copy"))
+    assert f"move them out of {folder}" in err
     assert {path.name for path in folder.iterdir()} == {runs[0], runs[1], "copy", runs[3]}
 
 

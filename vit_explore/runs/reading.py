@@ -29,11 +29,8 @@ def guarded(what: str, way_on: str) -> Iterator[None]:
     except VitExploreError:
         raise
     except Exception as error:
-        raise DamagedFile(f"{what} cannot be read ({type(error).__name__}{_reason(error)}); {way_on}.") from error
-
-
-def _reason(error: Exception) -> str:
-    return f": {error}" if isinstance(error, Misfit) else ""
+        reason = str(error) if isinstance(error, Misfit) else type(error).__name__
+        raise DamagedFile(f"{what} cannot be read ({reason}); {way_on}.") from error
 
 
 class Misfit(ValueError):

@@ -26,6 +26,15 @@ class Rebuilt:
 
     entered: tuple[str, ...]
     left: tuple[str, ...]
+    folder: Path  # where these lie
+
+    @property
+    def remark(self) -> str | None:
+        """What is left, and what to do with it, one sentence; None where all came back."""
+        if not self.left:
+            return None
+        names = ", ".join(self.left)
+        return f"Left as they are, for want of a readable config.json: {names}; move them out of {self.folder}."
 
 
 class Rebuilding(StoreBase):
@@ -63,7 +72,7 @@ class Rebuilding(StoreBase):
         for run, card in sorted(known.items(), key=lambda item: item[1]["created"]):
             with self._writing() as connection:
                 _enter(connection, self.folder(run), run, card)
-        return Rebuilt(tuple(known), tuple(run for run in cards if run not in known))
+        return Rebuilt(tuple(known), tuple(run for run in cards if run not in known), self.home / "runs")
 
 
 def _folders(path: Path) -> set[str]:

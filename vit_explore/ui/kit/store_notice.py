@@ -30,5 +30,6 @@ def show_store_notice() -> None:
 def _rebuild(store: RunStore) -> None:
     done = store.rebuild()
     count = len(done.entered)
-    st.session_state[_DONE] = f"{count} run{'' if count == 1 else 's'} came back, without their curves."
+    came_back = f"{count} run{'' if count == 1 else 's'} came back, without their curves."
+    st.session_state[_DONE] = f"{came_back} {escaped(done.remark)}" if done.remark else came_back
     st.rerun()
