@@ -11,6 +11,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import pictures, waiting
+from vit_explore.ui.session.jobs import Jobs
 
 RESNET = TINY.update(model="resnet-slim")
 
@@ -148,12 +150,13 @@ def test_a_pair_and_its_older_address(open_page: OpenPage, make_run: MakeRun) ->
         ("patches", {"picture": "run:ffff:1"}, "ffff"),
         ("patches", {"image_px": "33"}, "no size that is offered"),
         ("train", {"axis": "fortune", "run": "THE RUN"}, "no axis of this page"),
+        ("versus", {"one": "new"}, "no run new any more"),  # the word for the form of Train is no run
     ],
 )
 def test_a_bad_value_is_one_sentence_and_the_default(
     open_page: OpenPage, make_run: MakeRun, page: str, query: dict[str, str], sentence: str
 ) -> None:
-    run = make_run()
+    run, _ = make_run(), make_run()
     at = open_page(page, **{name: run if value == "THE RUN" else value for name, value in query.items()})
     assert not at.exception
     assert not at.error
@@ -198,12 +201,60 @@ def test_an_upload_is_in_the_address_and_outlives_the_session(open_page: OpenPag
 
 def test_a_deleted_run_takes_its_pictures_along(open_page: OpenPage, make_run: MakeRun) -> None:
     run = make_run()
-    at = open_page("attention", picture=f"run:{run}:0")
+    at = open_page("patches", picture=f"run:{run}:0")
     assert not at.warning
     RunStore().delete(run)
-    again = open_page("patches", picture=f"run:{run}:0")
-    assert run in again.warning[0].value
-    assert param(again, "picture") is not None
+    for where in (at.run(), open_page("patches", picture=f"run:{run}:0")):  # also where it is being looked at
+        assert not where.error
+        assert run in where.warning[-1].value
+        assert param(where, "picture") == "sample:temple"
+
+
+def _forget_a_run() -> None:
+    import streamlit as st
+
+    from vit_explore.ui.session import address, choice
+
+    address.arrive("patches")
+    choice.forget(["3f2a"])
+    st.text(str(address.get("picture")))
+
+
+@pytest.mark.parametrize(("picture", "left"), [("run:3f2a:0", "None"), ("run:3f2:0", "run:3f2:0")])
+def test_who_deletes_a_run_is_not_told_that_its_pictures_went_along(picture: str, left: str) -> None:
+    at = AppTest.from_function(_forget_a_run)
+    at.query_params["picture"] = picture
+    assert at.run().text[0].value == left
+
+
+# ---------------------------------------------------------------------- while data are being read
+
+
+def reads_slowly(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """The first `looks` at a picture find that its data are still being read."""
+    left, peek = iter(range(looks)), pictures.peek
+    monkeypatch.setattr(pictures, "peek", lambda job: None if next(left, None) is not None else peek(job))
+
+
+def test_data_that_arrive_while_the_picker_is_drawn_are_shown(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads_slowly(monkeypatch, 1)
+    at = open_page("attention", model=f"run:{make_run()}", picture="dataset:shapes:1")
+    assert at.session_state["picked_picture"][0] == param(at, "picture") == "dataset:shapes:1"
+
+
+def test_data_are_awaited_wherever_the_next_picture_comes_from(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads_slowly(monkeypatch, 1000)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    monkeypatch.setattr(Jobs, "ask", lambda *_: None)
+    at = open_page("patches", picture="dataset:shapes:1")
+    for source in ("dataset", "upload"):
+        at.segmented_control(key="picture_source").set_value(source).run()
+        assert len([button for button in at.button if str(button.key).startswith("cancel_")]) == 1
+        assert "still “temple”" in shown(at)
 
 
 # ---------------------------------------------------------------------- charts

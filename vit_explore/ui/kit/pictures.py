@@ -19,9 +19,10 @@ from vit_explore.data.images import load_image, sample_images
 from vit_explore.errors import BadData, DiskFull, UnknownName, VitExploreError
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.kit.waiting import peek, result
+from vit_explore.ui.kit.waiting import peek, result, watch
 from vit_explore.ui.session import address, caches, uploads
 from vit_explore.ui.session.choice import chosen_model
+from vit_explore.ui.session.jobs import Job
 
 SOURCES = {
     "sample": ":material/image: Samples",
@@ -48,7 +49,7 @@ class Picture:
 def pick_picture() -> Picture:
     """Draw the picker and give the picture; one that cannot be read is refused in a sentence, the last one stays."""
     row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    name, picture = _settle()
+    name, before, awaited = _settle()
     source = _source(name)
     st.session_state["picture_source"] = source
     row.segmented_control(
@@ -56,29 +57,39 @@ def pick_picture() -> Picture:
         on_change=_choose_source, label_visibility="collapsed",
     )  # fmt: skip
     with row.container(width=560 if source in ("dataset", "upload") else "content"):
-        answered = False
+        picture = None
         with friendly():
             draw = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]
-            picture = draw(picture)
-            answered = True
-        if not answered:
-            st.caption(f"What you see below is still “{escaped(picture.title)}”.")
-    return picture
+            picture = _or_wait(draw(before), before, awaited)
+        if picture is None:
+            st.caption(f"What you see below is still “{escaped(before.title)}”.")
+    return before if picture is None else picture
 
 
-def _settle() -> tuple[str, Picture]:
-    """The picture of the address or the session, by its name; in place of one that is not there the first sample."""
+def _or_wait(picture: Picture, before: Picture, awaited: Job[Any] | None) -> Picture:
+    """What the picker gave; while that is the last picture, and the data of the next are being read, their progress."""
+    if awaited is None or picture is not before:
+        return picture
+    watch(awaited)
+    raise NotYet
+
+
+def _settle() -> tuple[str, Picture, Job[Any] | None]:
+    """The picture of the address or the session, by its name; in place of one that is not there the first sample.
+
+    While its data are being read it is the last picture, with the job that reads them.
+    """
     name = address.get("picture")
     try:
         if name is not None:
-            return name, _open(name)
+            return name, _open(name), None
     except NotYet:
-        return name, _last_seen()
+        return name, _last_seen(), caches.loading(_config(name.rpartition(":")[0]))
     except VitExploreError as error:
         address.refuse("picture", f"{error} Here is the first sample instead.")
     name = _named_sample(next(iter(samples())))
     address.settle(picture=name)
-    return name, _open(name)
+    return name, _open(name), None
 
 
 def _last_seen() -> Picture:
@@ -92,6 +103,8 @@ def _open(name: str) -> Picture:
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != name:
         kept = st.session_state[_PICTURE] = (name, _read(name))
+    elif name.startswith("run:"):
+        _config(name.rpartition(":")[0])  # raises where the run was deleted meanwhile
     return kept[1]
 
 
@@ -112,7 +125,7 @@ def _image(source: str, index: int) -> Picture:
     """A validation image of `run:3f2a` or `dataset:cifar10`. Raises NotYet while the data are being read."""
     done = peek(caches.loading(_config(source)))
     if done is None:
-        raise NotYet  # the picker of datasets draws the progress
+        raise NotYet  # the picker draws the progress
     data = done.value
     if index >= len(data.val):
         raise BadData(f"There is no validation image {index} in these data: they have {len(data.val)}, counted from 0.")

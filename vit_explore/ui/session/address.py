@@ -147,7 +147,7 @@ def arrive(page: str) -> None:
     for name, text in found.items():
         _put(follows, name, text, _follows(name, text))
     if ("one" in found) != ("other" in found) and follows.get("one") == follows.get("other"):
-        follows.pop("other" if "one" in found else "one")  # a link names one run: beside it comes another
+        follows.pop("other" if "one" in found else "one", None)  # a link names one run: beside it comes another
     known = follows | found
     st.session_state[_PAGE] = page
     st.session_state[_NOW] = {name: known[name] for name in belong(page) if name in known}

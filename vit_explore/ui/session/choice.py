@@ -113,6 +113,8 @@ def forget(runs: Iterable[str]) -> None:
     gone = set(runs)
     if address.get("model") in {f"run:{run}" for run in gone}:
         address.forget("model", "step")
+    if str(address.get("picture")).rpartition(":")[0] in {f"run:{run}" for run in gone}:
+        address.forget("picture")
     address.forget(*(name for name in ("run", "one", "other") if address.get(name) in gone))
 
 
