@@ -338,6 +338,13 @@ def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str)
     assert ("disagree" in text) == (state == "finished")
 
 
+def test_names_of_runs_are_no_markdown_in_the_choice_of_disagreements(open_page: OpenPage, make_run: MakeRun) -> None:
+    one, other = (make_run("finished", TINY.update(name=f"*bold* {i}")) for i in range(2))
+    at = open_page("versus", one=one, other=other)
+    labels = [option.content for option in at.button_group(key="race_kind").proto.options]
+    assert sum("only \\*bold\\*" in label for label in labels) == 2
+
+
 @pytest.mark.parametrize("side", ["one", "other"])
 @pytest.mark.parametrize("config", [TINY, RESNET])
 def test_a_run_that_is_named_alone_gets_a_rival(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.style import style
-from vit_explore.ui.pages.versus import notes, race
+from vit_explore.ui.pages.versus import notes, race, start
 from vit_explore.ui.session import caches
 
 
@@ -19,6 +19,6 @@ def show() -> None:
         "**How much does that cost, and when does it pay?**"
     )
     store = caches.store()
-    race.start_box(store)
+    start.start_box(store)
     race.pair_view(store)
     panel.panel(notes.race())

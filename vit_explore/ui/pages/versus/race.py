@@ -1,4 +1,4 @@
-"""The page ViT vs ResNet: start both or choose two runs, and see them race, with what they answer differently."""
+"""Two runs of the page ViT vs ResNet: choose them, and see them race, with what they answer differently."""
 
 from __future__ import annotations
 
@@ -8,22 +8,17 @@ import numpy as np
 import streamlit as st
 
 from vit_explore import plots
-from vit_explore.cards import rivals
-from vit_explore.config import RunConfig
 from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
 from vit_explore.plots.compare import Curve
-from vit_explore.presets import DEFAULT, RIVAL, presets
-from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
 from vit_explore.ui.components.live_chart import LiveSeries, live_chart
 from vit_explore.ui.components.predictions import Answer, Card, predictions
-from vit_explore.ui.kit import background, forms, wording
+from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.chart import chart
-from vit_explore.ui.kit.config_facts import model_of, status_of
 from vit_explore.ui.kit.curve_charts import curves_of, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
@@ -37,71 +32,6 @@ from vit_explore.ui.session.choice import Pair, settle_pair
 Titled = dict[str, RunRecord]  # the two runs by their titles in the figures
 _TITLES = ("One run", "Against")
 _SHOWN = 24  # images of a disagreement
-
-
-# ---------------------------------------------------------------------- start both
-
-
-def start_box(store: RunStore) -> None:
-    """One button that queues a ViT and its rival on the same data, seeds, order and budget."""
-    usual = presets.get(DEFAULT).config.model.card.family
-    offers = {name: preset for name, preset in presets if preset.config.model.card.family == usual}
-    with st.container(border=True, key="race_box"):
-        first, rival, budget, button = st.columns([1.5, 1.1, 0.9, 1.2], vertical_alignment="bottom")
-        name = first.selectbox(
-            "The ViT and its data", list(offers), format_func=lambda key: offers[key].title, key="race_preset",
-            persist_state="session",
-        )  # fmt: skip
-        known = rivals(offers[name].config.model.architecture)
-        opponent = (
-            rival.selectbox(
-                "The rival", known, key="race_rival", index=None, placeholder=RIVAL, persist_state="session"
-            )
-            or RIVAL
-        )
-        config = offers[name].config
-        kind = "seconds" if config.train.seconds is not None else "epochs"
-        amount = budget.number_input(
-            f"Budget of each in {kind}", value=float(getattr(config.train, kind)), format="%g",
-            step=10.0 if kind == "seconds" else 1.0, key=f"race_budget_{name}", persist_state="session",
-        )  # fmt: skip
-        is_possible = False
-        with friendly(), forms.labelled():
-            config = config.update(**{kind: amount})
-            is_possible = True
-        pressed = button.button(
-            "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start",
-            disabled=not is_possible,
-        )  # fmt: skip
-        with friendly():
-            _say_costs(config, opponent)
-        if len(get_backend().devices()) == 1:
-            st.caption(
-                "This machine trains one run at a time: they run one after the other, each with the whole budget."
-            )
-        if pressed:
-            with friendly():
-                pair = comparison.start_pair(store, config, opponent)
-                get_backend().ensure()
-                address.choose(one=pair[0], other=pair[1])
-                st.rerun()
-
-
-def _say_costs(config: RunConfig, rival: str) -> None:
-    """Parameters and FLOPs of both, in one line."""
-    status = status_of(config.data.dataset)
-    models = [model_of(config, status), model_of(config.update(model=rival), status)]
-    parts, missing = [], []
-    for model in models:
-        cost = background.cost(model)
-        if cost is None:
-            missing.append(model)
-        else:
-            numbers = f"{wording.count(cost.params)} parameters, {wording.count(cost.flops)} FLOPs per image"
-            parts.append(f"**{escaped(model.card.title)}** {numbers}")
-    st.markdown("Same data, same seeds, same order of images, same budget. " + " · ".join(parts))
-    if missing:
-        background.wait_for_cost(missing[-1])
 
 
 # ---------------------------------------------------------------------- choose two
@@ -284,7 +214,7 @@ def _disagreements(pair: Titled, results: dict[str, Finished]) -> None:
     names = dict(zip(("one", "other"), pair, strict=True))
     labels = {
         "all": f"all {len(found):,}",
-        **{kind: f"only {name} is right: {len(groups[kind]):,}" for kind, name in names.items()},
+        **{kind: f"only {escaped(name)} is right: {len(groups[kind]):,}" for kind, name in names.items()},
         "neither": f"both are wrong: {len(groups['neither']):,}",
     }
     kind = st.segmented_control(
