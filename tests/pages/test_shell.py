@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import MakeRun
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.ui import pages, site
@@ -18,11 +19,13 @@ def test_a_deprecated_call_of_streamlit_fails_a_page_test() -> None:
     assert AppTest.from_string(PICTURE.format("use_container_width=True")).run().exception
 
 
-def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_run: MakeRun
+) -> None:
     project = Path(site.__file__).parents[2]
     shutil.copy(project / "app.py", tmp_path)
     shutil.copytree(project / "pages", tmp_path / "pages")
-    row = site.Page("throwaway", "Start", "A throw-away page", "delete")
+    row = site.Page("throwaway", "Start", "A throw-away page", "delete", asks="positions")
     (tmp_path / row.path).write_text("from vit_explore.ui.pages.throwaway import page\npage.show()\n")
     folder = tmp_path / "parts" / "throwaway"
     folder.mkdir(parents=True)
@@ -36,3 +39,9 @@ def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(tmp_path: Path, monke
     assert not at.exception
     assert at.title[0].value == "Here today"
     assert site.path("throwaway") == row.path
+    at.query_params["run"] = make_run()
+    at.switch_page(site.path("train")).run()
+    assert not at.exception
+    assert row.title in [
+        link.proto.label for link in at.get("page_link")
+    ]  # it looks inside: a run that is over leads there

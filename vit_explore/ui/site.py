@@ -18,6 +18,7 @@ class Page:
     title: str
     icon: str  # of Material Symbols
     asks: str = ""  # the question (see cards.QUESTIONS) that a model has to answer to be shown there
+    tells: str = ""  # what it tells of a model, in few words, beside its title on a link
     view: tuple[str, ...] = ()  # fields of its address, beside the model; see session/address.py
 
     @property
@@ -37,14 +38,23 @@ PAGES = (
     Page("train", "Train", "Train", "play_circle", view=("run", "axis")),
     Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
-    Page("positions", "Look inside", "Position embeddings", "my_location", "positions", ("patch", "compare")),
-    Page("filters", "Look inside", "Filters", "blur_on", "filters", ("tab", "compare")),
+    Page(
+        "positions",
+        "Look inside",
+        "Position embeddings",
+        "my_location",
+        "positions",
+        "is there a map?",
+        ("patch", "compare"),
+    ),
+    Page("filters", "Look inside", "Filters", "blur_on", "filters", "what it responds to", ("tab", "compare")),
     Page(
         "attention",
         "Look inside",
         "Attention",
         "visibility",
         "attention",
+        "what it looks at",
         ("picture", "tab", "layer", "head", "patch", "compare"),
     ),
 )

@@ -12,8 +12,6 @@ from vit_explore.ui import site
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.session import address
 
-_LOOKS = {"attention": "what it looks at", "positions": "is there a map?", "filters": "what it responds to"}
-
 
 def next_steps(record: RunRecord) -> None:
     """Links to the pages that look inside, with this run's model already chosen."""
@@ -24,7 +22,7 @@ def next_steps(record: RunRecord) -> None:
         with st.container(horizontal=True):
             for page in site.offered(record.model.card):
                 st.page_link(
-                    page.path, label=f"{page.title}: {_LOOKS[page.name]}", icon=page.label,
+                    page.path, label=f"{page.title}: {page.tells}" if page.tells else page.title, icon=page.label,
                     query_params=address.link(page.name, model=f"run:{record.id}"),
                 )  # fmt: skip
             st.page_link(
