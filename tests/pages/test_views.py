@@ -168,6 +168,21 @@ def test_a_bad_value_is_one_sentence_and_the_default(
     assert not at.warning  # said once
 
 
+@pytest.mark.parametrize("name", ["vit\u200b_tiny_patch16_224", "x" * 300, "vit_tiny_patch16_224@99999999999"])
+def test_a_name_that_no_address_can_say_is_one_sentence_on_every_page(
+    open_page: OpenPage, make_run: MakeRun, name: str
+) -> None:
+    run = make_run()
+    at = open_page("filters", model=f"run:{run}")
+    at.selectbox(key="shell_model").set_value("timm:").run()
+    at.text_input(key="shell_timm").set_value(name).run()
+    assert not at.exception
+    assert "it is left out" in at.warning[0].value
+    assert param(at, "model") == f"run:{run}"
+    click(at, "home")
+    assert not at.exception
+
+
 # ---------------------------------------------------------------------- from page to page
 
 

@@ -185,10 +185,17 @@ def choose(**values: Any) -> None:
 
 
 def settle(**values: Any) -> bool:
-    """What the page shows without being asked, to complete the address; gives whether that says something new."""
+    """What the page shows without being asked, to complete the address; gives whether that says something new.
+
+    What no address can say (a person may type anything for a model) changes nothing, and is refused in a sentence.
+    """
     now, page = _now(), st.session_state.get(_PAGE, site.HOME.name)
     before = dict(now)
-    texts = written(values)
+    texts, refusals = parse(written(values))
+    for sentence in refusals:
+        _say(sentence)
+    if refusals:
+        return False
     for name in {**values, **texts}:
         _put(st.session_state.setdefault(_FOLLOWS, {}), name, texts.get(name), _follows(name, texts.get(name)))
         _put(now, name, texts.get(name), name in belong(page))
