@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,6 +241,27 @@ def test_who_deletes_a_run_is_not_told_that_its_pictures_went_along(picture: str
     at = AppTest.from_function(_forget_a_run)
     at.query_params["picture"] = picture
     assert at.run().text[0].value == left
+
+
+def test_a_run_whose_data_are_gone_does_not_stand_in_the_way_of_the_datasets(
+    open_page: OpenPage, make_run: MakeRun, tmp_path: Path
+) -> None:
+    pictures_of_a_class = [tmp_path / "mine" / name for name in "ab"]
+    for folder in pictures_of_a_class:
+        folder.mkdir(parents=True)
+        for i in range(12):
+            (folder / f"{i}.png").write_bytes(png(i))
+    mine = TINY.update(dataset="folder", path=str(tmp_path / "mine"), classes=None, per_class=None)
+    run = make_run("finished", mine)
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    at = open_page("attention", model=f"run:{run}", tab="attention_distance")
+    at.segmented_control(key="picture_source").set_value("dataset").run()
+    assert not at.warning
+    assert not at.error
+    assert str(param(at, "picture")).startswith("dataset:")
+    assert "one picture" in shown(at)  # and the mean over its data is not offered
+    gone = open_page("patches", picture=f"run:{run}:0")
+    assert "are gone" in gone.warning[0].value
 
 
 # ---------------------------------------------------------------------- while data are being read

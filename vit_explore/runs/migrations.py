@@ -54,7 +54,7 @@ def send_idle_workers_away(connection: sa.Connection) -> None:
 
 def back_up(path: Path, version: int) -> Path:
     """Copy the database to runs.db.v1.backup (v1.2, v1.3, … where there is one already); gives the copy's path."""
-    for leftover in path.parent.glob(f".{path.name}.v*.backup*.tmp"):
+    for leftover in path.parent.glob(f".{path.name}.v*.backup*.tmp*"):  # with SQLite's journals
         leftover.unlink(missing_ok=True)  # of a process that was killed: the caller's lock keeps others out
     if shutil.disk_usage(path.parent).free < path.stat().st_size + SPARE_BYTES:
         raise DiskFull(

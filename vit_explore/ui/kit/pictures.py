@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -214,22 +215,38 @@ def _another(source: str, last: int) -> None:
 def _sources() -> list[str]:
     """What can be shown without a download: the data of the chosen run first, then the datasets on this machine."""
     choice = chosen_model()
-    runs = [choice.base] if choice is not None and choice.base.startswith("run:") else []
+    runs = [choice.base] if choice is not None and choice.base.startswith("run:") and _is_here(choice.base) else []
     here = [name for name in datasets.names() if name != "folder" and dataset_status(name).available]
     return [*runs, *(f"dataset:{name}" for name in here)]
 
 
+def _is_here(source: str) -> bool:
+    try:
+        _config(source)
+    except VitExploreError:
+        return False
+    return True
+
+
 def _config(source: str) -> DataConfig:
-    """The data of `run:3f2a` or `dataset:cifar10`. Raises RunNotFound, UnknownName, BadData."""
+    """The data of `run:3f2a` or `dataset:cifar10`. Raises RunNotFound, BadConfig, UnknownName, BadData."""
     kind, _, name = source.partition(":")
     if kind == "run":
-        return caches.store().get(name).settings().data
+        config = caches.store().get(name).settings().data
+        _check_here(config.dataset)
+        if config.path is not None and not Path(config.path).expanduser().exists():
+            raise BadData(f"The pictures that the run {name} was trained on are gone: there is no {config.path}.")
+        return config
     if name == "folder":
         raise BadData("The pictures of a folder have no address of their own.")
-    if not dataset_status(name).available:
-        raise BadData(f"The data {name} are not on this machine; the page Home says how to get them.")
+    _check_here(name)
     # a drawn dataset is drawn anew: a few images suffice to look at
     return DataConfig(dataset=name, per_class=40 if name == "shapes" else None)
+
+
+def _check_here(name: str) -> None:
+    if not dataset_status(name).available:
+        raise BadData(f"The data {name} are not on this machine; the page Home says how to get them.")
 
 
 def _title(source: str) -> str:
