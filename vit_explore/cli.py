@@ -207,5 +207,5 @@ def _export(arguments: argparse.Namespace) -> int:
     from vit_explore.runs.export import export
 
     for path in export(arguments.run, arguments.out, force=arguments.force):
-        print(path)
+        say(str(path))
     return 0

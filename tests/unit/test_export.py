@@ -200,6 +200,18 @@ def test_a_name_that_is_too_long_is_a_sentence(
     assert list(tmp_path.glob("*.safetensors")) == []
 
 
+@pytest.mark.parametrize("out", ["/", "", ".safetensors"])
+def test_a_place_without_a_name_is_a_sentence(run: str, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    assert "names no file" in refused([run, "--out", out], capsys)
+
+
+def test_a_path_is_printed_without_what_a_terminal_obeys(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["export", run, "--out", str(tmp_path / "\x1b[31mred")]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_what_cannot_be_exported(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(BadReference, match="comes from timm already"):
         exported("timm:vit_tiny_patch16_224")

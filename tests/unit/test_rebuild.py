@@ -67,7 +67,7 @@ def test_a_lost_database_is_no_empty_store(home: Path, how: str) -> None:
     assert RunStore().loss is None
     store = lose_database(home, how)
     assert store.orphans() == (run,)
-    assert "was lost or cut off: beside it lies 1 folder of a run" in str(store.loss)
+    assert "lies 1 folder of a run of which it knows nothing" in str(store.loss)
     assert "runs rebuild" in str(store.loss)
     database._open.clear()
     assert RunStore().orphans() == (run,)  # also where it was opened, and so made, since
@@ -173,7 +173,7 @@ def test_folders_that_say_too_little_are_named_and_left(home: Path, capsys: pyte
     (folder / runs[2]).rename(folder / "copy")  # its card names another run
     lose_database(home)
     assert cli.main(["runs", "list"]) == 0
-    assert "note: The database" in capsys.readouterr().err
+    assert "note: Beside the database" in capsys.readouterr().err
     assert cli.main(["runs", "rebuild"]) == 0
     out, err = capsys.readouterr()
     assert out == f"Entered again: {runs[3]}.\n"

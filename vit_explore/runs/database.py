@@ -182,8 +182,8 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if any(words in text for words in ("not a database", "malformed", "no such table", "no such column")):
             raise StoreUnusable(
-                f"The store of runs {path} is damaged ({text}); move it away, "
-                "or set VIT_EXPLORE_HOME to another folder."
+                f"The store of runs {path} is damaged ({text}); move it away, and "
+                "`python -m vit_explore runs rebuild` enters the runs again from their folders."
             ) from error
         if isinstance(error, (OperationalError, sqlite3.OperationalError)) and _is_access(text):
             raise StoreUnusable(

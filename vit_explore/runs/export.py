@@ -61,6 +61,8 @@ def export(ref: str, out: Path, home: Path | None = None, force: bool = False) -
     force: replace files that are there. Raises BadReference for a place that cannot be written to, DiskFull.
     """
     stem = out.name.removesuffix(".safetensors").removesuffix(".json")
+    if not stem:
+        raise BadReference(f"{str(out)!r} names no file to write to; give a name, such as mine.")
     paths = out.with_name(f"{stem}.safetensors"), out.with_name(f"{stem}.json")
     _check_place(out, paths, force)
     weights, card = exported(ref, home, stem)

@@ -34,7 +34,7 @@ class Rebuilt:
         if not self.left:
             return None
         names = ", ".join(self.left)
-        return f"Left as they are, for want of a readable config.json: {names}; move them out of {self.folder}."
+        return f"Left as they are, for want of a config.json of their own: {names}; move them out of {self.folder}."
 
 
 class Rebuilding(StoreBase):
@@ -58,8 +58,9 @@ class Rebuilding(StoreBase):
             return None
         lies = "lies 1 folder of a run" if count == 1 else f"lie {count} folders of runs"
         return (
-            f"The database {self.path} was lost or cut off: beside it {lies} of which it knows nothing; rebuild it "
-            "from the folders (python -m vit_explore runs rebuild), or put a copy of the database back."
+            f"Beside the database {self.path} {lies} of which it knows nothing: it was lost or cut off, or the folder "
+            "came from elsewhere; rebuild it from the folders (python -m vit_explore runs rebuild), put a copy of the "
+            "database back, or move what is foreign away."
         )
 
     def rebuild(self) -> Rebuilt:

@@ -133,10 +133,10 @@ class RunRecord:
     @property
     def resume_refusal(self) -> str | None:
         """Why the run cannot be resumed, one sentence; None when it can. The only rule for it."""
+        if self.config is None and self.state not in ("queued", "running"):
+            return f"The run {self.id!r} cannot go on. {self.unreadable}"
         if self.state in _NOT_RESUMED:
             return f"The run {self.id!r} {_NOT_RESUMED[self.state]}."
-        if self.config is None:
-            return f"The run {self.id!r} cannot go on. {self.unreadable}"
         if self.state == "failed" and not self.has_checkpoint:
             return (
                 f"The run {self.id!r} failed before its first checkpoint, so it cannot go on; "
