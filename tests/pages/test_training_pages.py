@@ -338,6 +338,45 @@ def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str)
     assert ("disagree" in text) == (state == "finished")
 
 
+def test_a_race_ends_with_a_verdict_and_the_way_to_more_seeds(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit, resnet = make_run("finished"), make_run("finished", RESNET)
+    at = open_page("versus", one=vit, other=resnet)
+    assert "could be chance" in shown(at)
+    at.button(key="race_seeds").click().run()
+    assert not at.exception
+    queued = RunStore().list(states=["queued"])
+    assert [(r.config.model.architecture, r.config.train.seed) for r in reversed(queued)] == [
+        ("vit", 1),
+        ("resnet-slim", 1),
+        ("vit", 2),
+        ("resnet-slim", 2),
+    ]
+    assert (param(at, "one"), param(at, "other")) == (vit, resnet)
+    at.button(key="race_stop").click().run()
+    assert not at.exception
+    assert RunStore().list(states=["queued"]) == []
+
+
+def test_a_race_of_three_seeds_tells_their_spread(open_page: OpenPage, make_run: MakeRun) -> None:
+    shown_pair = make_run("finished"), make_run("finished", RESNET)
+    for seed in (1, 2):
+        make_run("finished", TINY.update(seed=seed))
+        make_run("finished", RESNET.update(seed=seed))
+    at = open_page("versus", one=shown_pair[0], other=shown_pair[1])
+    assert not at.exception
+    assert "By the spread of these seeds" in shown(at)
+    assert "race_seeds" not in {button.key for button in at.button}
+
+
+def test_stopping_a_race_asks_what_trains_and_takes_back_what_waits(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit, resnet = make_run("running"), make_run("queued", RESNET)
+    at = open_page("versus", one=vit, other=resnet)
+    assert "to go" in shown(at)
+    at.button(key="race_stop").click().run()
+    assert RunStore().get(vit).stop_requested
+    assert RunStore().get(resnet).state == "stopped"
+
+
 def test_names_of_runs_are_no_markdown_in_the_choice_of_disagreements(open_page: OpenPage, make_run: MakeRun) -> None:
     one, other = (make_run("finished", TINY.update(name=f"*bold* {i}")) for i in range(2))
     at = open_page("versus", one=one, other=other)

@@ -275,15 +275,17 @@ def test_the_latest_fair_pair_is_shown_first(store: RunStore) -> None:
     [
         (("vit", "resnet18"), ("ViT", "ResNet-18")),
         (("timm:swin_tiny_patch4_window7_224", "vit"), ("swin_tiny_patch4_window7_224", "ViT")),
-        (("resnet18", "resnet50"), None),
-        (("vit", "vit"), None),
+        (("resnet18", "resnet50"), ("one · {}", "other · {}")),
+        (("vit", "vit"), ("one · {}", "other · {}")),
     ],
 )
 def test_two_runs_are_called_by_their_models_where_that_tells_them_apart(
-    store: RunStore, models: tuple[str, str], titles: tuple[str, str] | None
+    store: RunStore, models: tuple[str, str], titles: tuple[str, str]
 ) -> None:
-    one, other = (store.get(store.create(config_of().update(model=name))) for name in models)
-    assert comparison.titles(one, other) == titles
+    named = zip(models, ("one", "other"), strict=True)
+    pair = [store.get(store.create(config_of().update(model=model, name=name))) for model, name in named]
+    expected = tuple(title.format(record.id) for title, record in zip(titles, pair, strict=True))
+    assert comparison.titles(*pair) == expected
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,16 @@ class LiveSeries:
     smooth: float = 0.0
     dash: bool = False  # an earlier run, for comparison
     dots: bool = False  # few points, such as validations: mark each
+    low: Sequence[float] | np.ndarray | None = None  # with `high`: the band around it, of several seeds
+    high: Sequence[float] | np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """A height to compare with, such as that of guessing: a dotted line with its name."""
+
+    y: float
+    name: str
 
 
 def live_chart(
@@ -47,6 +57,7 @@ def live_chart(
     y_range: tuple[float, float] | None = None,
     budget: float | None = None,
     y_format: Literal["number", "percent"] = "number",
+    levels: Iterable[Level] = (),
 ) -> None:
     """Draw the curves. Drag zooms along x, a double click resets; `budget` is the x at which the run will end."""
     data = {
@@ -57,6 +68,7 @@ def live_chart(
         "yRange": list(y_range) if y_range else None,
         "budget": budget,
         "yFormat": y_format,
+        "levels": [{"y": level.y, "name": level.name} for level in levels],
     }
     _mount(key=key, data=data)
 
@@ -74,7 +86,12 @@ def pack_series(series: LiveSeries, limit: int = _MAX_POINTS) -> dict[str, Any]:
         "x": _numbers(x[keep]),
         "y": _numbers(y[keep]),
         "smooth": None if smoothed is None else _numbers(smoothed),
+        **{side: _band(getattr(series, side), keep) for side in ("low", "high")},
     }
+
+
+def _band(values: Sequence[float] | np.ndarray | None, keep: np.ndarray) -> list[float | None] | None:
+    return None if values is None else _numbers(np.asarray(values, dtype=float)[keep])
 
 
 def thin_indices(n: int, limit: int = _MAX_POINTS) -> np.ndarray:

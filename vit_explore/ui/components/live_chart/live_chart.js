@@ -197,6 +197,8 @@ function draw(chart) {
   ctx.beginPath();
   ctx.rect(scale.left - 2, 0, scale.right - scale.left + 8, scale.bottom + 3);
   ctx.clip();
+  for (const s of series) drawBand(ctx, s, scale);
+  for (const level of data.levels) drawLevel(ctx, level, scale, look);
   for (const s of series) drawSeries(ctx, s, scale);
   ctx.restore();
   if (!series.length) drawEmpty(ctx, scale, look);
@@ -283,6 +285,29 @@ function drawSeries(ctx, s, scale) {
   if (!s.dash && main[last] !== null) dot(ctx, scale.px(s.x[last]), scale.py(main[last]), 5);
 }
 
+function drawBand(ctx, s, scale) {
+  if (!s.low || !s.high) return;
+  ctx.globalAlpha = 0.2;
+  ctx.fillStyle = s.colour;
+  ctx.beginPath();
+  s.x.forEach((x, i) => ctx.lineTo(scale.px(x), scale.py(s.high[i])));
+  for (let i = s.x.length - 1; i >= 0; i--) ctx.lineTo(scale.px(s.x[i]), scale.py(s.low[i]));
+  ctx.fill();
+  ctx.globalAlpha = 1;
+}
+
+function drawLevel(ctx, level, scale, look) {
+  const y = Math.round(scale.py(level.y)) + 0.5;
+  ctx.strokeStyle = ctx.fillStyle = look.text;
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([2, 5]);
+  line(ctx, scale.left, y, scale.right, y);
+  ctx.setLineDash([]);
+  ctx.textAlign = "right";
+  ctx.textBaseline = "bottom";
+  ctx.fillText(level.name, scale.right - 4, y - 3);
+}
+
 function trace(ctx, xs, ys, scale, width, dash) {
   ctx.lineWidth = width;
   ctx.setLineDash(dash);
@@ -358,7 +383,8 @@ function drawHover(ctx, chart, series, scale, look, width) {
     const row = element("div", "row", tip);
     element("i", "", row).style.background = s.colour;
     element("span", "", row).textContent = s.name;
-    element("b", "", row).textContent = format(y, 3, chart.data.yFormat);
+    const range = s.low ? ` (${format(s.low[i], 3, chart.data.yFormat)} to ${format(s.high[i], 3, chart.data.yFormat)})` : "";
+    element("b", "", row).textContent = format(y, 3, chart.data.yFormat) + range;
   }
   const left = hover + 14 + tip.offsetWidth > width ? hover - tip.offsetWidth - 14 : hover + 14;
   tip.style.transform = `translate(${Math.max(0, left)}px, ${scale.top}px)`;

@@ -99,10 +99,12 @@ def _shared(config: RunConfig) -> tuple[Any, ...]:
     return tuple(setting.value(config) for setting in settings().values() if setting.must_match(on_clock))
 
 
-def titles(one: RunRecord, other: RunRecord) -> tuple[str, str] | None:
-    """What two runs are called in figures: by their models, where these are of two families and called differently."""
+def titles(one: RunRecord, other: RunRecord) -> tuple[str, str]:
+    """What two runs are called in figures: by their models, or their names where both models are of one kind."""
     a, b = one.settings().model.card, other.settings().model.card
-    return (a.title, b.title) if a.family != b.family and a.title != b.title else None
+    if a.family != b.family and a.title != b.title:
+        return a.title, b.title
+    return f"{one.name} · {one.id}", f"{other.name} · {other.id}"
 
 
 @dataclass(frozen=True)

@@ -1,105 +1,109 @@
-"""Two runs of the page ViT vs ResNet: choose them, and see them race, with what they answer differently."""
+"""A race as it is seen: the chart first, on one fixed axis, with the time that is left; at its end, who won."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 
-from vit_explore import plots
 from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
-from vit_explore.plots.compare import Curve
+from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
-from vit_explore.ui.components.live_chart import LiveSeries, live_chart
-from vit_explore.ui.components.predictions import Answer, Card, predictions
+from vit_explore.ui.components.live_chart import Level, LiveSeries, live_chart
 from vit_explore.ui.kit import wording
-from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.curve_charts import curves_of, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import run_ahead
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.kit.waiting import result
-from vit_explore.ui.pages.versus import comparison
+from vit_explore.ui.pages.versus import answers, comparison, sides
+from vit_explore.ui.pages.versus.sides import Side
+from vit_explore.ui.pages.versus.verdict import Score, judge
 from vit_explore.ui.session import address, caches
-from vit_explore.ui.session.choice import Pair, settle_pair
 
-Titled = dict[str, RunRecord]  # the two runs by their titles in the figures
-_TITLES = ("One run", "Against")
-_SHOWN = 24  # images of a disagreement
+Ids = tuple[tuple[str, tuple[str, ...]], ...]  # of both sides: the title, and the ids of its runs
+_HEIGHT = 300  # pixels of the chart, so that all of a race is seen at once in a window of 720
 
 
-# ---------------------------------------------------------------------- choose two
-
-
-def pair_view(store: RunStore) -> None:
-    """The two chosen runs, or what to do where there are none."""
-    records = [
-        record
-        for record in store.list()
-        if record.config is not None and (record.step is not None or record.state in wording.ACTIVE)
+def race(one: RunRecord, other: RunRecord, records: list[RunRecord]) -> None:
+    """Both sides, live while a run of them is active. records: all runs, the newest first, to find other seeds in."""
+    titles = comparison.titles(one, other)
+    both = [
+        Side(title, (record, *sides.other_seeds(record, records)))
+        for title, record in zip(titles, (one, other), strict=True)
     ]
-    if len(records) < 2:
-        st.info("There are no two runs to compare yet: start the race above.", icon=":material/info:")
-        return
-    pair = choose_pair(records)
-    if pair.one and pair.other and pair.one != pair.other:
-        race(pair.one, pair.other)
-    else:
-        st.info("Choose two different runs, or start the race above.", icon=":material/info:")
+    active = any(side.active for side in both)
+    _head(both, active)
+    ids: Ids = tuple((side.title, tuple(record.id for record in side.records)) for side in both)
+    fragment(_race, every=1.0 if active else None)(ids, active)
 
 
-def choose_pair(records: list[RunRecord]) -> Pair:
-    """Two runs, from the address, the session or the latest; then as the two pickers say."""
-    labels = {record.id: f"{record.name} · {record.id}" for record in records}
-    by_id = {record.id: record for record in records}
-    latest = Pair(*comparison.latest_pair(records))
-    pair = settle_pair(by_id, latest, lambda run: comparison.partner(by_id[run], records))
-    for name, title, run, column in zip(("one", "other"), _TITLES, (pair.one, pair.other), st.columns(2), strict=True):
-        column.selectbox(
-            title, list(labels), index=None, format_func=lambda run: labels.get(run, run), placeholder="choose a run",
-            **address.widget(name, f"race_{name}", run),
-        )  # fmt: skip
-    return pair
+# ---------------------------------------------------------------------- above the chart
 
 
-# ---------------------------------------------------------------------- the race
+def _head(both: list[Side], active: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="race_head"):
+        st.subheader(" against ".join(escaped(side.title) for side in both), anchor=False)
+        if active:
+            _stop_button(both)
+        elif sides.missing(both) and all(side.tested for side in both):
+            _seeds_button(both)
 
 
-def race(one: str, other: str) -> None:
-    """Both runs, live while one of them is active."""
-    store = caches.store()
-    with friendly():
-        states = {run: store.get(run).state for run in (one, other)}
-        active = any(state in wording.ACTIVE for state in states.values())
-        fragment(_race, every=1.0 if active else None)((one, other), active)
+def _stop_button(both: list[Side]) -> None:
+    runs = [record for side in both for record in side.active]
+    if st.button(
+        "Stop the race", icon=":material/stop:", type="primary", key="race_stop",
+        disabled=all(record.stop_requested for record in runs),
+    ):  # fmt: skip
+        with friendly():
+            for record in sorted(runs, key=lambda record: record.state != "queued"):  # none may start meanwhile
+                caches.store().request_stop(record.id)
+            st.rerun()
 
 
-def _race(runs: tuple[str, str], was_active: bool) -> None:
+def _seeds_button(both: list[Side]) -> None:
+    runs = sides.missing(both)
+    seconds = [side.shown.train_seconds or 0.0 for side in both]
+    if st.button(
+        f"Again with {sides.SEEDS} seeds ({wording.duration(runs * float(np.mean(seconds)))})",
+        icon=":material/repeat:", key="race_seeds",
+        help=f"Trains {runs} more runs that differ from these two in the seed alone, one after another.",
+    ):  # fmt: skip
+        with friendly():
+            sides.start_seeds(caches.store(), both)
+            get_backend().ensure()
+            st.rerun()
+
+
+# ---------------------------------------------------------------------- what changes at each tick
+
+
+def _race(ids: Ids, was_active: bool) -> None:
     store = caches.store()
     try:
-        pair = titled([store.get(run) for run in runs])
-        active = any(record.state in wording.ACTIVE for record in pair.values())
-        if active != was_active:
-            st.rerun()
-        for record in pair.values():
-            refresh(curves_of(record.id), store, record)
-        _progress(store, pair)
-        unfair = comparison.warning(*(record.settings() for record in pair.values()))
-        if unfair:
-            st.warning(unfair, icon=":material/balance:")
-        _figure(pair, active)
-        results = {title: _result(store, record) for title, record in pair.items()}
-        _table(pair, results)
-        if not active:
-            _answers(pair, results)
+        both = [Side(title, tuple(store.get(run) for run in runs)) for title, runs in ids]
     except RunNotFound:
         st.rerun()  # deleted in another tab: the pickers settle it
+    active = any(side.active for side in both)
+    if active != was_active:
+        st.rerun()
+    for side in both:
+        for record in side.records:
+            refresh(curves_of(record.id), store, record)
+    results = {side.title: _result(store, side.shown) for side in both}
+    _say_how_it_stands(both, results, active)
+    axis = _fixed_axis(both) if active else address.one_of("axis", comparison.AXES, _fixed_axis(both))
+    _chart(both, axis)
+    _scores(store, both)
+    if not active:
+        _choose_axis(axis)
+        answers.show({side.title: side.shown for side in both}, results)
 
 
 def _result(store: RunStore, record: RunRecord) -> Finished | None:
@@ -109,135 +113,149 @@ def _result(store: RunStore, record: RunRecord) -> Finished | None:
     return None
 
 
-def titled(records: list[RunRecord]) -> Titled:
-    """The two records by their titles in the figures: their models, or their names when both are of one kind."""
-    one, other = records
-    names = comparison.titles(one, other) or tuple(f"{record.name} · {record.id}" for record in records)
-    return dict(zip(names, records, strict=True))
+def _say_how_it_stands(both: Sequence[Side], results: dict[str, Finished | None], active: bool) -> None:
+    """The countdown, or the verdict; and what makes the race unfair."""
+    unfair = comparison.warning(*(side.shown.settings() for side in both))
+    if unfair:
+        st.warning(unfair, icon=":material/balance:")
+    headline, more = (_countdown(both), _who_leads(both)) if active else _verdict(both, results)
+    st.markdown(f"#### {headline}")
+    st.markdown(more)
 
 
-def role(record: RunRecord) -> str:
-    """Whose colour the run has."""
-    return record.family
+def _verdict(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[str, str]:
+    """A headline, and what it rests on."""
+    scores = _scored(both, results)
+    if scores is None:
+        return ":material/info: No verdict", "It takes two runs that spent their whole budget and took the test."
+    verdict = judge(*scores)
+    icon = ":material/trophy:" if verdict.is_decided else ":material/balance:"
+    return f"{icon} {escaped(verdict.headline)}", escaped(verdict.evidence)
 
 
-def _progress(store: RunStore, pair: Titled) -> None:
-    for column, (title, record) in zip(st.columns(2), pair.items(), strict=True):
-        ahead = run_ahead(store, record) if record.state == "queued" else None
-        with column.container(border=True):
-            best = record.test_top1 if record.test_top1 is not None else record.top1
-            kind = "test" if record.test_top1 is not None else "validation"
-            st.metric(f"{escaped(title)}: {kind} accuracy", wording.percent(best))
-            st.progress(wording.progress_of(record), text=wording.state_line(record, ahead))
-            st.page_link(
-                site.path("train"),
-                label="Watch this run",
-                icon=":material/visibility:",
-                query_params=address.link("train", run=record.id),
-            )
+def _scored(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[Score, Score] | None:
+    scores = []
+    for side in both:
+        result = results[side.title]
+        if result is None or side.shown not in side.tested:
+            return None
+        top1 = tuple(record.test_top1 for record in side.tested if record.test_top1 is not None)
+        scores.append(Score(side.title, top1, result.predictions))
+    return scores[0], scores[1]
 
 
-def _figure(pair: Titled, active: bool) -> None:
-    axis = address.one_of("axis", comparison.AXES, "epoch")
+def _countdown(both: Sequence[Side]) -> str:
+    """How long the race still takes, as far as that can be known."""
+    seconds = [_seconds_left(record) for side in both for record in side.active]
+    known = [value for value in seconds if value is not None]
+    left = f":material/timer: {wording.duration(sum(known))} to go"
+    if len(known) == len(seconds):
+        return left
+    return f"{left}, and then {len(seconds) - len(known)} more" if known else ":material/timer: It is getting ready"
+
+
+def _seconds_left(record: RunRecord) -> float | None:
+    """Seconds of training that are left; None where only the run itself will tell."""
+    if record.state == "running" and record.remaining is not None:
+        return record.remaining
+    return record.settings().train.seconds
+
+
+def _who_leads(both: Sequence[Side]) -> str:
+    """Who was ahead at the last moment that both have reached."""
+    axis = _fixed_axis(both)
+    curves = [comparison.race_points(curves_of(side.shown.id), axis, side.shown) for side in both]
+    if not all(len(x) for x, _ in curves):
+        return "Who trains first sets the mark; the other runs after it on the same axis."
+    at = min(float(x[-1]) for x, _ in curves)
+    top1 = [float(np.interp(at, *curve)) for curve in curves]
+    ahead, behind = (0, 1) if top1[0] >= top1[1] else (1, 0)
+    when = f"{at:.0f} s" if axis == "elapsed" else f"epoch {at:.1f}"
+    return (
+        f"At {when} on the validation images: {escaped(both[ahead].title)} {wording.percent(top1[ahead])}, "
+        f"{escaped(both[behind].title)} {wording.percent(top1[behind])}."
+    )
+
+
+def _scores(store: RunStore, both: Sequence[Side]) -> None:
+    """Each side's accuracy, how far it is, and the way to its run."""
+    for column, side in zip(st.columns(2), both, strict=True):
+        with column.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
+            record = next((r for r in side.records if r.state == "running"), side.shown)
+            is_tested = record.test_top1 is not None
+            best = record.test_top1 if is_tested else record.top1
+            label = f"{escaped(side.title)} · {'test' if is_tested else 'validation'}"
+            st.metric(label, wording.percent(best), width=200)
+            with st.container():
+                ahead = run_ahead(store, record) if record.state == "queued" else None
+                seeds = f"Seed {_place(side, record)} of {len(side.records)}. " if len(side.records) > 1 else ""
+                st.progress(wording.progress_of(record), text=f"{seeds}{wording.state_line(record, ahead)}")
+                st.page_link(
+                    site.path("train"), label="Watch this run", icon=":material/visibility:",
+                    query_params=address.link("train", run=record.id),
+                )  # fmt: skip
+
+
+def _place(side: Side, record: RunRecord) -> int:
+    return side.records.index(record) + 1
+
+
+# ---------------------------------------------------------------------- the chart
+
+
+def _fixed_axis(both: Sequence[Side]) -> str:
+    """What the budget is measured in: the axis of a race while it lasts."""
+    on_clock = all(side.shown.settings().train.seconds is not None for side in both)
+    return "elapsed" if on_clock else "epoch"
+
+
+def _choose_axis(axis: str) -> None:
     st.segmented_control(
         "Accuracy against", list(comparison.AXES), format_func=comparison.AXES.__getitem__, required=True,
         **address.widget("axis", "race_axis", axis),
     )  # fmt: skip
-    points = {title: comparison.race_points(curves_of(record.id), axis, record) for title, record in pair.items()}
-    same = len({role(record) for record in pair.values()}) == 1
-    runs = "_".join(record.id for record in pair.values())
-    if active:
-        colours = [_colour(record, i, same) for i, record in enumerate(pair.values())]
-        live_chart(
-            [
-                LiveSeries(title, *points[title], colour=colour, dots=True)
-                for title, colour in zip(pair, colours, strict=True)
-            ],
-            key=f"race_live_{runs}_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
-            y_range=(0.0, 1.0), y_format="percent", height=400,
-        )  # fmt: skip
-        return
-    curves = []
-    for title, record in pair.items():
-        along: dict[str, Any] = {axis: points[title][0]}
-        curves.append(Curve(title, top1=points[title][1], role=None if same else role(record), **along))
-    classes = {len(record.classes) for record in pair.values() if record.classes}
-    chance = 1 / classes.pop() if len(classes) == 1 else None
-    chart(plots.accuracy_race(curves, x=axis, chance=chance), f"race_figure_{runs}")
 
 
-def _colour(record: RunRecord, index: int, same: bool) -> str:
-    return theme.role_colour(None if same else role(record), index)
+def _chart(both: Sequence[Side], axis: str) -> None:
+    """The accuracies of both sides: a curve each, of several seeds the mean with the band from lowest to highest."""
+    same = len({side.shown.family for side in both}) == 1
+    series: list[LiveSeries] = []
+    for index, side in enumerate(both):
+        colour = theme.role_colour(None if same else side.shown.family, index)
+        series += _series(side, axis, colour)
+    runs = "_".join(side.shown.id for side in both)
+    live_chart(
+        series, key=f"race_live_{runs}_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
+        y_range=(0.0, 1.0), y_format="percent", height=_HEIGHT, budget=_end_of(both, axis), levels=_guessing(both),
+    )  # fmt: skip
 
 
-def _table(pair: Titled, results: dict[str, Finished | None]) -> None:
-    st.markdown("#### In numbers")
-    plain = {title: escaped(title) for title in pair}  # cells are Markdown
-    rows = comparison.table({plain[t]: r for t, r in pair.items()}, {plain[t]: r for t, r in results.items()})
-    st.table(rows, hide_index=True, border="horizontal")
-
-
-# ---------------------------------------------------------------------- what they answer
-
-
-def _answers(pair: Titled, results: dict[str, Finished | None]) -> None:
-    done = {title: result for title, result in results.items() if result is not None}
-    if done:
-        st.markdown("#### Where each goes wrong: confusion on the test images")
-        for column, (title, result) in zip(st.columns(2), done.items(), strict=False):
-            with column:
-                st.markdown(f"**{escaped(title)}**")
-                chart(plots.confusion(result.confusion, pair[title].classes or ()), f"race_confusion_{pair[title].id}")
-    if len(done) == 2:
-        st.markdown("#### The images on which they disagree")
-        with friendly():
-            _disagreements(pair, done)
-
-
-def _disagreements(pair: Titled, results: dict[str, Finished]) -> None:
-    one, other = pair.values()
-    a, b = results.values()
-    if one.settings().data != other.settings().data:
-        st.info(
-            "The two runs have different data, so their answers cannot be laid side by side.", icon=":material/info:"
-        )
-        return
-    test = result(caches.loading(one.settings().data)).test
-    if len(test) != len(a.predictions) or len(test) != len(b.predictions):
-        st.info(
-            "The data have changed since these runs were tested, so their answers no longer fit.",
-            icon=":material/info:",
-        )
-        return
-    found = comparison.disagreements(test.labels, a.predictions, b.predictions)
-    groups = comparison.kinds(found)
-    names = dict(zip(("one", "other"), pair, strict=True))
-    labels = {
-        "all": f"all {len(found):,}",
-        **{kind: f"only {escaped(name)} is right: {len(groups[kind]):,}" for kind, name in names.items()},
-        "neither": f"both are wrong: {len(groups['neither']):,}",
-    }
-    kind = st.segmented_control(
-        "Show", list(labels), format_func=labels.__getitem__, default="all", key="race_kind", required=True,
-        label_visibility="collapsed",
-    ) or "all"  # fmt: skip
-    shown = (found if kind == "all" else groups[kind])[:_SHOWN]
-    st.caption(f"{len(found):,} of {len(test):,} test images get two different answers; {len(shown)} of them here.")
-    predictions(cards(shown, test.images, one.classes or (), tuple(pair)), key=f"race_images_{one.id}_{other.id}")
-
-
-def cards(
-    found: list[comparison.Disagreement], images: np.ndarray, classes: tuple[str, ...], names: tuple[str, ...]
-) -> list[Card]:
-    """A card with both answers for each disagreement; images (n, 3, h, w)."""
-    return [
-        Card(
-            np.asarray(images[item.index]).transpose(1, 2, 0),
-            classes[item.truth],
-            [
-                Answer(classes[said], said == item.truth, by=name)
-                for name, said in zip(names, (item.one, item.other), strict=True)
-            ],
-        )
-        for item in found
+def _series(side: Side, axis: str, colour: str) -> list[LiveSeries]:
+    points = {record.id: comparison.race_points(curves_of(record.id), axis, record) for record in side.records}
+    over = [points[r.id] for r in side.records if r.state not in wording.ACTIVE and len(points[r.id][0])]
+    if len(over) < 2:
+        main = [LiveSeries(side.title, *points[side.shown.id], colour=colour, dots=True)]
+    else:
+        x, mean, low, high = sides.band(over)
+        main = [LiveSeries(f"{side.title}, {len(over)} seeds", x, mean, colour=colour, dots=True, low=low, high=high)]
+    more = [
+        LiveSeries(f"{side.title}, seed {_place(side, record)}", *points[record.id], colour=colour, dash=True)
+        for record in side.active
+        if record is not side.shown and len(points[record.id][0])
     ]
+    return main + more
+
+
+def _end_of(both: Sequence[Side], axis: str) -> float | None:
+    """Where the axis ends from the start: at the larger budget."""
+    if axis not in ("elapsed", "epoch"):
+        return None
+    train = [side.shown.settings().train for side in both]
+    ends = [one.seconds if axis == "elapsed" else one.epochs for one in train]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) else None
+
+
+def _guessing(both: Sequence[Side]) -> list[Level]:
+    classes = {len(side.shown.classes) for side in both if side.shown.classes}
+    return [Level(1 / classes.pop(), "guessing")] if len(classes) == 1 else []

@@ -20,7 +20,7 @@ from vit_explore.ui.session import address
 def start_box(store: RunStore) -> None:
     """One button that queues a ViT and its rival."""
     with st.container(border=True, key="race_box"):
-        first, other, budget, button = st.columns([1.5, 1.1, 0.9, 1.2], vertical_alignment="bottom")
+        first, other, budget = st.columns([1.5, 1.1, 1], vertical_alignment="bottom")
         with first:
             name = _pick_preset()
         config = presets.get(name).config
@@ -32,16 +32,15 @@ def start_box(store: RunStore) -> None:
         with friendly(), forms.labelled():
             config = config.update(**amount)
             is_possible = True
+        costs, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
         pressed = button.button(
             "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start",
             disabled=not is_possible,
         )  # fmt: skip
-        with friendly():
+        with costs, friendly():
             _say_costs(config, rival)
-        if len(get_backend().devices()) == 1:
-            st.caption(
-                "This machine trains one run at a time: they run one after the other, each with the whole budget."
-            )
+            if len(get_backend().devices()) == 1:
+                st.caption("One after the other on this machine, each with the whole budget.")
         if pressed:
             with friendly():
                 _start(store, config, rival)
@@ -58,17 +57,15 @@ def _pick_preset() -> str:
 
 def _pick_rival(config: RunConfig) -> str:
     known = rivals(config.model.architecture)
-    chosen: str | None = st.selectbox(
-        "The rival", known, key="race_rival", index=None, placeholder=RIVAL, persist_state="session"
-    )
-    return chosen or RIVAL
+    first = known.index(RIVAL) if RIVAL in known else 0
+    return st.selectbox("The rival", known, key="race_rival", index=first, persist_state="session")
 
 
 def _pick_budget(name: str, config: RunConfig) -> dict[str, float]:
     """The setting of the budget that the preset uses, with its value."""
     kind = "seconds" if config.train.seconds is not None else "epochs"
     amount = st.number_input(
-        f"Budget of each in {kind}", value=float(getattr(config.train, kind)), format="%g",
+        f"{kind.capitalize()} for each", value=float(getattr(config.train, kind)), format="%g",
         step=10.0 if kind == "seconds" else 1.0, key=f"race_budget_{name}", persist_state="session",
     )  # fmt: skip
     return {kind: amount}
