@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadConfig
@@ -150,15 +151,30 @@ def test_training_takes_images_of_half_the_side(options: dict) -> None:
         model(torch.randn(2, 3, 8, 8))
 
 
-def test_a_half_size_patch_has_the_mean_position_of_the_four_it_covers() -> None:
+def test_a_half_size_patch_has_a_smooth_mean_of_the_positions_around_it() -> None:
     model = create_model(small()).train()
     with torch.no_grad():
-        model.pos_embed[0, 1:] = torch.arange(64.0)[:, None]  # row by row on the 8 x 8 grid
+        model.pos_embed[0, 1:] = torch.arange(8.0).repeat_interleave(8)[:, None]  # the row of the 8 x 8 grid
         model.patch_embed.proj.weight.zero_()
         model.patch_embed.proj.bias.zero_()
     tokens = model.embed(torch.zeros(1, 3, 16, 16))
-    assert tokens[0, 1:5, 0].tolist() == [4.5, 6.5, 8.5, 10.5]  # (0 + 1 + 8 + 9) / 4, two columns further each
+    rows = tokens.detach()[0, 1:, 0].view(4, 4)
+    assert torch.allclose(rows, rows[:, :1].expand(4, 4))
+    assert rows[1:3, 0].tolist() == pytest.approx([2.5, 4.5])  # between rows 2 and 3, and between 4 and 5
+    assert rows[0, 0] + rows[3, 0] == pytest.approx(7.0)
     assert torch.equal(tokens[0, 0], (model.cls_token + model.pos_embed[:, :1])[0, 0])
+
+
+def test_half_size_training_moves_neighbours_alike_within_and_across_the_patches_that_it_sees() -> None:
+    """The plain mean of four gives 1 within such a patch and 0 across: the tiles become a quilt."""
+    torch.manual_seed(0)
+    model = create_model(small(width=512)).train()
+    (model.embed(torch.zeros(1, 3, 16, 16)) * torch.randn(1, 17, 512)).sum().backward()
+    moved = F.normalize(model.pos_embed.grad[0, 1:].view(8, 8, -1), dim=-1)
+    alike = (moved[:, :-1] * moved[:, 1:]).sum(-1)  # (8, 7): each with its right neighbour
+    within, across = alike[:, ::2].mean(), alike[:, 1::2].mean()
+    assert 0.75 < across < within < 1
+    assert within - across < 0.15
 
 
 def test_an_odd_grid_takes_one_size_only() -> None:

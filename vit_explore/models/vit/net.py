@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, reduce, repeat
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig
@@ -150,6 +150,8 @@ class VisionTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if self.has_class_token else None
         self.reg_token = nn.Parameter(torch.zeros(1, config.num_registers, width)) if config.num_registers else None
         self._init_pos_embed(config.pos_embed)
+        if self.takes_half_size:
+            self.register_buffer("halving", halving(self.grid[0]), persistent=False)
         self.pos_drop = nn.Dropout(config.dropout)
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
         self.blocks = nn.ModuleList(
@@ -198,10 +200,11 @@ class VisionTransformer(nn.Module):
             x = x + (self._half_size(self.pos_embed) if is_half else self.pos_embed)
         return self.pos_drop(x)
 
-    def _half_size(self, pos_embed: Tensor) -> Tensor:  # the mean of the four positions that one patch now covers
+    def _half_size(self, pos_embed: Tensor) -> Tensor:  # each patch covers four now: a smooth mean of the positions
         prefix, patches = pos_embed.split([self.num_prefix_tokens, self.patch_embed.num_patches], dim=1)
-        means = reduce(patches, "b (gh two gw too) d -> b (gh gw) d", "mean", gh=self.grid[0] // 2, two=2, too=2)
-        return torch.cat([prefix, means], dim=1)
+        grid = rearrange(patches, "b (gh gw) d -> b gh gw d", gh=self.grid[0])
+        halved = torch.einsum("ih,jw,bhwd->bijd", self.halving, self.halving, grid)
+        return torch.cat([prefix, rearrange(halved, "b gh gw d -> b (gh gw) d")], dim=1)
 
     def forward_features(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         """Images (B, 3, h, w) to tokens (B, N, D) after the last block and the norm, if it comes before the head."""
@@ -227,6 +230,18 @@ class VisionTransformer(nn.Module):
         for module in self.modules():
             if isinstance(module, Attention):
                 module.fused = fused
+
+
+def halving(side: int) -> Tensor:
+    """The matrix (side / 2, side) that takes a row of positions to half as many: binomial weights, the ends repeated.
+
+    The plain mean of two would give both the same gradient, and so in the end the same embedding: tiles of 2 x 2.
+    """
+    weights = torch.zeros(side // 2, side)
+    for row in range(side // 2):
+        for offset, weight in enumerate((1, 5, 10, 10, 5, 1), start=-2):
+            weights[row, min(max(2 * row + offset, 0), side - 1)] += weight / 32
+    return weights
 
 
 def sincos2d(gh: int, gw: int, width: int) -> Tensor:
