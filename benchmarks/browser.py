@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+APP = Path("app.py")  # in the project's folder
 LOSS = "canvas[aria-label*='training loss'][aria-label*=' at ']"
 PICTURES = """() => [...document.querySelectorAll('.js-plotly-plot .hm image, .js-plotly-plot .im image')]
     .map(image => image.getAttribute('xlink:href') || image.getAttribute('href'))"""
@@ -31,17 +32,17 @@ def home_painted(page: Page) -> None:
     page.locator(".js-plotly-plot").first.wait_for()
 
 
-def cold_start(browser: Browser) -> float:
-    """From the shell's command to Home painted; a new process, the files in the disk cache."""
+def cold_start(browser: Browser, app: Path = APP, painted: Callable[[Page], None] = home_painted) -> float:
+    """From the shell's command to an app `painted`; a new process, the files in the disk cache."""
     from app_server import start, stop_tree
 
     home = Path(tempfile.mkdtemp())  # of its own: a worker that was ended before it was warm is not retried at once
     begin = time.perf_counter()
-    process, url = start(home)
+    process, url = start(home, app=app)
     try:
         page = browser.new_page()
         page.goto(url)
-        home_painted(page)
+        painted(page)
         seconds = time.perf_counter() - begin
         page.close()
     finally:

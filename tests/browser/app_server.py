@@ -56,7 +56,9 @@ def stop_tree(process: subprocess.Popen, home: Path) -> None:
     process.wait(20)
 
 
-def start(home: Path, streamlit: Sequence[str] = ("-m", "streamlit")) -> tuple[subprocess.Popen, str]:
+def start(
+    home: Path, streamlit: Sequence[str] = ("-m", "streamlit"), app: Path = Path("app.py")
+) -> tuple[subprocess.Popen, str]:
     """The app with this home: its process and its address, once it answers. Its log is home/app.log.
 
     streamlit: what Python runs in place of Streamlit as it is.
@@ -65,7 +67,7 @@ def start(home: Path, streamlit: Sequence[str] = ("-m", "streamlit")) -> tuple[s
     environment = os.environ | {"VIT_EXPLORE_HOME": str(home)}
     environment.pop("OMP_NUM_THREADS", None)  # the worker trains with all cores, as for a person
     process = subprocess.Popen(
-        [sys.executable, *streamlit, "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        [sys.executable, *streamlit, "run", str(app), "--server.port", str(port), "--server.headless", "true"],
         cwd=PROJECT,
         env=environment,
         stdout=(home / "app.log").open("w"),
