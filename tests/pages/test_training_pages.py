@@ -377,6 +377,17 @@ def test_stopping_a_race_asks_what_trains_and_takes_back_what_waits(open_page: O
     assert RunStore().get(resnet).state == "stopped"
 
 
+def test_a_race_that_was_stopped_before_the_rival_began_has_no_verdict(open_page: OpenPage) -> None:
+    store = RunStore()
+    vit, resnet = (store.create(config, group="race-1") for config in (TINY, RESNET))
+    for run in (vit, resnet):
+        store.request_stop(run)
+    at = open_page("versus", one=vit, other=resnet)
+    assert not at.exception
+    assert not at.warning
+    assert "No verdict" in shown(at)
+
+
 def test_names_of_runs_are_no_markdown_in_the_choice_of_disagreements(open_page: OpenPage, make_run: MakeRun) -> None:
     one, other = (make_run("finished", TINY.update(name=f"*bold* {i}")) for i in range(2))
     at = open_page("versus", one=one, other=other)

@@ -13,6 +13,7 @@ _CSS = """<style>
 .st-key-live_status [data-testid="stMetricValue"] { font-size: 2.5rem; font-weight: 650; }
 .st-key-live_head h3 { padding: 0; }
 .st-key-live_attention [data-testid="stImageContainer"] { box-sizing: border-box; padding-right: 0.4rem; }
+.st-key-race_stands { min-height: 6.5rem; }
 </style>"""
 
 

@@ -15,11 +15,11 @@ _TITLES = ("One run", "Against")
 
 
 def comparable(store: RunStore) -> list[RunRecord]:
-    """The runs that have begun, or wait, the newest first."""
+    """The runs that have begun, that wait, or that were to run in a race, the newest first."""
     return [
         record
         for record in store.list()
-        if record.config is not None and (record.step is not None or record.state in wording.ACTIVE)
+        if record.config is not None and (record.step is not None or record.state in wording.ACTIVE or record.group)
     ]
 
 

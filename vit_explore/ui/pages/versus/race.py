@@ -119,8 +119,9 @@ def _say_how_it_stands(both: Sequence[Side], results: dict[str, Finished | None]
     if unfair:
         st.warning(unfair, icon=":material/balance:")
     headline, more = (_countdown(both), _who_leads(both)) if active else _verdict(both, results)
-    st.markdown(f"#### {headline}")
-    st.markdown(more)
+    with st.container(key="race_stands"):  # of one height, so that the chart stays where it is
+        st.markdown(f"#### {headline}")
+        st.markdown(more)
 
 
 def _verdict(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[str, str]:
