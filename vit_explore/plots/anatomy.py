@@ -83,7 +83,7 @@ def vit_anatomy(
     theme.style_picture(fig, height)
     fig.update_xaxes(range=[-LEFT, SIZE[0] - LEFT])
     fig.update_yaxes(range=[SIZE[1], 0])
-    return fig
+    return theme.describe(fig, ": ".join(ANATOMY_STEPS[step]))
 
 
 def _scene_picture(fig: go.Figure, image: np.ndarray) -> None:

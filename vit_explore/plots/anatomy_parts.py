@@ -133,7 +133,7 @@ def draw_class_name(fig: go.Figure) -> None:
     )
     fig.add_annotation(
         x=0.5, y=ROWS["tokens"] + TALL + 0.12, yanchor="top", text="class<br>token", showarrow=False,
-        font={"size": 14, "color": theme.AMBER},
+        font={"size": 14},
     )  # fmt: skip
 
 

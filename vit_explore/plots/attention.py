@@ -44,6 +44,8 @@ def attention_maps(
         half = gap / 2
         fig.add_shape(frame(selected[0] * (tw + gap) - half, selected[1] * (th + gap) - half, tw + gap, th + gap))
     _overview_labels(fig, layers, heads, (tw + gap, th + gap), (tw, th))
+    origin = _query_name(maps, None)
+    theme.describe(fig, f"{layers} × {heads} small maps: where each head of each layer looks, from {origin}.")
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
 
 
@@ -83,7 +85,7 @@ def attention_distance(
         _even_line(fig, uniform, len(distances))
     top = max_distance or 1.08 * max(float(distances.max()), uniform or 0.0)
     fig.update_yaxes(title_text="mean attention distance (pixels)", range=[0, top])
-    return fig
+    return theme.describe(fig, f"How far each head looks, in pixels. {_by_layer(distances, '.1f')}")
 
 
 def attention_entropy(entropies: np.ndarray, height: int = 340) -> go.Figure:
@@ -91,7 +93,7 @@ def attention_entropy(entropies: np.ndarray, height: int = 340) -> go.Figure:
     fig = _dots_by_layer(entropies, "%{y:.2f}", height)
     _even_line(fig, 1.0, len(entropies))
     fig.update_yaxes(title_text="attention entropy (0 to 1)", range=[0, 1.08])
-    return fig
+    return theme.describe(fig, f"The entropy of each head's attention, 0 to 1. {_by_layer(entropies, '.2f')}")
 
 
 def query_grids(maps: AttentionMaps, query: int | None, index: int = 0) -> np.ndarray:
@@ -138,6 +140,12 @@ def _overview_labels(
         name = f"head {head + 1}" if head == 0 else str(head + 1)
         fig.add_annotation(x=0, y=y, xanchor="right", xshift=-6, text=name, **text)
     fig.update_layout(margin={"t": 28, "l": 58})
+
+
+def _by_layer(values: np.ndarray, number: str) -> str:
+    """The mean of the heads (L, H) in the first and in the last layer, in words."""
+    means = values.mean(axis=1)
+    return f"Mean of the heads: {means[0]:{number}} in layer 1, {means[-1]:{number}} in layer {len(means)}."
 
 
 def _dots_by_layer(values: np.ndarray, number: str, height: int) -> go.Figure:

@@ -49,7 +49,10 @@ def faithfulness(
     fig.update_xaxes(title_text="pixels inserted<br>(higher is better)", col=2)
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
     fig.update_yaxes(title_text="probability of the class", col=1)
-    return fig
+    areas = "; ".join(f"{name}: {c.deletion_auc:.2f} and {c.insertion_auc:.2f}" for name, c in results.items())
+    return theme.describe(
+        fig, f"The probability of the class while pixels are deleted and inserted. Areas under the two curves: {areas}."
+    )
 
 
 def _curves(fig: go.Figure, name: str, result: Faithfulness, colour: str, dash: str) -> None:

@@ -70,11 +70,11 @@ def accuracy_race(
             yanchor="bottom",
             text="guessing",
             showarrow=False,
-            font={"color": theme.GREY},
         )
     fig.update_xaxes(title_text=title, rangemode="tozero", exponentformat="SI" if x == "images_seen" else "power")
     fig.update_yaxes(title_text="validation accuracy (top-1)", tickformat=".0%", rangemode="tozero")
-    return fig
+    ends = "; ".join(f"{curve.name} ends at {curve.top1[-1]:.1%}" for curve in series if len(curve.top1))
+    return theme.describe(fig, f"Validation accuracy against {title}. {ends or 'Nothing is measured yet'}.")
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = None) -> go.Figure:
@@ -95,9 +95,6 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = N
             showscale=False,
             xgap=2 if n <= _WRITTEN else 0,
             ygap=2 if n <= _WRITTEN else 0,
-            text=[[f"{100 * v:.0f}" for v in row] for row in shares] if n <= _WRITTEN else None,
-            texttemplate="%{text}" if n <= _WRITTEN else None,
-            textfont={"size": 13},
             customdata=[[[int(counts[r, c]), names[r], names[c]] for c in range(n)] for r in range(n)],
             hovertemplate=(
                 "truth: %{customdata[1]}<br>answer: %{customdata[2]}<br>"
@@ -105,6 +102,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = N
             ),
         )
     )
+    if n <= _WRITTEN:
+        fig.add_trace(_cell_numbers(shares))
     theme.style(fig, height or min(640, 130 + 38 * n))
     ticks = {"tickvals": list(range(n)), "ticktext": names} if n <= 24 else {"showticklabels": False}
     fig.update_xaxes(
@@ -116,7 +115,26 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = N
         constrain="domain",
     )
     fig.update_yaxes(**ticks, title_text="the truth", showgrid=False, autorange="reversed")
-    return fig
+    return theme.describe(fig, _confused(shares, classes))
+
+
+def _cell_numbers(shares: np.ndarray) -> go.Scatter:
+    """The share of each cell (C, C) in percent, black or white: Plotly's own choice is too faint in the middle."""
+    rows, columns = np.indices(shares.shape)
+    return go.Scatter(
+        x=columns.ravel(), y=rows.ravel(), mode="text", text=[f"{100 * share:.0f}" for share in shares.ravel()],
+        textfont={"size": 13, "color": [theme.ink(theme.colour(share, "share")) for share in shares.ravel()]},
+        hoverinfo="skip", showlegend=False, name="numbers",
+    )  # fmt: skip
+
+
+def _confused(shares: np.ndarray, classes: Sequence[str]) -> str:
+    """A confusion matrix (C, C) of shares of a row in words."""
+    off = shares * (1 - np.eye(len(shares)))
+    truth, answer = divmod(int(off.argmax()), len(off))
+    words = f"Confusion matrix of {len(classes)} classes: on average {np.diag(shares).mean():.0%} of a class are right"
+    worst = f"; most often {classes[truth]} is taken for {classes[answer]}, {off.max():.0%}" if off.max() > 0 else ""
+    return f"{words}{worst}."
 
 
 def compare_bars(
@@ -144,7 +162,8 @@ def compare_bars(
     theme.style(fig, height, legend=True)
     fig.update_layout(barmode="group", bargap=0.25)
     fig.update_yaxes(title_text=title, tickformat=".0%" if percent else "~s", rangemode="tozero")
-    return fig
+    means = ", ".join(f"{name} {np.nanmean(list(one)):{'.1%' if percent else ',.3g'}}" for name, one in values.items())
+    return theme.describe(fig, f"Bars, {title}, for {len(labels)} groups. Means: {means}.")
 
 
 def cka(
@@ -169,4 +188,4 @@ def cka(
     fig.update_yaxes(
         title_text=y_title, type="category", showgrid=False, scaleanchor="x", constrain="domain", constraintoward="top"
     )
-    return fig
+    return theme.describe(fig, f"How alike {len(y_names)} layers are to {len(x_names)} others: CKA, 0 to 1.")

@@ -21,7 +21,12 @@ def filter_components(result: FilterComponents, columns: int = 7, height: int | 
         f"component {i + 1}<br>explains {share:.1%} of the variance<br>first {i + 1}: {total:.1%}"
         for i, (share, total) in enumerate(zip(shares, np.cumsum(shares), strict=True))
     ]
-    return labelled_tiles(_pixels(result.images), columns, texts, [f"{share:.1%}" for share in shares], height)
+    fig = labelled_tiles(_pixels(result.images), columns, texts, [f"{share:.1%}" for share in shares], height)
+    return theme.describe(
+        fig,
+        f"The first {len(shares)} principal components of the embedding filters as small pictures; the first explains "
+        f"{shares[0]:.1%} of their variance, all together {sum(shares):.1%}.",
+    )
 
 
 def raw_filters(
@@ -31,7 +36,8 @@ def raw_filters(
     images = result.filters[:n]
     columns = columns or max(1, math.ceil(math.sqrt(len(images) * 1.5)))
     texts = [f"filter of embedding unit {i + 1}" for i in range(len(images))]
-    return labelled_tiles(_pixels(images), columns, texts, None, height)
+    fig = labelled_tiles(_pixels(images), columns, texts, None, height)
+    return theme.describe(fig, f"The first {len(images)} filters of the embedding as small pictures.")
 
 
 def explained_variance(result: FilterComponents, height: int = 320) -> go.Figure:
@@ -61,7 +67,11 @@ def explained_variance(result: FilterComponents, height: int = 320) -> go.Figure
     theme.style(fig, height, legend=True)
     fig.update_xaxes(title_text="principal component")
     fig.update_yaxes(title_text="share of the variance", tickformat=".0%", range=[0, 1.03])
-    return fig
+    return theme.describe(
+        fig,
+        f"Of the filters' variance the first component explains {shares[0]:.1%}, the first {len(shares)} together "
+        f"{shares.sum():.1%}.",
+    )
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

@@ -56,7 +56,18 @@ def heat_over_image(
     if query is not None:
         fig.add_shape(frame(query % w, query // w, 1, 1, colour="#ffffff", line=4))
         fig.add_shape(frame(query % w, query // w, 1, 1, colour=theme.SKY, line=2.5))
+    theme.describe(fig, f"A heat map of {h} × {w}: {title}{_strongest(shown)}")
     return extent(fig, w, h)
+
+
+def _strongest(values: np.ndarray) -> str:
+    """Where a map is strongest, in words: the end of a sentence."""
+    if not has_signal(values):
+        return "; it is the same everywhere."
+    row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
+    across = ("left", "middle", "right")[min(2, int(3 * column / values.shape[1]))]
+    down = ("top", "middle", "bottom")[min(2, int(3 * row / values.shape[0]))]
+    return f"; strongest at the {'centre' if across == down == 'middle' else f'{down} {across}'}."
 
 
 def overlay(values: np.ndarray, name: theme.Map, low: float, high: float, opaque: bool = False) -> np.ndarray:

@@ -48,7 +48,8 @@ def logit_lens(
     fig.update_yaxes(
         title_text=f"probability, read from {_token_name(token, prefix_names)}", tickformat=".0%", range=[0, 1.02]
     )
-    return fig
+    last = ", ".join(f"{classes[c]} {values[-1, c]:.0%}" for c in chosen)
+    return theme.describe(fig, f"The answer after each of {len(values)} layers; after the last: {last}.")
 
 
 def logit_lens_maps(
@@ -58,7 +59,8 @@ def logit_lens_maps(
     values = _one(probs, index)[:, n_prefix:, target].reshape(-1, *grid)
     texts = [f"after layer {i + 1}<br>{tile.min():.0%} to {tile.max():.0%}" for i, tile in enumerate(values)]
     labels = [f"layer {i + 1}" for i in range(len(values))]
-    return labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
+    fig = labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
+    return theme.describe(fig, f"{len(values)} maps, one a layer: where the patches already answer with the class.")
 
 
 def _token_name(token: int, prefix_names: Sequence[str] | None) -> str:

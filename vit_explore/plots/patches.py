@@ -31,6 +31,8 @@ def patch_grid(grid: np.ndarray, selected: int | None = None, numbers: bool = Fa
     if selected is not None:
         step, half = side + gap, gap / 2
         fig.add_shape(frame(selected % gw * step - half, selected // gw * step - half, step, step))
+    framed = "" if selected is None else f"; {patch_name(selected, gw)} is framed"
+    theme.describe(fig, f"The picture, cut into {gh} × {gw} patches{framed}.")
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
 
 
@@ -51,7 +53,9 @@ def token_strip(grid: np.ndarray, class_token: bool = True, columns: int = 12, h
         tiles = np.concatenate([token, tiles])
         labels, texts = ["class", *labels], ["token 1: the class token, learned, from no patch", *texts]
     factor = max(1, 16 // side)
-    return labelled_tiles(tiles.repeat(factor, axis=1).repeat(factor, axis=2), columns, texts, labels, height)
+    fig = labelled_tiles(tiles.repeat(factor, axis=1).repeat(factor, axis=2), columns, texts, labels, height)
+    behind = " behind the class token" if class_token else ""
+    return theme.describe(fig, f"The {len(patches)} patches in a row, as a sequence of tokens{behind}.")
 
 
 def attention_cost(
@@ -85,7 +89,8 @@ def attention_cost(
     fig.update_layout(margin={"t": 46})
     fig.update_xaxes(title_text="patch size (pixels)", type="category")
     fig.update_yaxes(title_text="attention weights per head", type="log", dtick=1, tickformat="~s")
-    return fig
+    costs = ", ".join(f"{n * n:,} with patches of {p} px" for p, n in zip(sizes, tokens, strict=True))
+    return theme.describe(fig, f"Attention weights of one head in one layer: {costs}.")
 
 
 def _badges(x: np.ndarray, y: np.ndarray, texts: list[str]) -> go.Scatter:

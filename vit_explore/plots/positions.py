@@ -42,6 +42,11 @@ def position_similarity(
         r, c = divmod(selected, gw) if isinstance(selected, int) else selected
         half = gap / 2
         fig.add_shape(frame(c * (gw + gap) - half, r * (gh + gap) - half, gw + gap, gh + gap))
+    theme.describe(
+        fig,
+        f"{gh} × {gw} small maps, one a patch: how like the position embedding of that patch is to those of all "
+        "patches.",
+    )
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
 
 
@@ -57,7 +62,12 @@ def position_tile(result: PositionSimilarity, r: int, c: int, height: int = 500)
         ],
         selector={"name": "touch"},
     )
-    return fig
+    values = result.values[r, c]
+    return theme.describe(
+        fig,
+        f"A map of {result.grid[0]} × {gw} patches: the cosine similarity of their position embeddings with that of "
+        f"{patch_name(r * gw + c, gw)}, from {values.min():+.2f} to {values.max():+.2f}.",
+    )
 
 
 def position_prefix(result: PositionSimilarity, height: int | None = None) -> go.Figure:
@@ -72,7 +82,8 @@ def position_prefix(result: PositionSimilarity, height: int | None = None) -> go
         for name, tile in zip(names, result.prefix, strict=True)
     ]
     tiles = theme.colour(result.prefix, "similarity", *_RANGE)
-    return labelled_tiles(tiles, max(min(n, 6), 3), texts, names, height)
+    fig = labelled_tiles(tiles, max(min(n, 6), 3), texts, names, height)
+    return theme.describe(fig, f"Maps of the patches: how like their position embeddings are to {', '.join(names)}.")
 
 
 def _patch_map(values: np.ndarray, height: int) -> go.Figure:

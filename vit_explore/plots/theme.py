@@ -7,6 +7,7 @@ palette is Okabe and Ito's (2008), which people with any of the common colour-vi
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -75,6 +76,36 @@ def role_marker(role: str | None) -> str:
 def rgb(hex_colour: str) -> tuple[int, int, int]:
     """The channels, 0 to 255."""
     return int(hex_colour[1:3], 16), int(hex_colour[3:5], 16), int(hex_colour[5:7], 16)
+
+
+def luminance(channels: Sequence[float]) -> float:
+    """The relative luminance of WCAG 2 of sRGB channels, 0 to 255: 0 is black, 1 is white."""
+    unit = np.asarray(channels, dtype=np.float64) / 255
+    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def contrast(one: Sequence[float], other: Sequence[float]) -> float:
+    """The contrast of WCAG 2 between two colours (channels 0 to 255): 1 to 21; text needs 4.5."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def ink(background: Sequence[float]) -> str:
+    """Black or white, whichever reads better on a colour: one of them always has a contrast of 4.58 or more."""
+    black, white = (0, 0, 0), (255, 255, 255)
+    return "rgb({},{},{})".format(*max(black, white, key=lambda colour: contrast(colour, background)))
+
+
+def describe(fig: go.Figure, words: str) -> go.Figure:
+    """Say in words what the figure shows, for who cannot see it; `description` gives it back."""
+    fig.update_layout(meta={"description": words})
+    return fig
+
+
+def description(fig: go.Figure) -> str:
+    """What a figure of this package shows, in words."""
+    return str(fig.layout.meta["description"])
 
 
 def faded(hex_colour: str, alpha: float) -> str:

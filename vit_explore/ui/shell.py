@@ -12,6 +12,7 @@ from vit_explore.ui import site
 from vit_explore.ui.components import address_bar
 from vit_explore.ui.kit import model_picker, store_notice
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.style import style_everywhere
 from vit_explore.ui.session import address
 from vit_explore.ui.session.warmup import warm_up
 
@@ -35,6 +36,7 @@ def sections() -> dict[str, list[StreamlitPage]]:
 def frame(page: StreamlitPage) -> None:
     """Take the view from the address, settle the model, run the page, and then wake torch and the worker up."""
     try:
+        style_everywhere()
         address.arrive(page.url_path or site.HOME.name)
         model_picker.choose_model()
         notices = st.container()

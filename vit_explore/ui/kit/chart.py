@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from vit_explore.plots import theme
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session.choice import Choice
 
@@ -48,10 +49,15 @@ def column(side: Side, titled: bool) -> Iterator[None]:
         yield
 
 
-def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None) -> None:
-    """Draw a Plotly figure; `on_click` gets the `customdata` of what was clicked."""
+def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None, fills: bool = False) -> None:
+    """Draw a figure of `plots`, named by its description; `on_click` gets the `customdata` of what was clicked.
+
+    fills: it is as high as its place, whatever height it was made with.
+    """
+    words = theme.description(fig)
     if on_click is None:
-        st.plotly_chart(fig, key=key, theme="streamlit", width="stretch", config=_CONFIG)
+        height: Any = "stretch" if fills else "content"
+        st.plotly_chart(fig, key=key, theme="streamlit", width="stretch", height=height, config=_CONFIG, alt=words)
         return
 
     def selected() -> None:
@@ -59,7 +65,9 @@ def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None) -> 
         if what is not None:
             on_click(what)
 
-    st.plotly_chart(fig, key=key, width="stretch", config=_CONFIG, on_select=selected, selection_mode="points")
+    st.plotly_chart(
+        fig, key=key, width="stretch", config=_CONFIG, on_select=selected, selection_mode="points", alt=words
+    )
 
 
 def clicked(event: Mapping[str, Any] | None) -> Any:
@@ -69,6 +77,11 @@ def clicked(event: Mapping[str, Any] | None) -> Any:
     if isinstance(what, Mapping):  # {"0": 5} in some versions
         what = list(what.values())
     return what[0] if isinstance(what, list) and len(what) == 1 else what
+
+
+def image(pixels: np.ndarray, alt: str, *, side: int = 384, caption: str | None = None) -> None:
+    """Draw pixels uint8 (h, w, 3) as wide as their place, kept square. alt: what they show, for who cannot see it."""
+    st.image(enlarged(pixels, side), width="stretch", caption=caption, alt=alt)
 
 
 def enlarged(pixels: np.ndarray, side: int = 384) -> np.ndarray:

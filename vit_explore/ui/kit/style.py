@@ -1,10 +1,46 @@
-"""What Streamlit's options cannot say: larger letters for what must be read, and pressed, from the back row."""
+"""What Streamlit's options cannot say: larger letters for what must be read, and pressed, from the back row; how faint
+letters may be; where the keyboard is; and what gives way where there is little room."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-_CSS = """<style>
+CAPTION = 0.8  # opacity of captions; Streamlit's 0.6 has a contrast of 4.2
+BUTTON = "#0072B2"  # below white letters, on a light and on a dark page
+FOCUS = "#2A8FC9"  # around what the keyboard is at; on a light and on a dark page
+FAINT = "rgb(128, 132, 149)"  # Streamlit's grey of the letters in charts on a light page, of a contrast of 3.7
+
+_EVERYWHERE = f"""<style>
+[data-testid="stCaptionContainer"] {{ opacity: {CAPTION}; }}
+button[kind="primary"]:enabled, button[kind="primaryFormSubmit"]:enabled {{ background-color: {BUTTON}; }}
+.js-plotly-plot text[style*="fill: {FAINT}"] {{ fill: currentColor !important; }}
+a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus-visible,
+[data-testid="stSidebarNavLink"]:focus-visible {{ outline: 3px solid {FOCUS}; outline-offset: 2px; }}
+.katex-display {{ padding: 0 0.25rem; }}
+[data-testid="stSidebar"] input {{ text-overflow: ellipsis; }}
+@media (min-width: 641px) and (max-width: 1500px) {{
+  [data-testid="stMainBlockContainer"] {{ padding-left: 2.5rem; padding-right: 2.5rem; }}
+}}
+@media (min-width: 641px) and (max-height: 800px) {{
+  [data-testid="stMainBlockContainer"] {{ padding-top: 1.5rem; }}
+  h1 {{ padding: 0.5rem 0 !important; }}
+}}
+@media (max-width: 640px) {{
+  [data-testid="stMainBlockContainer"] {{ padding-top: 3.5rem; }}
+  .katex-display {{ font-size: 0.92em; }}
+  h1 {{ font-size: 1.9rem !important; padding: 0.25rem 0 !important; }}
+  .st-key-train_start_box > [data-testid="stLayoutWrapper"]:first-child > [data-testid="stHorizontalBlock"] {{
+    flex-direction: column-reverse; gap: 1rem;
+  }}
+  .st-key-train_start_box > [data-testid="stLayoutWrapper"]:first-child > [data-testid="stHorizontalBlock"] > * {{
+    flex: none; width: 100%;
+  }}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-home_figure), .st-key-home_figure {{
+    flex: none; height: 62vw;
+  }}
+}}
+</style>"""
+_LARGE = """<style>
 .st-key-train_start button, .st-key-race_start button { min-height: 4rem; }
 .st-key-train_start button p, .st-key-race_start button p { font-size: 1.35rem; font-weight: 650; }
 .st-key-train_start_box [data-testid="stMetricValue"] { font-size: 1.5rem; font-weight: 600; }
@@ -18,5 +54,10 @@ _CSS = """<style>
 
 
 def style() -> None:
-    """Put the style into the page; the text is fixed, nothing that a person typed is in it."""
-    st.html(_CSS)
+    """Put the style of the pages that train into the page; the text is fixed, nothing that a person typed is in it."""
+    st.html(_LARGE)
+
+
+def style_everywhere() -> None:
+    """The style of every page; fixed text, too."""
+    st.html(_EVERYWHERE)

@@ -331,11 +331,9 @@ function dot(ctx, x, y, radius) {
 
 function drawEmpty(ctx, scale, look) {
   ctx.fillStyle = look.text;
-  ctx.globalAlpha = 0.6;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.fillText("The first point is on its way", (scale.left + scale.right) / 2, (scale.top + scale.bottom) / 2);
-  ctx.globalAlpha = 1;
 }
 
 function drawDrag(ctx, chart, scale, look) {

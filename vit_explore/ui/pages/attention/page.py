@@ -6,7 +6,7 @@ import streamlit as st
 
 from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking, model_picker, panel
-from vit_explore.ui.kit.chart import Side, column, enlarged, sides
+from vit_explore.ui.kit.chart import Side, column, image, sides
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture, pick_picture
 from vit_explore.ui.kit.tab import Tab
@@ -41,11 +41,8 @@ def seen_and_predicted(ref: str, picture: Picture) -> None:
     """The small picture that the model sees, and its five most probable classes."""
     with friendly():
         pixels = looking.seen(ref, picture)
-        st.image(
-            enlarged(pixels),
-            width="stretch",
-            caption=f"What the model sees: {pixels.shape[0]} × {pixels.shape[1]} pixels",
-        )
+        size = f"{pixels.shape[0]} × {pixels.shape[1]} pixels"
+        image(pixels, f"The picture “{picture.title}” in {size}", caption=f"What the model sees: {size}")
         st.markdown("**What it says**" + (f" · it is: *{escaped(picture.truth)}*" if picture.truth else ""))
         for name, probability in looking.top_classes(ref, picture):
             st.progress(

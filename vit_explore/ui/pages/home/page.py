@@ -18,6 +18,7 @@ from vit_explore.ui.pages.home.texts import NOTE, WAYS
 
 STEP = "home_step"
 LAST = len(plots.ANATOMY_STEPS) - 1
+_FIGURE = 400  # pixels: the whole picture is seen in a window 720 high; on a phone kit/style.py makes it lower
 
 
 def move(by: int) -> None:
@@ -43,7 +44,8 @@ def anatomy() -> None:
     elif buttons.button("Train one", **icon):
         st.switch_page(site.path("train"))
     st.markdown(f"#### {plots.ANATOMY_STEPS[step][1]}")
-    chart(plots.vit_anatomy(next(iter(samples().values())), step), "home_anatomy")
+    with st.container(key="home_figure", height=_FIGURE, border=False, gap=None):
+        chart(plots.vit_anatomy(next(iter(samples().values())), step, height=_FIGURE), "home_anatomy", fills=True)
 
 
 def show() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from vit_explore import plots
-from vit_explore.ui.kit.chart import chart, enlarged
+from vit_explore.ui.kit.chart import chart, image
 from vit_explore.ui.session import address
 
 SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -68,10 +68,12 @@ def one_patch(grid: np.ndarray) -> None:
     for place, pixels, caption in zip(
         st.columns(4, gap="small", wrap=False), (patch, *channels), captions, strict=True
     ):
-        place.image(enlarged(pixels, 160), caption=caption, width="stretch")
+        with place:
+            image(pixels, f"{caption}: {side} × {side} pixels, enlarged", side=160, caption=caption)
     numbers = (patch.transpose(2, 0, 1).reshape(-1) / 255).round(2)
     shown = ", ".join(f"{n:.2f}" for n in numbers[:8])
-    st.code(f"x = [{shown}, …]   # {side} × {side} pixels × 3 colours = {numbers.size} numbers", language="python")
+    words = f"x = [{shown}, …]   # {side} × {side} pixels × 3 colours = {numbers.size} numbers"
+    st.code(words, language="python", wrap_lines=True)
     st.markdown(
         f"The projection multiplies these {numbers.size} numbers by one matrix, the same for every patch: "
         "that is the **token**. Where the patch lay, the numbers do not tell."

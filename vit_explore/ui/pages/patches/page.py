@@ -8,7 +8,7 @@ from vit_explore import plots
 from vit_explore.data.images import resize_crop
 from vit_explore.explain.patches import patch_grid
 from vit_explore.ui.kit import panel
-from vit_explore.ui.kit.chart import chart, enlarged
+from vit_explore.ui.kit.chart import chart, image
 from vit_explore.ui.kit.pictures import pick_picture
 from vit_explore.ui.pages.patches import cutting
 
@@ -25,7 +25,7 @@ def show() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"##### What the model sees: {size} × {size} pixels")
-        st.image(enlarged(seen, 480), width="stretch")
+        image(seen, f"The picture “{picture.title}” in {size} × {size} pixels", side=480)
     with right:
         cutting.clickable_grid(grid)
 

@@ -25,11 +25,12 @@ def training() -> Note:
             "the newest snapshot of its weights."
         ),
         formula=(
-            r"\begin{gathered}\min_\theta\; -\sum_c \tilde y_c \log \mathrm{softmax}\big(f_\theta(x)\big)_c \\"
+            r"\begin{gathered}\min_\theta\; -\sum_c \tilde y_c \log p_c \\"
+            r"p = \mathrm{softmax}\big(f_\theta(x)\big) \\"
             r"\tilde y = (1-\varepsilon)\,y + \tfrac{\varepsilon}{C} \\"
             r"\eta(t) = \eta_{\max}\cdot\begin{cases} t/w & t < w \\"
             r"\tfrac12\big(1+\cos \pi\,\tfrac{t-w}{1-w}\big) & t \ge w \end{cases} \\"
-            r"t:\ \text{share of the budget spent},\quad w:\ \text{share for the warm-up}\end{gathered}"
+            r"t:\ \text{share of the budget spent} \\ w:\ \text{share for the warm-up}\end{gathered}"
         ),
         what_to_look_for=(
             "The accuracy leaves the guessing level within seconds; the last third of the budget, when the learning "

@@ -116,7 +116,7 @@ def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummar
         "Training images": "all" if images is None else wording.count(images),
         "Budget": budget_words(config),
     }
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value in facts.items():
             st.metric(label, value, width="content")
     if cost is None:
