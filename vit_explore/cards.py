@@ -48,7 +48,7 @@ class Knob:
             allowed = f"{low} to {high}" if low and high else f"{low} or more" if low else f"{high} at most"
         else:
             return
-        raise BadConfig(f"{self.field} = {value!r} is not possible: {architecture} takes {allowed}.")
+        raise BadConfig(f"{self.field} = {value!r} is not possible: {architecture} takes {allowed}.", self.field)
 
 
 def knobs(*fields: str) -> tuple[Knob, ...]:

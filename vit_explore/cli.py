@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vit_explore.errors import BadRunState, TrainingFailed, VitExploreError
-from vit_explore.flags import add_flags, config_from
+from vit_explore.flags import add_flags, config_from, unknown
 from vit_explore.printing import print_table, say
 from vit_explore.run_commands import delete_run, list_runs, open_store, rebuild_runs, results, show_run, summary
 
@@ -28,7 +28,9 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status. What a person got wrong ends in one sentence on stderr."""
-    parsed = _parser().parse_args(arguments)
+    parsed, left = _parser().parse_known_args(arguments)
+    if left:
+        parsed.parser.error(unknown(left[0], parsed.parser))
     try:
         return parsed.command(parsed)
     except VitExploreError as error:
@@ -91,7 +93,7 @@ def _command(
     parent: Any, name: str, text: str, command: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
     parser = parent.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, parser=parser)
     return parser
 
 

@@ -19,7 +19,14 @@ class UnknownName(VitExploreError, KeyError):
 
 
 class BadConfig(VitExploreError, ValueError):
-    """A hyper-parameter out of its bounds, or two that do not fit together."""
+    """A hyper-parameter out of its bounds, or two that do not fit together.
+
+    fields: the settings concerned by their flat names, the one to mend first.
+    """
+
+    def __init__(self, message: str, *fields: str) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class BadImage(VitExploreError, ValueError):

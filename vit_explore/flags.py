@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from typing import Any
 
 from vit_explore.config import RunConfig, Setting, settings
@@ -27,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["metavar"] = _metavar(setting)
-        groups[setting.section].add_argument(f"--{name.replace('_', '-')}", **options)
+        groups[setting.section].add_argument(flag(name), **options)
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
@@ -40,7 +42,40 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
         changes.setdefault("classes", None)  # the preset's classes are those of its own dataset
     if changes.get("epochs") is not None and changes.get("seconds") is not None:
         raise BadConfig("The budget is given twice, in epochs and in seconds; give one of them.")
-    return base.update(**changes)
+    try:
+        return base.update(**changes)
+    except BadConfig as error:
+        raise BadConfig(_with_flags(error), *error.fields) from None
+
+
+def flag(name: str) -> str:
+    """The flag of a setting, by its flat name."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _with_flags(error: BadConfig) -> str:
+    """The sentence with the flags that it is about: in place of the setting's name, or at its end."""
+    sentence, flags = str(error), [flag(name) for name in error.fields if name in settings()]
+    name, equals, rest = sentence.partition(" = ")
+    if equals and (name,) == error.fields and flags:
+        return f"{flags[0]} {rest}"
+    return f"{sentence.rstrip('.')} ({', '.join(flags)})." if flags else sentence
+
+
+def unknown(given: str, parser: argparse.ArgumentParser) -> str:
+    """What to say of an argument that a command does not know, with the flag that was meant where one is like it."""
+    word = given.partition("=")[0]
+    if not word.startswith("-"):
+        return f"unexpected argument {given!r}"
+    has = set(re.findall(r"--[a-z][a-z0-9-]*", parser.format_help()))
+    meant = {name: name for name in has}
+    for name, setting in settings().items():
+        if flag(name) in has:  # what people call it
+            meant.setdefault(f"--{re.sub(r'[^a-z]+', '-', setting.label.lower()).strip('-')}", flag(name))
+    word_like = f"--{word.lstrip('-').lower().replace('_', '-')}"
+    begun = sorted((name for name in meant if name.startswith(word_like)), key=len)
+    like = begun or difflib.get_close_matches(word_like, meant, n=1, cutoff=0.6)
+    return f"unknown flag {word}" + (f"; did you mean {meant[like[0]]}?" if like else "")
 
 
 def _value(setting: Setting, given: Any) -> Any:

@@ -86,7 +86,8 @@ def test_a_mistake_is_one_sentence_start_is_off_and_nothing_is_lost(open_page: O
     at = open_page("train")
     at.number_input(key="form_patch_size").set_value(5).run()
     assert [element.value for element in at.error] == [
-        "A patch size of 5 does not divide the image size 32; choose one of 2, 4, 8, 16."
+        "Mend one of the marked settings: **Patch size (px)**, **Image size (px)**.",
+        "A patch size of 5 does not divide the image size 32; choose one of 2, 4, 8, 16.",
     ]
     assert at.button(key="train_start").disabled
     assert at.number_input(key="form_patch_size").value == 5
@@ -104,9 +105,31 @@ def test_a_number_beyond_its_bounds_is_named_as_the_form_names_it(
 ) -> None:
     at = open_page("train")
     at.number_input(key=f"form_{field}").set_value(value).run()
-    (error,) = at.error
+    above, error = at.error
+    assert above.value.startswith(f"Mend the marked setting: **{label}")
     assert error.value.startswith(label)
+    assert "it takes a" in error.value
+    assert "input" not in error.value
     assert at.button(key="train_start").disabled
+
+
+def test_the_sentence_stands_below_the_setting_that_is_wrong(open_page: OpenPage) -> None:
+    at = open_page("train")
+    at.number_input(key="form_num_heads").set_value(5).run()
+    drawn = [element for element in at.main if element.type in ("number_input", "error")]
+    place = [getattr(element, "key", None) for element in drawn].index("form_width")
+    assert drawn[place + 1].value == (
+        "The width 96 does not divide into 5 heads; choose a width that is a multiple of 5."
+    )
+
+
+def test_a_mistake_in_what_is_folded_away_opens_it(open_page: OpenPage) -> None:
+    at = open_page("train")
+    assert not at.expander[0].proto.expanded
+    at.number_input(key="form_lr").set_value(0.0).run()
+    folded = next(one for one in at.expander if one.label.startswith("Everything else"))
+    assert folded.proto.expanded
+    assert "Learning rate = 0 is not possible" in folded.error[0].value
 
 
 def test_an_unknown_architecture_is_one_sentence(open_page: OpenPage) -> None:
@@ -296,7 +319,7 @@ def test_the_form_shows_what_an_architecture_uses(open_page: OpenPage, monkeypat
     assert (at.selectbox(key="form_pool").options, at.selectbox(key="form_pool").value) == (["avg"], "avg")
     assert "form_patch_size" not in {widget.key for widget in at.number_input}
     at.number_input(key="form_width").set_value(256).run()
-    assert at.error[0].value.replace("\\", "").startswith("Width D = 256 is not possible: narrow takes 128 at most")
+    assert at.error[1].value.replace("\\", "").startswith("Width D = 256 is not possible: narrow takes 128 at most")
     at.selectbox(key="form_model").set_value("resnet18").run()
     assert "Nothing else to choose" in shown(at)
     assert not at.error
@@ -324,7 +347,7 @@ def test_a_race_with_an_impossible_budget_does_not_start(open_page: OpenPage) ->
     at.selectbox(key="race_preset").set_value("shapes").run()
     at.number_input(key="race_budget_shapes").set_value(-5.0).run()
     assert not at.exception
-    assert at.error[0].value.startswith("Seconds = -5.0")
+    assert at.error[0].value.startswith("Seconds = -5 is not possible")
     assert at.button(key="race_start").disabled
 
 

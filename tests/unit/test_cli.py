@@ -132,8 +132,12 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (["train", "--preset", "nimute"], "did you mean 'minute'"),
-        (["train", "--batch-size", "many"], "batch_size = 'many'"),
-        (["train", "--patch-size", "5"], "does not divide"),
+        (["train", "--batch-size", "many"], "--batch-size many is not possible: it takes a whole number from 1 to"),
+        (
+            ["train", "--patch-size", "5"],
+            "does not divide the image size 32; choose one of 2, 4, 8, 16 (--patch-size, ",
+        ),
+        (["train", "--width", "98"], "is a multiple of 4 (--width, --num-heads)."),
         (["train", "--device", "cuda:9"], "There is no device 'cuda:9' here"),
         (["runs", "show", "abcd"], "There is no run 'abcd'"),
         (["runs", "delete", "abcd"], "There is no run 'abcd'"),
@@ -151,6 +155,31 @@ def test_a_mistake_is_one_sentence(arguments: list[str], sentence: str, capsys: 
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert RunStore().list() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage", "sentence"),
+    [
+        (["train", "--learning-rate", "3"], "train", "unknown flag --learning-rate; did you mean --lr?"),
+        (["train", "--learning-rate=3"], "train", "unknown flag --learning-rate; did you mean --lr?"),
+        (["train", "--heads", "3"], "train", "unknown flag --heads; did you mean --num-heads?"),
+        (["train", "--widht", "3"], "train", "unknown flag --widht; did you mean --width?"),
+        (["train", "--num_heads", "3"], "train", "unknown flag --num_heads; did you mean --num-heads?"),
+        (["train", "--batch", "3"], "train", "unknown flag --batch; did you mean --batch-size?"),
+        (["train", "--zzz"], "train", "unknown flag --zzz"),
+        (["train", "more"], "train", "unexpected argument 'more'"),
+        (["runs", "list", "--jsn"], "runs list", "unknown flag --jsn; did you mean --json?"),
+    ],
+)
+def test_an_unknown_flag_gets_a_suggestion_and_its_commands_usage(
+    arguments: list[str], usage: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: vit_explore {usage} [-h]")
+    assert err.endswith(f"error: {sentence}\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--widht", "3"], ["runs", "show"], ["export", "abcd"]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig, flat_fields
+from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig, flat_fields, settings
 from vit_explore.errors import BadConfig, UnknownName, VitExploreError
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.registry import Registry
@@ -20,7 +20,19 @@ from vit_explore.registry import Registry
         (lambda: ModelConfig(width=18, num_heads=2, pos_embed="sincos2d"), "multiple of 4"),
         (lambda: ModelConfig(stem="conv", patch_size=6, image_size=36), "power of 2, not 6"),
         (lambda: ModelConfig(pool="max"), "'cls' or 'avg'"),
-        (lambda: TrainConfig(epochs=1, optimizer="sgd"), "optimizer = 'sgd' is not possible: input should be 'adamw' "),
+        (lambda: TrainConfig(epochs=1, optimizer="sgd"), "optimizer = 'sgd' is not possible: it takes 'adamw' or "),
+        (lambda: ModelConfig(width=5000), "width = 5000 is not possible: it takes a whole number from 8 to 1,536."),
+        (lambda: ModelConfig(width="wide"), "width = wide is not possible: it takes a whole number from 8 to"),
+        (
+            lambda: RunConfig(train={"epochs": 1, "lr": 0}),
+            "lr = 0 is not possible: it takes a number above 0 and at most",
+        ),
+        (lambda: DataConfig(seed=-1), "data_seed = -1 is not possible: it takes a whole number of 0 or more."),
+        (
+            lambda: DataConfig(val_fraction=1),
+            "val_fraction = 1 is not possible: it takes a number above 0 and below 0.9.",
+        ),
+        (lambda: RunConfig(name="x" * 130), "it takes text of at most 120 characters."),
         (lambda: RunConfig().update(optimizer="sgd"), "optimizer = 'sgd' is not possible"),
         (lambda: ModelConfig(heads=3), "has no field 'heads'"),
         (lambda: DataConfig(classes=("cat",)), "at least two"),
@@ -42,6 +54,35 @@ def test_a_mistake_is_one_sentence(make: object, words: str) -> None:
     assert "\n" not in message
     assert isinstance(caught.value, VitExploreError)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"width": 5000}, ("width",)),
+        ({"width": 98}, ("width", "num_heads")),
+        ({"patch_size": 5}, ("patch_size", "image_size")),
+        ({"data_seed": -1}, ("data_seed",)),
+        ({"classes": ("cat",)}, ("classes",)),
+        ({"dataset": "folder"}, ("path",)),
+        ({"optimizer": "sgd"}, ("optimizer",)),
+    ],
+)
+def test_a_mistake_names_the_settings_that_it_is_about(changes: dict, fields: tuple[str, ...]) -> None:
+    with pytest.raises(BadConfig) as caught:
+        RunConfig().update(**changes)
+    assert caught.value.fields == fields
+    assert set(fields) <= set(flat_fields())
+
+
+def test_every_setting_says_what_it_takes() -> None:
+    for setting in settings().values():
+        words = setting.takes
+        assert words
+        assert "input" not in words
+        numbers = [getattr(part, bound) for part in setting.info.metadata for bound in ("ge", "gt", "le", "lt")
+                   if hasattr(part, bound)]  # fmt: skip
+        assert all(f"{number:,g}" in words for number in numbers), (setting.name, words)
 
 
 def test_configs_are_frozen() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from vit_explore.config.fields import Config, setting
+from vit_explore.errors import BadConfig
 
 
 class DataConfig(Config):
@@ -34,11 +35,12 @@ class DataConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
         if self.classes is not None and len(set(self.classes)) < 2:
-            raise ValueError(
-                f"a classifier needs at least two different classes, {len(set(self.classes))} given; name two or more"
+            given = len(set(self.classes))
+            raise BadConfig(
+                f"A classifier needs at least two different classes, {given} given; name two or more.", "classes"
             )
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
-            raise ValueError("a class is named twice; name each class once")
+            raise BadConfig("A class is named twice; name each class once.", "classes")
         if self.dataset == "folder" and not self.path:
-            raise ValueError("the dataset 'folder' needs a path; name a folder or a zip of class folders")
+            raise BadConfig("The dataset 'folder' needs a path; name a folder or a zip of class folders.", "path")
         return self

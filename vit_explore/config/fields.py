@@ -139,6 +139,17 @@ class Setting:
     def advanced(self) -> bool:
         return self.hints.advanced
 
+    @property
+    def takes(self) -> str:
+        """What is possible, in words: "a whole number from 8 to 1536"."""
+        if self.options:
+            return " or ".join(map(repr, self.options))
+        noun = {"whole": "a whole number", "number": "a number", "switch": "True or False", "names": "a list of names"}
+        words = f"{noun.get(self.kind, 'text')}{_between(self.info.metadata)}"
+        if not self.optional:
+            return words
+        return f"{words}, or nothing" + ("" if self.hints.empty == "none" else f" for {self.hints.empty}")
+
     def applies(self, architecture: str) -> bool:
         """Whether it means something for this architecture."""
         return self.section != "model" or self.field == "architecture" or self.field in card_of(architecture).fields
@@ -174,14 +185,15 @@ class Config(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise BadConfig(_sentence(type(self), error)) from None
+            raise _mistake(type(self), error) from None
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Config:
         for field, hints in _closed(type(self)).items():
             if getattr(self, field) not in hints.members():
                 allowed = " or ".join(map(repr, hints.members().names()))
-                raise ValueError(f"{field} = {getattr(self, field)!r} is not possible: input should be {allowed}")
+                known = hints.flat or field
+                raise BadConfig(f"{known} = {getattr(self, field)!r} is not possible: it takes {allowed}.", known)
         return self
 
     def replace(self, **changes: Any) -> Any:
@@ -196,14 +208,46 @@ def _closed(cls: type[Config]) -> dict[str, Hints]:
     return {field: hint for field, hint in hints.items() if hint.registry and not hint.is_open}
 
 
-def _sentence(cls: type[Config], error: ValidationError) -> str:
+_BOUNDS = {  # those that a field has, and how they are said
+    (): "",
+    ("ge",): " of {ge:,g} or more",
+    ("gt",): " above {gt:,g}",
+    ("le",): " of at most {le:,g}",
+    ("lt",): " below {lt:,g}",
+    ("ge", "le"): " from {ge:,g} to {le:,g}",
+    ("ge", "lt"): " from {ge:,g} to below {lt:,g}",
+    ("gt", "le"): " above {gt:,g} and at most {le:,g}",
+    ("gt", "lt"): " above {gt:,g} and below {lt:,g}",
+    ("max_length",): " of at most {max_length} characters",
+}
+
+
+def _between(metadata: list[Any]) -> str:
+    """The bounds of a field in words, with a space in front: " from 8 to 1,536"."""
+    names = ("ge", "gt", "le", "lt", "max_length")
+    bounds = {name: getattr(part, name) for name in names for part in metadata if hasattr(part, name)}
+    return _BOUNDS[tuple(bounds)].format(**bounds)
+
+
+def _mistake(cls: type[Config], error: ValidationError) -> BadConfig:
+    """Pydantic's first complaint as one sentence of ours, with the settings that it is about."""
     first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ")
-    path = ".".join(str(part) for part in first["loc"])
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, BadConfig):
+        return own
+    owner, field = _place(cls, first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{cls.__name__} has no field {path!r}; it has: {', '.join(cls.model_fields)}."
-    if not path or isinstance(first.get("ctx", {}).get("error"), BadConfig):  # already a whole sentence
-        names_a_field = message.split(" ")[1] == "="
-        return f"{message[0] if names_a_field else message[0].upper()}{message[1:].rstrip('.')}."
-    given = first.get("input")
-    return f"{path} = {given!r} is not possible: {message[0].lower() + message[1:].rstrip('.')}."
+        return BadConfig(f"{owner.__name__} has no field {field!r}; it has: {', '.join(owner.model_fields)}.")
+    info = owner.model_fields[field]
+    known, given = hints_of(info).flat or field, first.get("input")
+    setting = Setting(known, "", field, info)
+    said = setting.said(given) if setting.kind in ("whole", "number") else repr(given)
+    return BadConfig(f"{known} = {said} is not possible: it takes {setting.takes}.", known)
+
+
+def _place(cls: type[Config], path: tuple[int | str, ...]) -> tuple[type[Config], str]:
+    """The config and its field at pydantic's path, which may lead through a section and into a list."""
+    section = cls.model_fields[str(path[0])].annotation if path[0] in cls.model_fields else None
+    if len(path) > 1 and isinstance(section, type) and issubclass(section, Config):
+        return section, str(path[1])
+    return cls, str(path[0])

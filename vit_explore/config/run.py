@@ -36,17 +36,19 @@ class RunConfig(Config):
         if "image_size" not in given:
             changes["image_size"] = self.data.image_size
         elif self.model.image_size != self.data.image_size:
-            raise ValueError(
-                f"the model takes images of {self.model.image_size} px and the data has {self.data.image_size} px; "
-                "set one image size for both"
+            raise BadConfig(
+                f"The model takes images of {self.model.image_size} px and the data has {self.data.image_size} px; "
+                "set one image size for both.",
+                "image_size",
             )
         if self.data.classes is not None:
             if "num_classes" not in given:
                 changes["num_classes"] = len(self.data.classes)
             elif self.model.num_classes != len(self.data.classes):
-                raise ValueError(
-                    f"the model has {self.model.num_classes} outputs and the data {len(self.data.classes)} classes; "
-                    "leave num_classes out, and it follows the data"
+                raise BadConfig(
+                    f"The model has {self.model.num_classes} outputs and the data {len(self.data.classes)} classes; "
+                    "leave num_classes out, and it follows the data.",
+                    "classes",
                 )
         if changes and any(getattr(self.model, key) != value for key, value in changes.items()):
             object.__setattr__(self, "model", self.model.replace(**changes))

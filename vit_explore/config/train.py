@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from vit_explore.config.fields import Config, setting
+from vit_explore.errors import BadConfig
 
 _machine = partial(setting, fair="clock", advanced=True)  # its pace, and with it how far a budget in seconds reaches
 
@@ -69,5 +70,8 @@ class TrainConfig(Config):
     def _check(self) -> TrainConfig:
         if (self.epochs is None) == (self.seconds is None):
             came = "neither is" if self.epochs is None else "both are"
-            raise ValueError(f"exactly one of epochs and seconds gives the budget, and {came} set; set one of them")
+            raise BadConfig(
+                f"Exactly one of epochs and seconds gives the budget, and {came} set; set one of them.",
+                "seconds", "epochs",
+            )  # fmt: skip
         return self

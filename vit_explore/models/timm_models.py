@@ -120,7 +120,7 @@ def timm_errors(what: str, name: str, instead: str | None = None) -> Iterator[No
             ) from error
         reason = " ".join(str(error).split())[:160].rstrip(".")
         why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        raise BadConfig(f"{what} ({why}); choose another size or model.") from error
+        raise BadConfig(f"{what} ({why}); choose another size or model.", "model") from error
 
 
 def _create(name: str, config: ModelConfig) -> nn.Module:

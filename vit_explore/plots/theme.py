@@ -78,20 +78,20 @@ def rgb(hex_colour: str) -> tuple[int, int, int]:
     return int(hex_colour[1:3], 16), int(hex_colour[3:5], 16), int(hex_colour[5:7], 16)
 
 
-def luminance(channels: Sequence[float]) -> float:
+def luminance(channels: Sequence[float] | np.ndarray) -> float:
     """The relative luminance of WCAG 2 of sRGB channels, 0 to 255: 0 is black, 1 is white."""
     unit = np.asarray(channels, dtype=np.float64) / 255
     linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def contrast(one: Sequence[float], other: Sequence[float]) -> float:
+def contrast(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
     """The contrast of WCAG 2 between two colours (channels 0 to 255): 1 to 21; text needs 4.5."""
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
 
-def ink(background: Sequence[float]) -> str:
+def ink(background: Sequence[float] | np.ndarray) -> str:
     """Black or white, whichever reads better on a colour: one of them always has a contrast of 4.58 or more."""
     black, white = (0, 0, 0), (255, 255, 255)
     return "rgb({},{},{})".format(*max(black, white, key=lambda colour: contrast(colour, background)))

@@ -121,7 +121,7 @@ class RunRecord:
     def settings(self) -> RunConfig:
         """Its config. Raises BadConfig where it cannot be read."""
         if self.config is None:
-            raise BadConfig(self.unreadable)
+            raise BadConfig(str(self.unreadable))
         return self.config
 
     @property

@@ -29,22 +29,30 @@ def check(config: ModelConfig) -> None:
         fits = [p for p in range(2, config.image_size // 2 + 1) if config.image_size % p == 0]
         raise BadConfig(
             f"A patch size of {config.patch_size} does not divide the image size {config.image_size}; "
-            f"choose one of {', '.join(map(str, fits)) or config.image_size}."
+            f"choose one of {', '.join(map(str, fits)) or config.image_size}.",
+            "patch_size",
+            "image_size",
         )
     if config.width % config.num_heads:
         raise BadConfig(
             f"The width {config.width} does not divide into {config.num_heads} heads; "
-            f"choose a width that is a multiple of {config.num_heads}."
+            f"choose a width that is a multiple of {config.num_heads}.",
+            "width",
+            "num_heads",
         )
     if config.pos_embed == "sincos2d" and config.width % 4:
         raise BadConfig(
             f"A sincos2d position embedding needs a width that is a multiple of 4, {config.width} given; "
-            "change the width or use pos_embed = learned."
+            "change the width or use pos_embed = learned.",
+            "width",
+            "pos_embed",
         )
     if config.stem == "conv" and config.patch_size & (config.patch_size - 1):
         raise BadConfig(
             "The conv stem halves the image step by step: its patch size is a power of 2, not "
-            f"{config.patch_size}; choose 2, 4, 8 or 16."
+            f"{config.patch_size}; choose 2, 4, 8 or 16.",
+            "patch_size",
+            "stem",
         )
 
 

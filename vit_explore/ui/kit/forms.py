@@ -17,8 +17,11 @@ import streamlit as st
 
 from vit_explore.config import RunConfig, Setting, settings
 from vit_explore.errors import BadConfig
+from vit_explore.ui.kit import wording
 
 PREFIX = "form_"
+_MARKED = "form_marked"
+_MARKS = "<style>%s { border-left: 3px solid #D55E00; padding-left: 0.6rem; }</style>"  # more than colour: a bar
 
 
 class Widget(Setting):
@@ -96,19 +99,50 @@ def read(skip: Iterable[str] = (), **fixed: Any) -> RunConfig:
         value = fixed.get(name, value_of(name))
         if value is not None:
             sections[widget.section][widget.field] = value
-    with labelled():
-        return RunConfig(**sections)
+    try:
+        with labelled():
+            return RunConfig(**sections)
+    except BadConfig as error:
+        raise BadConfig(str(error), *(name for name in error.fields if name != other)) from None
 
 
 @contextmanager
 def labelled() -> Iterator[None]:
-    """What the config refuses names a field as the form does, where its sentence begins with the field."""
+    """What the config refuses names a setting as the form does, where its sentence begins with the setting."""
     try:
         yield
     except BadConfig as error:
-        field, equals, rest = str(error).partition(" = ")
-        labels = {widget.field: widget.label for widget in widgets().values()}
-        raise BadConfig(labels.get(field.rpartition(".")[2], field) + equals + rest) from None
+        name, equals, rest = str(error).partition(" = ")
+        label = widgets()[name].label if name in widgets() else name
+        raise BadConfig(label + equals + rest, *error.fields) from None
+
+
+# ---------------------------------------------------------------------- what has to be mended
+
+
+def mark(error: Exception | None) -> str | None:
+    """Let the settings that an error names be marked as they are drawn, the first with its sentence; None: none.
+
+    Gives what to say above the form; call it in each script run, before the form is drawn.
+    """
+    names = tuple(name for name in getattr(error, "fields", ()) if name in widgets())
+    st.session_state[_MARKED] = (names, wording.sentence(error)) if error is not None and names else ((), "")
+    if error is None or not names:
+        return None if error is None else wording.sentence(error)
+    st.html(_MARKS % ", ".join(f".st-key-{PREFIX}{name}" for name in names))
+    labels = ", ".join(f"**{widgets()[name].label}**" for name in names)
+    return f"Mend the marked setting: {labels}." if len(names) == 1 else f"Mend one of the marked settings: {labels}."
+
+
+def marked() -> tuple[str, ...]:
+    """The settings that have to be mended, the one with the sentence first."""
+    return st.session_state.get(_MARKED, ((), ""))[0]
+
+
+def say_mistake(name: str) -> None:
+    """Below the widget of a setting: what is wrong with it, where something is."""
+    if name in marked()[:1]:
+        st.error(st.session_state[_MARKED][1], icon=":material/error:")
 
 
 def changes(config: RunConfig, base: RunConfig) -> list[str]:
@@ -141,6 +175,7 @@ def draw(widget: Widget, disabled: bool = False) -> None:
         st.toggle(**common)
     elif widget.kind == "text":
         st.text_input(**common)
+    say_mistake(widget.name)
 
 
 def _draw_choice(widget: Widget, common: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def data_form() -> None:
         "Dataset", datasets.names(), format_func=lambda name: dataset_status(name).title, help=fields["dataset"].help,
         key=fields["dataset"].key, on_change=_forget_classes, persist_state="session",
     )  # fmt: skip
+    forms.say_mistake("dataset")
     status = dataset_status(st.session_state[fields["dataset"].key])
     st.caption(status.description)
     if status.name == "folder":
@@ -62,6 +63,7 @@ def _classes_form(classes: tuple[str, ...]) -> None:
         field.label, classes, key=field.key, help=field.help, persist_state="session",
         placeholder=f"all {len(classes)} classes",
     )  # fmt: skip
+    forms.say_mistake("classes")
 
 
 def _folder_form() -> None:
@@ -114,10 +116,13 @@ def budget_form() -> None:
 
 def folded_form() -> None:
     """All other settings."""
-    with st.expander("Everything else: split, optimiser, seeds, device", icon=":material/tune:"):
+    fields = forms.widgets()
+    is_wrong = any(_is_folded(fields[name], fields[name].section) for name in forms.marked())
+    title = "Everything else: split, optimiser, seeds, device"
+    with st.expander(title, icon=":material/tune:", expanded=is_wrong):
         for section, title in (("data", "Data"), ("model", "Model"), ("train", "Training")):
-            names = [name for name, widget in forms.widgets().items() if _is_folded(widget, section)]
-            if any(forms.widgets()[name].applies(forms.value_of("model") or "") for name in names):
+            names = [name for name, widget in fields.items() if _is_folded(widget, section)]
+            if any(fields[name].applies(forms.value_of("model") or "") for name in names):
                 st.markdown(f"**{title}**")
                 forms.draw_many(names, columns=4)
 

@@ -66,18 +66,14 @@ def _chosen_preset() -> Preset:
 def _start_box() -> None:
     """The choice in words and numbers, the button, and what stands in the way."""
     preset = _chosen_preset()
-    try:
-        config: RunConfig | None = forms.read(skip=_meaningless())
-        trouble = None
-    except VitExploreError as error:
-        config, trouble = None, wording.sentence(error)
+    config, cost, mistake = None, None, None
     status = status_of(forms.value_of("dataset") or "")
-    cost = None
-    if config is not None:
-        try:
-            cost = background.cost(model_of(config, status))
-        except VitExploreError as error:
-            trouble = wording.sentence(error)
+    try:
+        config = forms.read(skip=_meaningless())
+        cost = background.cost(model_of(config, status))
+    except VitExploreError as error:
+        mistake = error
+    trouble = forms.mark(mistake)
     with st.container(border=True, key="train_start_box"):
         text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
         with text:
