@@ -62,7 +62,7 @@ def started(resumed_at: int = 0, **changes: Any) -> Started:
 
 
 def step(number: int, loss: float = 1.0) -> Step:
-    return Step(number, number / 16, loss, 1e-3, 6 * number, 100.0, 0.1 * number, 9.0)
+    return Step(number, number / 16, loss, 1e-3, 6 * number, 100.0, 0.1 * number, 9.0, number / 1000)
 
 
 def evaluated(number: int, split: str = "val", top1: float = 0.5) -> Evaluated:
@@ -83,7 +83,7 @@ def checkpoint(number: int) -> Checkpoint:
 def finished(number: int, stopped: bool = False) -> Finished:
     return Finished(
         number, stopped, 0.6, 1.2, 0.55, 0.58, np.array([0.5, 0.6, 0.7], np.float32), np.eye(3, dtype=np.int64),
-        np.array([0, 1, 2]), 10, 20, 6 * number, 100.0, 0.1 * number, 0.2, "cpu",
+        np.array([0, 1, 2]), 10, 20, 6 * number, 100.0, 0.1 * number, 0.2, "cpu", 3,
     )  # fmt: skip
 
 
@@ -100,6 +100,7 @@ class FakeTrainer:
         state: dict[str, Any] | None = None,
         progress: Callable[[str, float], None] | None = None,
         wants_checkpoint: Callable[[], bool] | None = None,
+        **_options: Any,
     ) -> FakeTrainer:
         self.should_stop, self.step = should_stop, state["step"] if state else 0
         self.wants_checkpoint = wants_checkpoint or (lambda: False)

@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from run_tools import checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, DiskFull, RunNotFound, StoreUnusable
-from vit_explore.runs import files, metrics
+from vit_explore.runs import files
 from vit_explore.runs.queue import suits
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunLost, RunStore
 from vit_explore.runs.tidy import tidy
+from vit_explore.training import schedule
 
 
 @pytest.fixture
@@ -126,10 +127,10 @@ def test_the_record_follows_the_events(store: RunStore) -> None:
 
 
 def test_a_long_run_keeps_all_early_and_some_late_steps(store: RunStore) -> None:
-    dense = metrics.DENSE_STEPS
-    assert all(metrics.is_kept(i) for i in range(dense))
+    dense = schedule.DENSE_STEPS
+    assert all(schedule.is_kept(i) for i in range(dense))
     for doubling in range(6):
-        kept = sum(metrics.is_kept(i) for i in range(dense << doubling, dense << (doubling + 1)))
+        kept = sum(schedule.is_kept(i) for i in range(dense << doubling, dense << (doubling + 1)))
         assert dense // 4 <= kept <= dense
     run, _ = running(store)
     store.record(run, step(dense + 1))

@@ -37,6 +37,11 @@ class StoreBase:
         """Why nothing can be written here (a store of a newer version, a full disk): one sentence; None when it can."""
         return self._opened().refusal
 
+    @property
+    def keeps_marks(self) -> bool:
+        """Whether the file has what version 3 added; an older one on a full disk, which is only read, has not."""
+        return "controls" in self._opened().columns
+
     def folder(self, run: str) -> RunFolder:
         """The run's folder (whether or not it exists)."""
         return RunFolder(self.home, run)

@@ -20,16 +20,29 @@ from vit_explore.errors import BadReference
 from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, release, update
 from vit_explore.runs.files import snapshots_to_drop
+from vit_explore.runs.playing import insert_marks
 from vit_explore.runs.records import SnapshotRow, pack
-from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.events import (
+    Changed,
+    Checkpoint,
+    Evaluated,
+    Event,
+    Finished,
+    Paused,
+    Snapshot,
+    Started,
+    Step,
+)
+from vit_explore.training.schedule import is_kept
 from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_model
 
-DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
 STEP_COLUMNS = tuple(field.name for field in dataclasses.fields(Step))
 _INTEGERS = {"step", "images_seen"}
+_NOT_SHOWN = {*_INTEGERS, "lr", "progress"}  # of a Step, in the run's own row
 # name -> number of axes, and NumPy's letters for the kinds of number that it may hold
 _EVALUATED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "sample_probs": (2, "f")}
 _FINISHED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "predictions": (1, "iu")}
+_TOP1 = {"val": "top1", "test": "test_top1"}  # split -> column of the run's own row
 _REPEAT = "duplicate the run to train it again, or delete it"
 
 
@@ -66,12 +79,14 @@ class RunMetrics(StoreBase):
             self.keep_card(run)
         if any(isinstance(event, Finished) and not event.stopped for event in events):
             self.folder(run).remove_checkpoint()
-        if not all(isinstance(event, Step | Evaluated) for event in events):
+        if not all(isinstance(event, Step | Evaluated | Changed | Paused) for event in events):
             self._tidy_files(run)
 
     def steps(self, run: str, after: int = -1) -> dict[str, np.ndarray]:
         """The columns of Step, for the steps greater than `after`: name -> (n,) array."""
-        columns = [schema.steps.c[name] for name in STEP_COLUMNS]
+        columns: list[Any] = [schema.steps.c[name] for name in STEP_COLUMNS]
+        if not self.keeps_marks:
+            columns[STEP_COLUMNS.index("progress")] = sa.null().label("progress")
         query = (
             sa.select(*columns)
             .where(schema.steps.c.run == run, schema.steps.c.step > after)
@@ -127,7 +142,7 @@ class RunMetrics(StoreBase):
                 return None
         with reading.guarded(f"The result of the run {run!r}", _REPEAT):
             arrays = _arrays(row._asdict(), _FINISHED_ARRAYS)
-            return Finished(**reading.mapping(row.scalars) | arrays)
+            return Finished(**sidecars.whole(reading.mapping(row.scalars), arrays))
 
     def snapshots(self, run: str) -> list[SnapshotRow]:
         """The snapshots that were kept, in order of their step."""
@@ -214,11 +229,6 @@ def _arrays(row: Mapping[str, Any], kinds: dict[str, tuple[int, str]]) -> dict[s
     return arrays
 
 
-def is_kept(step: int) -> bool:
-    """Whether a step's row is kept: all of the first ones, then thinner and thinner, so that a long run stays small."""
-    return step % (1 << (step // DENSE_STEPS).bit_length()) == 0
-
-
 def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert or replace; NumPy's scalars become Python's, which SQLite knows (its NaN is NULL)."""
     plain = [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in rows]
@@ -229,14 +239,14 @@ def _insert_steps(connection: Connection, run: str, events: list[Step], _sizes: 
     kept = [{"run": run, **vars(event)} for event in events if is_kept(int(event.step))]
     if kept:
         _insert(connection, schema.steps, kept)
-    progress = {name: float(value) for name, value in vars(events[-1]).items() if name not in {*_INTEGERS, "lr"}}
+    progress = {name: float(value) for name, value in vars(events[-1]).items() if name not in _NOT_SHOWN}
     update(connection, run, note=None, step=int(events[-1].step), images_seen=int(events[-1].images_seen), **progress)
 
 
 def _insert_started(connection: Connection, run: str, events: list[Started], _sizes: dict[int, int]) -> None:
     """Keep the facts; of a resumed run, forget what came after its checkpoint, so that curves stay single-valued."""
     event = events[-1]
-    for table in (schema.steps, schema.evaluations, schema.snapshots):
+    for table in (schema.steps, schema.evaluations, schema.snapshots, schema.marks):
         later = table.c.step > event.resumed_at if event.resumed_at else sa.true()
         connection.execute(sa.delete(table).where(table.c.run == run, later))
     facts = {name: value for name, value in vars(event).items() if not name.startswith("sample_")}
@@ -257,12 +267,14 @@ def _insert_evaluated(connection: Connection, run: str, events: list[Evaluated],
     for event in events:
         arrays = {name: pack(getattr(event, name)) for name in _EVALUATED_ARRAYS}
         _insert(connection, schema.evaluations, [{"run": run, **vars(event), **arrays}])
-        update(connection, run, **{"top1" if event.split == "val" else "test_top1": float(event.top1)})
+        if event.split in _TOP1:
+            update(connection, run, **{_TOP1[event.split]: float(event.top1)})
 
 
 def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], sizes: dict[int, int]) -> None:
-    rows = [{"step": e.step, "epoch": e.epoch, "elapsed": e.elapsed, "bytes": sizes[e.step]} for e in events]
-    _insert(connection, schema.snapshots, [{"run": run, **row} for row in rows])
+    columns = ("step", "epoch", "elapsed", "on_clock")
+    rows = [{"run": run, "bytes": sizes[e.step], **{name: getattr(e, name) for name in columns}} for e in events]
+    _insert(connection, schema.snapshots, rows)
 
 
 def _insert_checkpoints(connection: Connection, run: str, _events: list[Checkpoint], _sizes: dict[int, int]) -> None:
@@ -286,11 +298,14 @@ def insert_finished(connection: Connection, run: str, events: list[Finished], _s
         device=event.device,
         remaining=0.0,
         top1=float(event.val_top1),
-        **{
-            name: float(getattr(event, name))
-            for name in ("test_top1", "macro_f1", "images_per_second", "train_seconds")
-        },
+        test_images=event.test_images,
+        **{name: _maybe_float(getattr(event, name)) for name in ("test_top1", "macro_f1")},
+        **{name: float(getattr(event, name)) for name in ("images_per_second", "train_seconds")},
     )
+
+
+def _maybe_float(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 _INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]] = {
@@ -299,5 +314,7 @@ _INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]
     Evaluated: _insert_evaluated,
     Snapshot: _insert_snapshots,
     Checkpoint: _insert_checkpoints,
+    Changed: insert_marks,
+    Paused: insert_marks,
     Finished: insert_finished,
 }

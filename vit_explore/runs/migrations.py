@@ -21,7 +21,7 @@ from vit_explore.errors import DiskFull
 from vit_explore.runs import schema, sidecars
 from vit_explore.runs.records import is_alive
 
-FIRST, VERSION = 1, 2  # what the first release wrote, and what this one writes
+FIRST, VERSION = 1, 3  # what the first release wrote, and what this one writes
 SPARE_BYTES = 2**20  # beside the backup, for what a migration writes
 
 Step = Callable[[sa.Connection, Path], None]  # (inside the transaction, home)
@@ -86,4 +86,20 @@ def _say_who_and_why(connection: sa.Connection, home: Path) -> None:
     sidecars.write_all(connection, home)
 
 
-STEPS: dict[int, Step] = {1: _say_who_and_why}  # from which version -> the step
+def _say_what_a_person_did(connection: sa.Connection, _home: Path) -> None:
+    """2 to 3: what a person set while it ran, where a fork starts, at which share of the budget each step was taken."""
+    for table, column, kind in _ADDED_IN_3:
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    schema.marks.create(connection)
+
+
+_ADDED_IN_3 = (
+    ("runs", "fork_step", "INTEGER"),
+    ("runs", "controls", "TEXT"),
+    ("runs", "skip_test", "BOOLEAN"),
+    ("runs", "watched", "FLOAT"),
+    ("runs", "test_images", "INTEGER"),
+    ("steps", "progress", "FLOAT"),
+    ("snapshots", "on_clock", "BOOLEAN"),
+)
+STEPS: dict[int, Step] = {1: _say_who_and_why, 2: _say_what_a_person_did}  # from which version -> the step

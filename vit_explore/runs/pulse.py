@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
-from vit_explore.errors import VitExploreError
+from vit_explore.errors import RunNotFound, VitExploreError
+from vit_explore.runs.playing import Orders
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunStore
 
 BEAT_SECONDS = 0.5
+LOOK_SECONDS = 0.1  # a person who changes a run waits for it; a look is one row read, and takes no lock
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
     """What the heartbeat learns about the run in hand."""
 
     run: str
+    orders: Orders = field(default_factory=Orders)
     stop: threading.Event = field(default_factory=threading.Event)  # somebody asked for its end
     lost: threading.Event = field(default_factory=threading.Event)  # it is not ours any more
 
@@ -49,22 +53,38 @@ class Pulse:
     def watching(self, run: str) -> Iterator[Watch]:
         """Keep `run` alive meanwhile."""
         self._watch = watch = Watch(run)
-        self._try_to_beat()
+        self._try(self._look)
+        self._try(self._beat)
         try:
             yield watch
         finally:
             self._watch = None
-            self._try_to_beat()
+            self._try(self._beat)
 
     def _beat_on(self) -> None:
-        while not self._end.wait(BEAT_SECONDS):
-            self._try_to_beat()
+        due = monotonic() + BEAT_SECONDS
+        while not self._end.wait(LOOK_SECONDS):
+            self._try(self._look)
+            if monotonic() >= due:
+                self._try(self._beat)
+                due = monotonic() + BEAT_SECONDS
 
-    def _try_to_beat(self) -> None:
+    def _try(self, deed: Callable[[], None]) -> None:
         try:
-            self._beat()
+            deed()
         except VitExploreError as error:  # a full disk or a busy store may pass; the next beat tries again
             logger.warning("%s", error)
+
+    def _look(self) -> None:
+        watch = self._watch
+        if watch is None:
+            return
+        try:
+            watch.orders = self.store.orders(watch.run)
+        except RunNotFound:  # the next heartbeat finds out that it is lost
+            return
+        if watch.orders.stop:
+            watch.stop.set()
 
     def _beat(self) -> None:
         watch, worker = self._watch, self.claimant.worker

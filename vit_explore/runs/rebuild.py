@@ -95,7 +95,7 @@ def _enter(connection: Connection, folder: RunFolder, run: str, card: dict[str, 
         return
     connection.execute(sa.insert(schema.ids).values(id=run))
     result = sidecars.read_result(folder)
-    columns: dict[str, Any] = {key: _plain(card.get(key)) for key in ("name", "created", "owner", "group", "parent")}
+    columns: dict[str, Any] = {key: _plain(card.get(key)) for key in sidecars.CARD_KEYS if key != "id"}
     columns |= {key: _text(card.get(key)) for key in ("config", "facts")}
     columns |= _state(folder, result) | {"disk_bytes": folder.size(), "position": 0}
     connection.execute(sa.insert(schema.runs).values(id=run, **columns))

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from vit_explore.config import RunConfig
 from vit_explore.errors import DiskFull, VitExploreError
+from vit_explore.runs import reading
 from vit_explore.runs.files import RunFolder
 from vit_explore.runs.metrics import RunLost
 from vit_explore.runs.pulse import Pulse, Watch
@@ -36,7 +37,7 @@ class AnyTrainer(Protocol):
     def events(self) -> Iterator[Event]: ...
 
 
-TrainerFactory = Callable[..., AnyTrainer]  # (config, should_stop=, state=, progress=, wants_checkpoint=)
+TrainerFactory = Callable[..., AnyTrainer]  # (config, should_stop=, state=, progress=, wants_checkpoint=, controls=, …)
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,12 @@ def _train(
     told: Told,
     make_trainer: TrainerFactory,
 ) -> State:
-    state = store.folder(record.id).read_checkpoint() if record.has_checkpoint else None
+    state = _state(store, record)
     note, clock = _Notes(store, record.id, leaving), _Clock()
     trainer = make_trainer(
         record.settings(), should_stop=watch.stop.is_set, state=state, progress=note,
-        wants_checkpoint=lambda: leaving.is_set() or clock.is_due(),
+        wants_checkpoint=lambda: leaving.is_set() or clock.is_due(), controls=lambda: watch.orders.controls,
+        wants_snapshot=lambda: False, skips_test=lambda: watch.orders.skip_test,
     )  # fmt: skip
     end: State = "finished"
     with _recording(store, record.id, worker, clock) as recorder:
@@ -136,6 +138,22 @@ def _train(
             elif isinstance(event, Checkpoint) and leaving.is_set():
                 raise Leaving
     return end
+
+
+def _state(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
+    """What the run goes on from: its checkpoint, or the snapshot that a fork starts from; None: from the start."""
+    folder = store.folder(record.id)
+    if record.has_checkpoint:
+        return folder.read_checkpoint()
+    if record.fork_step is None:
+        return None
+    from vit_explore.training.restore import from_snapshot
+
+    at = next((row for row in store.snapshots(record.id) if row.step == record.fork_step), None)
+    with reading.guarded(f"The weights that the run {record.id!r} starts from", "fork its parent again"):
+        if at is None:
+            raise reading.Misfit(f"there is no snapshot at step {record.fork_step}")
+        return from_snapshot(reading.weights(folder.snapshot(at.step)), at.step, at.epoch, at.elapsed)
 
 
 class _Notes:

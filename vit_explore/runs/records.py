@@ -114,7 +114,11 @@ class RunRecord:
     steps_per_epoch: int | None
     owner: str | None = None  # whose run it is
     group: str | None = None  # what it was started with: the other run of a race, say
-    parent: str | None = None  # the id of the run that it is a duplicate of
+    parent: str | None = None  # the id of the run that it is a duplicate, or a fork, of
+    fork_step: int | None = None  # at which step of its parent it started; None: it is no fork
+    paused: bool = False  # a person holds it
+    skip_test: bool = False  # it is to end without a test
+    test_images: int | None = None  # on how many images its test was; 0: it ended without one
     unreadable: str | None = None  # why its settings, or its model's, cannot be read: one sentence
     stored: str = ""  # its settings as they are stored: JSON, of this version or another
 
@@ -157,7 +161,7 @@ _NOT_RESUMED: dict[str, str] = {
 _AS_STORED = (
     *("id", "state", "created", "ended", "error", "note", "heartbeat", "disk_bytes", "owner", "group", "parent"),
     *("step", "epoch", "loss", "elapsed", "remaining", "top1", "test_top1", "macro_f1", "params", "flops"),
-    *("images_seen", "images_per_second", "train_seconds", "device"),
+    *("images_seen", "images_per_second", "train_seconds", "device", "fork_step", "test_images"),
 )
 _AS_SAID = ("precision", "train_size", "val_size", "test_size", "steps_per_epoch")  # by Started
 
@@ -180,6 +184,8 @@ def record_of(row: Row[Any], place: int | None) -> RunRecord:
         config=config,
         started=row.claimed,
         stop_requested=bool(row.stop),
+        paused=values["state"] in ("queued", "running") and bool(facts_of(row.controls or "{}").get("paused")),
+        skip_test=bool(row.skip_test),
         has_checkpoint=bool(row.has_checkpoint),
         place=place,
         model=model,
@@ -209,7 +215,7 @@ def _facts(text: str | None) -> tuple[dict[str, Any], ModelConfig | None, str | 
 
 
 def facts_of(text: str) -> dict[str, Any]:
-    """The stored facts as plain values; none where they are damaged."""
+    """Stored JSON (facts, controls) as plain values; none where it is damaged."""
     try:
         facts = json.loads(text)
     except json.JSONDecodeError:

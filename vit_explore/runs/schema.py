@@ -53,6 +53,13 @@ runs = sa.Table(
     ),
     sa.Column("device", sa.Text),
     *(sa.Column(name, sa.Text) for name in ("owner", "group", "parent")),  # since version 2
+    # since version 3: the step of its parent that a fork starts from; what a person has set (JSON of Controls);
+    # whether it is to end without a test; when someone last looked at it; on how many images the test was
+    sa.Column("fork_step", sa.Integer),
+    sa.Column("controls", sa.Text),
+    sa.Column("skip_test", sa.Boolean),
+    sa.Column("watched", sa.Float),
+    sa.Column("test_images", sa.Integer),
 )
 
 workers = sa.Table(
@@ -85,7 +92,21 @@ steps = sa.Table(
     sa.Column("images_per_second", sa.Float),
     sa.Column("elapsed", sa.Float),
     sa.Column("remaining", sa.Float),
+    sa.Column("progress", sa.Float),  # since version 3
     sqlite_with_rowid=False,
+)
+
+marks = sa.Table(
+    "marks",  # Changed and Paused; since version 3
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run", sa.Text, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("elapsed", sa.Float),
+    sa.Column("seconds", sa.Float),  # of a pause; null for a change
+    sa.Column("lr_factor", sa.Float),
+    sa.Column("weight_decay", sa.Float),
+    sa.Column("augment", sa.Text),
 )
 
 evaluations = sa.Table(
@@ -110,6 +131,7 @@ snapshots = sa.Table(
     sa.Column("epoch", sa.Float),
     sa.Column("elapsed", sa.Float),
     sa.Column("bytes", sa.Integer),
+    sa.Column("on_clock", sa.Boolean),  # since version 3
 )
 
 finishes = sa.Table(

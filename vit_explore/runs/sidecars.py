@@ -1,6 +1,7 @@
 """What a run's folder says of the run, as JSON: enough to enter the run again where the database is lost.
 
-config.json: {id, name, created, owner, group, parent, config, facts}, written when the run is made and when it starts.
+config.json: {id, name, created, owner, group, parent, fork_step, config, facts}, written when the run is made and when
+it starts.
 result.json: {scalars, per_class, confusion, predictions} of Finished, written at the run's end.
 """
 
@@ -23,14 +24,14 @@ from vit_explore.runs.files import RunFolder, write_atomically
 from vit_explore.training.events import Finished
 
 CARD, RESULT = "config.json", "result.json"
-CARD_KEYS = ("id", "name", "created", "owner", "group", "parent")
+CARD_KEYS = ("id", "name", "created", "owner", "group", "parent", "fork_step")
 ARRAYS = {"per_class": np.float32, "confusion": np.int64, "predictions": np.int64}  # of Finished
 AXES = {"per_class": 1, "confusion": 2, "predictions": 1}
 
 
 def write_card(folder: RunFolder, row: Mapping[Any, Any]) -> None:
     """Write config.json from the run's row, and make the folder where it is missing. Raises DiskFull."""
-    card = {key: row[key] for key in CARD_KEYS} | stored_json(row)
+    card = {key: row.get(key) for key in CARD_KEYS} | stored_json(row)
     folder.create()
     _write(folder.path / CARD, card, indent=1)
 
@@ -57,11 +58,22 @@ def read_result(folder: RunFolder) -> Finished | None:
         return None
     try:
         arrays: Any = {name: _array(result[name], dtype) for name, dtype in ARRAYS.items()}
-        scalars: Any = {name: math.nan if value is None else value for name, value in result["scalars"].items()}
-        numbers = [value for name, value in scalars.items() if name != "device"]
-        return Finished(**scalars, **arrays) if all(isinstance(value, int | float) for value in numbers) else None
+        scalars: Any = {name: _number(name, value) for name, value in result["scalars"].items()}
+        values = whole(scalars, arrays)
+        numbers = [values[name] for name in scalars if name != "device" and values[name] is not None]
+        return Finished(**values) if all(isinstance(value, int | float) for value in numbers) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def whole(scalars: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of Finished; an earlier release, which always tested, did not say on how many images."""
+    return {"test_images": int(arrays["confusion"].sum()), **scalars, **arrays}
+
+
+def _number(name: str, value: Any) -> Any:
+    """NaN was written as null; null itself is what a run without a test has."""
+    return math.nan if value is None and name not in ("test_top1", "test_loss", "macro_f1") else value
 
 
 def forget_result(folder: RunFolder) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ from vit_explore.config import RunConfig
 from vit_explore.errors import BadRunState, DiskFull
 from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.base import update
+from vit_explore.runs.forking import Fork
 from vit_explore.runs.metrics import RunLost, RunMetrics
 from vit_explore.runs.naming import cleaned, describe, numbered
+from vit_explore.runs.playing import Playing, controls_of
 from vit_explore.runs.queue import RunQueue, dead_runs, take
 from vit_explore.runs.rebuild import Rebuilding
 from vit_explore.runs.records import (
@@ -40,7 +44,7 @@ __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State
 Records = list[RunRecord]  # inside RunStore, `list` is its method
 
 
-class RunStore(RunMetrics, RunQueue, Rebuilding):
+class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
     """The runs of one home (VIT_EXPLORE_HOME): their states, settings, metrics and files.
 
     States: queued → running → finished | stopped | failed | interrupted. Every look sees what other processes wrote,
@@ -60,7 +64,16 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
 
         owner: whose it is; group: what it belongs to (runs of a race); parent: the id of the run that it repeats.
         """
-        origin = {"owner": owner, "group": group, "parent": parent}
+        return self._create(config, claimant, {"owner": owner, "group": group, "parent": parent})
+
+    def _create(
+        self,
+        config: RunConfig,
+        claimant: Claimant | None,
+        origin: dict[str, str | None],
+        fill: Callable[[Connection, str], None] | None = None,
+    ) -> str:
+        """Enter a run. fill: what puts more into it before anybody can see it."""
         row: dict[str, Any] = {key: value and printable(value) for key, value in origin.items()}
         row |= {"config": config_json(config), "created": time.time()}
         with self._writing() as connection:
@@ -68,6 +81,8 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
             run = self._new_id(connection)
             place = _last_place(connection) + 1
             connection.execute(sa.insert(schema.runs).values(id=run, name=name, state="queued", position=place, **row))
+            if fill is not None:
+                fill(connection, run)
             if claimant is not None:
                 take(connection, run, claimant)
         with suppress(DiskFull):  # the row comes first; training needs the folder too, and will say so
@@ -122,17 +137,20 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
         run = self.claim_id(claimant)
         return None if run is None else self.get(run)
 
-    def request_stop(self, run: str) -> None:
-        """Ask a running run to stop after its present step; a queued one is stopped at once; else nothing happens."""
-        self._making_room(lambda: self._request_stop(run))
+    def request_stop(self, run: str, test: bool = True) -> None:
+        """Ask a running run to stop after its present step; a queued one is stopped at once; else nothing happens.
 
-    def _request_stop(self, run: str) -> None:
+        test: whether it is tested at its end.
+        """
+        self._making_room(lambda: self._request_stop(run, test))
+
+    def _request_stop(self, run: str, test: bool) -> None:
         with self._writing() as connection:
             state = self._row(connection, run).state
             if state == "queued":
                 update(connection, run, state="stopped", ended=time.time())
             elif state == "running":
-                update(connection, run, stop=True)
+                update(connection, run, stop=True, skip_test=not test)
 
     def stop_requested(self, run: str) -> bool:
         """Whether somebody asked the run to stop."""
@@ -147,14 +165,18 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
         self.reap()
         finish_ended(self)
         with self._writing() as connection:
-            refusal = record_of(self._row(connection, run), None).resume_refusal
+            row = self._row(connection, run)
+            refusal = record_of(row, None).resume_refusal
             if refusal is not None:
                 raise BadRunState(refusal)
             table = schema.evaluations
             connection.execute(sa.delete(schema.finishes).where(schema.finishes.c.run == run))
             connection.execute(sa.delete(table).where(table.c.run == run, table.c.split == "test"))
-            values: dict[str, Any] = dict.fromkeys(("test_top1", "macro_f1", "remaining", "error", "ended"))
-            values["stop"] = False
+            values: dict[str, Any] = dict.fromkeys(
+                ("test_top1", "macro_f1", "test_images", "remaining", "error", "ended")
+            )
+            values |= {"stop": False, "skip_test": False}
+            values["controls"] = json.dumps(asdict(controls_of(row.controls).changed(paused=False)))
             update(connection, run, state="queued", worker=None, position=_last_place(connection) + 1, **values)
             if claimant is not None:
                 take(connection, run, claimant)
@@ -196,6 +218,19 @@ class RunStore(RunMetrics, RunQueue, Rebuilding):
         made_up = record.name.startswith(describe(config))
         config = config.update(**{"name": "" if made_up else record.name, **changes})
         return self.create(config, parent=run)
+
+    def fork(
+        self, run: str, step: int, claimant: Claimant | None = None, owner: str | None = None, **changes: Any
+    ) -> str:
+        """A new queued run that starts from the weights of a snapshot of `run`, at its step and second; gives its id.
+
+        changes: flat settings that differ. What a person had set by that step holds on. Raises BadReference without
+        such a snapshot, BadConfig for changes that the weights do not fit, BadRunState where no budget is left.
+        """
+        self.snapshot_path(run, step)
+        at = next(row for row in self.snapshots(run) if row.step == step)
+        fork = Fork(self, self.get(run), at, changes)
+        return self._create(fork.config, claimant, {"owner": owner, "group": None, "parent": run}, fork.fill)
 
     def _new_id(self, connection: Connection) -> str:
         """A short hexadecimal id that no run ever had: four digits, more where the short ones get scarce."""

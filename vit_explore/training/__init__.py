@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.controls import Controls
+from vit_explore.training.events import (
+    Changed,
+    Checkpoint,
+    Evaluated,
+    Event,
+    Finished,
+    Paused,
+    Snapshot,
+    Started,
+    Step,
+)
 
 if TYPE_CHECKING:
     from vit_explore.training.loop import Trainer, fit
 
-__all__ = ["Checkpoint", "Evaluated", "Event", "Finished", "Snapshot", "Started", "Step", "Trainer", "fit"]
+__all__ = [
+    "Changed", "Checkpoint", "Controls", "Evaluated", "Event", "Finished", "Paused", "Snapshot", "Started", "Step",
+    "Trainer", "fit",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # the store and the pages need the events, and not torch, which the loop imports

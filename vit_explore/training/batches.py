@@ -19,7 +19,8 @@ class Batches:
         self.images = torch.from_numpy(np.ascontiguousarray(dataset.train.images)).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self.mean, self.std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (dataset.mean, dataset.std))
-        self.seed, self.augment = train.seed, train.augment
+        self.seed = train.seed
+        self.augment: str = train.augment
         self.size = min(train.batch_size, len(self.labels))
         self.per_epoch = len(self.labels) // self.size
         self._order_of = -1  # the epoch whose order is at hand

@@ -29,6 +29,11 @@ class Evaluation:
     probs: np.ndarray  # (n, C) float32
     predictions: np.ndarray  # (n,) int64
     seconds: float
+    logits: Tensor  # (n, C) float32, on the CPU
+
+    def first(self, n: int, labels: np.ndarray) -> Evaluation:
+        """The same on the first n images alone; `labels` are those of all."""
+        return of_logits(self.logits[:n], labels[:n], self.seconds)
 
 
 def one_by_one(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> list[Tensor]:
@@ -62,6 +67,11 @@ def evaluate(
     logits = over(logits_of, torch.from_numpy(np.array(images)).split(BATCH.get(device.type, 125)))
     model.train(training)
     scores = torch.cat(logits).cpu()
+    return of_logits(scores, labels, time.perf_counter() - start)
+
+
+def of_logits(scores: Tensor, labels: np.ndarray, seconds: float) -> Evaluation:
+    """The results that the logits (n, C) give."""
     truth = torch.from_numpy(np.array(labels))
     predictions = scores.argmax(1).numpy()
     confusion = confusion_matrix(labels, predictions, scores.shape[1])
@@ -72,5 +82,6 @@ def evaluate(
         confusion=confusion,
         probs=scores.softmax(1).numpy(),
         predictions=predictions,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
+        logits=scores,
     )

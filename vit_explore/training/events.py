@@ -1,5 +1,6 @@
 """What a training run says while it goes: Started, then Step, Evaluated and Snapshot as they come, then Finished.
 
+Where a person changes or pauses it, Changed and Paused say so.
 A Trainer that is asked for them also gives Checkpoints between them; `fit` gives none.
 """
 
@@ -34,7 +35,10 @@ class Started:
     steps_per_epoch: int
     sample_images: np.ndarray  # (n, 3, h, w) uint8, the first validation images
     sample_labels: np.ndarray  # (n,) int64
-    resumed_at: int = 0  # the step at which a resumed run goes on
+    resumed_at: int = 0  # the step at which a resumed run, or a fork, goes on
+    fused: bool | None = None  # fused attention or explicit; None: an earlier release did not say
+    replicas: int | None = None  # of the model, each with its share of a batch
+    compiled: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,22 +56,48 @@ class Step:
     images_per_second: float
     elapsed: float
     remaining: float
+    progress: float  # the share of the budget at which the step was taken; decides lr and half size
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a person set: it holds for the steps after `step`, until the next change."""
+
+    step: int
+    elapsed: float
+    lr_factor: float  # of the learning rate that the schedule gives
+    weight_decay: float
+    augment: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """After `step` the clock stood still for so many seconds."""
+
+    step: int
+    elapsed: float
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Results on a split: `val` during training (a part of it) and at the end (all), `test` once at the end."""
+    """Results on a split: `val` and `train` during training (a part of each), `test` once at the end."""
 
     step: int
     epoch: float
     elapsed: float
     images_seen: int
-    split: str  # "val" or "test"
+    split: str  # "val", "train" (not augmented) or "test"
     loss: float
     top1: float  # in [0, 1]
     per_class: np.ndarray  # (C,) float32, recall of each class, NaN where it has no image
     confusion: np.ndarray  # (C, C) int64, rows are the truth
     sample_probs: np.ndarray  # (n, C) float32, for Started.sample_images
+
+    @property
+    def images(self) -> int:
+        """On how many images."""
+        return int(self.confusion.sum())
 
 
 @dataclass(frozen=True)
@@ -78,6 +108,7 @@ class Snapshot:
     epoch: float
     elapsed: float
     weights: dict[str, Tensor]
+    on_clock: bool = False  # between the steps of the schedule, since someone watches
 
 
 @dataclass(frozen=True)
@@ -93,17 +124,20 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end: the budget is spent, or (`stopped`) someone asked to stop. Times in seconds."""
+    """The end: the budget is spent, or (`stopped`) someone asked to stop. Times in seconds.
+
+    Without a test, its three numbers are None, and its arrays are those of no images.
+    """
 
     step: int
     stopped: bool
-    test_top1: float
-    test_loss: float
-    macro_f1: float
+    test_top1: float | None
+    test_loss: float | None
+    macro_f1: float | None
     val_top1: float
     per_class: np.ndarray  # (C,) float32, on the test split
     confusion: np.ndarray  # (C, C) int64, on the test split
-    predictions: np.ndarray  # (n_test,) int64
+    predictions: np.ndarray  # (test_images,) int64
     params: int
     flops: int
     images_seen: int
@@ -111,6 +145,7 @@ class Finished:
     train_seconds: float
     eval_seconds: float
     device: str
+    test_images: int  # on how many the test was; 0: there was none
 
 
-Event = Started | Step | Evaluated | Snapshot | Checkpoint | Finished
+Event = Started | Step | Changed | Paused | Evaluated | Snapshot | Checkpoint | Finished

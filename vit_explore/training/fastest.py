@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vit_explore.config import TrainConfig
 from vit_explore.training.devices import Numerics, pick_numerics
 from vit_explore.training.parallel import LossOf, Replicas, pick_replicas
+from vit_explore.training.replay import Pin
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +30,25 @@ def wants_compiling(train: TrainConfig, device: torch.device) -> bool:
 
 
 def settle(
-    model: nn.Module, train: TrainConfig, loss_with: Callable[[Numerics], LossOf], x: Tensor, y: Tensor, half: bool
+    model: nn.Module,
+    train: TrainConfig,
+    loss_with: Callable[[Numerics], LossOf],
+    x: Tensor,
+    y: Tensor,
+    half: bool,
+    pin: Pin | None = None,
 ) -> tuple[Numerics, Replicas]:
     """How to compute a step of `model` on batches like x (B, 3, h, w), y (B,), and with `half` on half-size ones too.
 
-    What is asked for is not probed, so that the same seed gives the same numbers.
+    What is asked for, or pinned, is not probed, so that the same seed gives the same numbers.
     """
-    numerics = pick_numerics(model, x, train.precision)
+    numerics = Numerics(pin.precision, pin.fused) if pin else pick_numerics(model, x, train.precision)
     numerics.apply(model)
     loss_of = loss_with(numerics)
     if wants_compiling(train, x.device):
         return numerics, Replicas(_compiled(model, loss_of, [x, F.avg_pool2d(x, 2)] if half else [x], y), 1)
+    if pin is not None:
+        return numerics, Replicas(model, pin.replicas)
     has_dropout = any(getattr(module, "p", 0) or getattr(module, "rate", 0) for module in model.modules())
     probed = train.precision == "auto" and not has_dropout  # replicas would draw from one generator
     return numerics, Replicas(model, pick_replicas(model, loss_of, x, y) if probed else 1)

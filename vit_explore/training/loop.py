@@ -6,6 +6,7 @@ What a step sees follows from (seed, step) alone, so a resumed run goes on exact
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,11 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.config import RunConfig
-from vit_explore.data import Dataset, Split, load_dataset
+from vit_explore.data import Dataset, load_dataset
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model, summarise
 from vit_explore.training import failures
 from vit_explore.training.batches import Batches
+from vit_explore.training.controls import Controls
 from vit_explore.training.devices import (
     Numerics,
     device_name,
@@ -27,20 +29,32 @@ from vit_explore.training.devices import (
     largest_batch,
     pick_device,
 )
-from vit_explore.training.evaluate import evaluate
-from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.evaluate import Evaluation
+from vit_explore.training.events import (
+    Changed,
+    Checkpoint,
+    Evaluated,
+    Event,
+    Finished,
+    Paused,
+    Snapshot,
+    Started,
+    Step,
+)
 from vit_explore.training.fastest import settle, wants_compiling
+from vit_explore.training.held import Held
+from vit_explore.training.looks import Looks
 from vit_explore.training.metrics import macro_f1
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import LossOf, Replicas
+from vit_explore.training.replay import Replay
 from vit_explore.training.restore import restore
-from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
+from vit_explore.training.schedule import Budget, is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data
 
-FIRST_LOOK = 250  # validation images before the first step: guessing needs no precision, and someone waits
 SAMPLE = 16  # validation images whose predictions are followed
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
-EVAL_SHARE = 0.15  # of a budget in seconds, at most, goes into validation
+PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
 PACE = 0.9  # weight of the past in the running images/s
 
 
@@ -56,7 +70,9 @@ def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Ite
 class Trainer:
     """A run in progress: `events()` trains; the state of a Checkpoint, passed as `state` later, goes on from there.
 
-    `wants_checkpoint` is asked wherever one may be made: after a step and all that belongs to it.
+    `wants_checkpoint` and `wants_snapshot` are asked wherever one may be made: after a step and all that belongs to it.
+    `controls` is asked before each step; a difference from what holds is heeded and told. `skips_test`: at the end.
+    `replay`: take the steps of a recorded run again, with what held for them, and look at nothing meanwhile.
     """
 
     def __init__(
@@ -67,24 +83,41 @@ class Trainer:
         state: dict[str, Any] | None = None,
         progress: Callable[[str, float], None] | None = None,
         wants_checkpoint: Callable[[], bool] | None = None,
+        controls: Callable[[], Controls] | None = None,
+        wants_snapshot: Callable[[], bool] | None = None,
+        skips_test: Callable[[], bool] | None = None,
+        replay: Replay | None = None,
     ) -> None:
         self.config, self.train = config, config.train
         self.should_stop = should_stop or (lambda: False)
         self.wants_checkpoint = wants_checkpoint or (lambda: False)
+        self.wants_snapshot = wants_snapshot or (lambda: False)
+        self.skips_test = skips_test or (lambda: False)
+        self.controls = controls or Controls
+        self.replay = replay
+        if replay is not None:
+            self.controls = lambda: replay.controls(self.step, self.train)
         self.progress_note = progress
         self.device = pick_device(self.train.device)
         self.dataset = dataset or load_dataset(config.data, progress)
         self.model_config = fit_to_data(config.model, self.dataset)
         self.batches = Batches(self.dataset, self.train, self.device)
-        total = None if self.train.epochs is None else max(1, round(self.train.epochs * self.batches.per_epoch))
-        self.budget = Budget(total, self.train.seconds)
-        self.step, self.rate, self.eval_seconds = 0, 0.0, 0.0
+        self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
+        self.step, self.rate = 0, 0.0
+        self.share: float | None = None  # of the budget, at which the present step is taken
+        self._heeded: Controls | None = None
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
         self._build()
+        self.budget = Budget(None, self.train.seconds)
+        self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
+        self.is_fork = False
         if state is not None:
-            self.step, self.budget.used = restore(state, self.model, self.optimizer)
+            self._go_on(state)
+        if self.train.epochs is not None:
+            left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
+            self.budget.total_steps = self.origin[0] + max(1, left)
         self._counted = self.budget.used  # seconds that are in the running images/s already
 
     def _build(self) -> None:
@@ -96,6 +129,15 @@ class Trainer:
         card = self.model_config.card
         self._is_random = card.is_random(self.model_config)
         self.optimizer = make_optimizers(self.model, card, self.train)
+        self._hold(Held.by(Controls(), self.train))
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """From a checkpoint, or from the snapshot that a fork starts from."""
+        self.step, self.budget.used = restore(state, self.model, self.optimizer)
+        self.is_fork = state["optimizer"] is None
+        self.origin = state.get("origin", self.origin)
+        self.share = state.get("share")
+        self._hold(Held.stored(state.get("held"), self.train))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
@@ -104,6 +146,9 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "elapsed": self.budget.elapsed,
+            "origin": self.origin,
+            "share": self.share,
+            "held": vars(self.held),
         }
 
     # ------------------------------------------------------------------ the run
@@ -112,8 +157,9 @@ class Trainer:
         """The run, from where it stands to the end of its budget or to `should_stop`, where a Checkpoint is made."""
         threads_of_the_caller = torch.get_num_threads()
         try:
-            if self.train.threads:
-                torch.set_num_threads(self.train.threads)
+            threads = self.replay.pin.threads if self.replay else self.train.threads
+            if threads:
+                torch.set_num_threads(threads)
             self._settle()
             yield from self._events()
         except (RuntimeError, MemoryError) as error:
@@ -130,45 +176,80 @@ class Trainer:
         if wants_compiling(self.train, self.device) and self.progress_note:
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
-        self.numerics, self.replicas = settle(self.model, self.train, self._loss_with, x, y, half)
+        pin = self.replay.pin if self.replay else None
+        self.numerics, self.replicas = settle(self.model, self.train, self._loss_with, x, y, half, pin)
 
     def _events(self) -> Iterator[Event]:
         yield self._started()
         self.budget.start()
         if self.step == 0:
             yield self._snapshot()
-        looks = math.floor(self.progress * self.train.evaluations)
-        if self.step == 0:
-            yield self._evaluate("val", min(FIRST_LOOK, self.train.val_images))
+        self.looks.passed(self.progress)
+        if (self.step == 0 or self.is_fork) and not self.replay:
+            yield self._evaluate("val", self.looks.fixed)
         stopped = False
         pending: list[tuple[int, Tensor]] = []
         while self.progress < 1 and not stopped:
-            pending.append((self.step + 1, self._train_step()))
-            stopped = self.should_stop()
-            if self._reports():
-                yield self._step_event(pending)
-                pending.clear()
-            if is_snapshot_step(self.step, self.batches.per_epoch):
-                yield self._snapshot()
-            if self._due(looks):
-                looks = math.floor(self.progress * self.train.evaluations)
-                yield self._evaluate("val", self.train.val_images)
-            if not (pending or stopped):
-                yield from self._checkpoint(self.wants_checkpoint())
+            if self.controls() != self._heeded:
+                yield from self._heed(pending)
+                stopped = self.should_stop()
+            if not stopped:
+                yield from self._one_step(pending)
+                stopped = self.should_stop()
+                if not (pending or stopped):
+                    yield from self._checkpoint(self.wants_checkpoint())
         yield from self._end(stopped and self.progress < 1)
 
-    def _due(self, looks: int) -> bool:
-        """Whether the next validation is due; on a slow machine it may not eat up a budget in seconds."""
-        affordable = self.train.seconds is None or self.eval_seconds <= EVAL_SHARE * self.budget.elapsed
-        return affordable and self.progress < 1 and math.floor(self.progress * self.train.evaluations) > looks
+    def _one_step(self, pending: list[tuple[int, Tensor]]) -> Iterator[Event]:
+        """A step, and what belongs to it. pending: the losses of steps that were not told yet."""
+        pending.append((self.step + 1, self._train_step()))
+        if self._reports():
+            yield from self._tell(pending)
+        if is_snapshot_step(self.step, self.batches.per_epoch):
+            yield self._snapshot()
+        elif self.wants_snapshot():
+            yield self._snapshot(on_clock=True)
+        if not self.replay and self.looks.is_due(self.progress, self.budget.elapsed):
+            self.looks.passed(self.progress)
+            yield self._evaluate("val", self.looks.fixed)
+            yield self._evaluate("train")
+
+    def _heed(self, pending: list[tuple[int, Tensor]]) -> Iterator[Event]:
+        """Do as `controls` say: stand still, and go on with what is set by then."""
+        if self.controls().paused:
+            yield from self._tell(pending)
+            yield from self._pause()
+        controls = self.controls()
+        held = Held.by(controls, self.train)
+        if held != self.held:
+            self._hold(held)
+            yield Changed(self.step, self.budget.elapsed, **vars(held))
+        self._heeded = controls
+
+    def _pause(self) -> Iterator[Event]:
+        """The clock stands, and nothing is computed, until someone goes on, or stops the run."""
+        begun = time.perf_counter()
+        self.budget.pause()
+        while self.controls().paused and not self.should_stop():
+            if self.wants_snapshot():
+                yield self._snapshot(on_clock=True)
+            yield from self._checkpoint(self.wants_checkpoint())
+            time.sleep(PAUSE_POLL)
+        self.budget.start()
+        yield Paused(self.step, self.budget.elapsed, time.perf_counter() - begun)
+
+    def _hold(self, held: Held) -> None:
+        self.held = held
+        self.optimizer.set_weight_decay(held.weight_decay)
+        self.batches.augment = held.augment
 
     def _end(self, stopped: bool) -> Iterator[Event]:
+        self.budget.pause()
         seconds = self.budget.elapsed
-        self.budget = Budget(self.budget.total_steps, self.budget.seconds, used=seconds)  # the clock stands still
         if not is_snapshot_step(self.step, self.batches.per_epoch):
             yield self._snapshot()
         yield from self._checkpoint(stopped or self.wants_checkpoint())
-        val = self._evaluate("val")
+        val, val_top1 = self._last_look()
         yield val
         yield from self._checkpoint(self.wants_checkpoint())
         test = self._evaluate("test")
@@ -179,16 +260,17 @@ class Trainer:
             test_top1=test.top1,
             test_loss=test.loss,
             macro_f1=macro_f1(test.confusion),
-            val_top1=val.top1,
+            val_top1=val_top1,
             per_class=test.per_class,
             confusion=test.confusion,
             predictions=self._predictions,
+            test_images=test.images,
             params=self.summary.params,
             flops=self.summary.flops,
             images_seen=self.images_seen,
             images_per_second=self.images_seen / max(seconds, 1e-9),
             train_seconds=seconds,
-            eval_seconds=self.eval_seconds,
+            eval_seconds=self.looks.seconds,
             device=device_name(self.device),
         )
 
@@ -196,12 +278,14 @@ class Trainer:
 
     def _train_step(self) -> Tensor:
         """One step of the optimiser; the loss stays on the device."""
-        self.lr = self.train.lr * lr_factor(self.progress, self.train.warmup_fraction)
+        if self.share is None or self._holds_no_longer():
+            self.share = self.progress
+        self.lr = self.train.lr * lr_factor(self.share, self.train.warmup_fraction) * self.held.lr_factor
         self.optimizer.set_lr(self.lr)
         if self._is_random:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
         x, y = self.batches.at(self.step)
-        if self.is_half_size:
+        if self.model_config.takes_half_size and self.share < self.train.low_res_fraction:
             x = F.avg_pool2d(x, 2)
         loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
         if self.train.grad_clip:
@@ -220,20 +304,29 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        return self.budget.progress(self.step)
+        """The share of the budget that is used, in [0, 1]."""
+        if self.replay and self.step >= self.replay.last:
+            return 1.0
+        share = self.replay.share(self.step) if self.replay else None
+        return self.budget.progress(self.step) if share is None else share
 
-    @property
-    def is_half_size(self) -> bool:
-        """Whether this step sees images of half the side: a quarter of the tokens."""
-        return self.model_config.takes_half_size and self.progress < self.train.low_res_fraction
+    def _holds_no_longer(self) -> bool:
+        """Whether the share is to be looked at anew.
+
+        Of a budget in seconds, it holds from one step that the store keeps to the next: so the record says at which
+        share every step was taken.
+        """
+        is_told = is_kept(self.step) and (self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0)
+        return self.budget.total_steps is not None or self.replay is not None or is_told
 
     @property
     def epoch(self) -> float:
-        return self.step / self.batches.per_epoch
+        return self.origin[1] + (self.step - self.origin[0]) / self.batches.per_epoch
 
     @property
     def images_seen(self) -> int:
-        return self.step * self.batches.size
+        before, size = self.origin[1] * self.batches.per_epoch, self.batches.size
+        return round(before * size) + (self.step - self.origin[0]) * size
 
     # ------------------------------------------------------------------ what is said
 
@@ -245,7 +338,7 @@ class Trainer:
         return Started(
             device=device_name(self.device),
             precision=self.numerics.precision,
-            threads=torch.get_num_threads(),
+            threads=self.replicas.threads,
             params=self.summary.params,
             flops=self.summary.flops,
             classes=self.dataset.classes,
@@ -259,7 +352,15 @@ class Trainer:
             sample_images=np.ascontiguousarray(val.images[:SAMPLE]),
             sample_labels=val.labels[:SAMPLE],
             resumed_at=self.step,
+            fused=self.numerics.fused,
+            replicas=len(self.replicas.models),
+            compiled=self.replicas.models[0] is not self.model,
         )
+
+    def _tell(self, pending: list[tuple[int, Tensor]]) -> Iterator[Step]:
+        if pending:
+            yield self._step_event(pending)
+            pending.clear()
 
     def _step_event(self, pending: list[tuple[int, Tensor]]) -> Step:
         losses = torch.stack([loss for _, loss in pending]).tolist()  # waits for the GPU
@@ -275,6 +376,7 @@ class Trainer:
             images_per_second=self._images_per_second(len(pending)),
             elapsed=self.budget.elapsed,
             remaining=self.budget.remaining(self.step),
+            progress=self.share or 0.0,
         )
 
     def _images_per_second(self, steps: int) -> float:
@@ -285,29 +387,35 @@ class Trainer:
         self.rate = rate if not self.rate else PACE * self.rate + (1 - PACE) * rate
         return self.rate
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, on_clock: bool = False) -> Snapshot:
         weights = {
             name: (value.half() if value.is_floating_point() else value).cpu().clone()
             for name, value in self.model.state_dict().items()
         }
-        return Snapshot(self.step, self.epoch, self.budget.elapsed, weights)
+        return Snapshot(self.step, self.epoch, self.budget.elapsed, weights, on_clock)
 
     def _checkpoint(self, wanted: bool) -> Iterator[Checkpoint]:
         if wanted:
             yield Checkpoint(self.step, self.state_dict())
 
     def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
-        part: Split = getattr(self.dataset, split)
-        images, labels = part.images[:at_most], part.labels[:at_most]
-        result = evaluate(
-            self.model, images, labels, self.batches.mean, self.batches.std, self.numerics, self.replicas.map
-        )
-        sample = self.dataset.val.images[:SAMPLE]
-        if split == "val":
-            self._sample_probs = result.probs[: len(sample)]
+        result = self._look(split, at_most)
         self._predictions = result.predictions
-        self.eval_seconds += result.seconds
+        return self._evaluated(split, result)
+
+    def _last_look(self) -> tuple[Evaluated, float]:
+        """The curve's last point, on the same images as the others; and the top-1 on all validation images."""
+        result = self._look("val")
+        return self._evaluated("val", result.first(self.looks.fixed, self.dataset.val.labels)), result.top1
+
+    def _look(self, split: str, at_most: int | None = None) -> Evaluation:
+        result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most)
+        if split == "val":
+            self._sample_probs = result.probs[: min(SAMPLE, len(self.dataset.val.labels))]
         self._counted = self.budget.elapsed
+        return result
+
+    def _evaluated(self, split: str, result: Evaluation) -> Evaluated:
         return Evaluated(
             step=self.step,
             epoch=self.epoch,

@@ -25,6 +25,13 @@ class Optimizers:
             for group in part.param_groups:
                 group["lr"] = lr
 
+    def set_weight_decay(self, weight_decay: float) -> None:
+        """That of the next step, where there is any: the groups that a card spares stay without."""
+        for part in self.parts.values():
+            for group in part.param_groups:
+                if group.get("decays", True):
+                    group["weight_decay"] = weight_decay
+
     def step(self, over: Over = map) -> None:
         """One update of every parameter; Muon's by `over`, as its `step` says."""
         for part in self.parts.values():
@@ -62,6 +69,9 @@ def adamw(
     for name, parameter in model.named_parameters():
         if id(parameter) not in without:
             (spared if card.spared(name, parameter.ndim) else decay).append(parameter)
-    groups = [{"params": decay, "weight_decay": train.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": decay, "weight_decay": train.weight_decay},
+        {"params": spared, "weight_decay": 0.0, "decays": False},
+    ]
     on_device = next(model.parameters()).device.type
     return torch.optim.AdamW(groups, lr=train.lr, fused=on_device in ("cpu", "cuda"))

@@ -28,9 +28,9 @@ class Replicas:
 
     def __init__(self, model: nn.Module, count: int) -> None:
         self.models = [model, *(_twin(model) for _ in range(count - 1))]
-        self._threads, self._pool = torch.get_num_threads(), None
+        self.threads, self._pool = torch.get_num_threads(), None  # in all
         if count > 1:
-            own = max(1, self._threads // count)
+            own = max(1, self.threads // count)
             self._pool = ThreadPoolExecutor(count, "replica", torch.set_num_threads, (own,))
             torch.set_num_threads(1)
 
@@ -59,7 +59,7 @@ class Replicas:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown()
-            torch.set_num_threads(self._threads)
+            torch.set_num_threads(self.threads)
             self._pool = None
 
 

@@ -28,9 +28,16 @@ def restore(state: Any, model: nn.Module, optimizer: Optimizers) -> tuple[int, f
     if step != int(step):
         _refuse(f"its step is {step}")
     _check_weights(state["model"], model.state_dict())
-    optimizer.load_state_dict(_checked(state["optimizer"], optimizer))
+    if state["optimizer"] is not None:
+        optimizer.load_state_dict(_checked(state["optimizer"], optimizer))
     model.load_state_dict(state["model"])
     return int(step), elapsed
+
+
+def from_snapshot(weights: Mapping[str, Tensor], step: int, epoch: float, elapsed: float) -> dict[str, Any]:
+    """The state in which a fork starts: half-precision weights as fp32, and an optimiser that knows nothing yet."""
+    model = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    return {"model": model, "optimizer": None, "step": step, "elapsed": elapsed, "origin": (step, epoch)}
 
 
 def _refuse(why: str) -> NoReturn:

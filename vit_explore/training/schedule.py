@@ -22,6 +22,14 @@ def is_snapshot_step(step: int, steps_per_epoch: int) -> bool:
     return step % steps_per_epoch == 0
 
 
+DENSE_STEPS = 8192  # every step up to here is kept, then every 2nd, every 4th, …: as many rows again per doubling
+
+
+def is_kept(step: int) -> bool:
+    """Whether a step's row is kept: all of the first ones, then thinner and thinner, so that a long run stays small."""
+    return step % (1 << (step // DENSE_STEPS).bit_length()) == 0
+
+
 @dataclass
 class Budget:
     """Counts steps or seconds, whichever was set; seconds are wall time since `start` and what was used before."""
@@ -33,6 +41,10 @@ class Budget:
 
     def start(self) -> None:
         self._start = time.perf_counter()
+
+    def pause(self) -> None:
+        """The clock stands still until the next `start`."""
+        self.used, self._start = self.elapsed, 0.0
 
     @property
     def elapsed(self) -> float:

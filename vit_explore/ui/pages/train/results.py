@@ -34,10 +34,10 @@ def next_steps(record: RunRecord) -> None:
 def results(store: RunStore, record: RunRecord) -> None:
     """Confusion matrix and accuracy of each class on the test images; nothing before there are any."""
     finished = store.finished(record.id)
-    if finished is None or record.classes is None:
+    if finished is None or record.classes is None or finished.test_images == 0:
         return
     when = "at the end" if record.state == "finished" else "where it stopped"
-    st.markdown(f"#### On the {int(finished.confusion.sum()):,} test images, {when}")
+    st.markdown(f"#### On the {finished.test_images:,} test images, {when}")
     matrix, classes = st.columns([1.6, 1], gap="large")
     with matrix:
         st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")
@@ -57,5 +57,6 @@ def per_class_table(finished: Finished, classes: tuple[str, ...]) -> None:
         height="content" if len(rows) <= 12 else 440,
     )
     st.caption(
-        f"Macro F1 {finished.macro_f1:.3f}; one run with one seed: another seed gives a point or two more or less."
+        f"Macro F1 {finished.macro_f1 or 0.0:.3f}; one run with one seed: another seed gives a point or two more or "
+        "less."
     )

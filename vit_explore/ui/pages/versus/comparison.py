@@ -147,7 +147,7 @@ def table(records: dict[str, RunRecord], results: dict[str, Finished | None]) ->
         "Images seen": lambda record, _: wording.count(record.images_seen),
         "Validation top-1": lambda record, _: wording.percent(record.top1),
         "Test top-1": lambda _, result: wording.percent(result.test_top1 if result else None),
-        "Macro F1": lambda _, result: "–" if result is None else f"{result.macro_f1:.3f}",
+        "Macro F1": lambda _, result: "–" if result is None or result.macro_f1 is None else f"{result.macro_f1:.3f}",
     }
     return [
         {"": name, **{side: say(record, results.get(side)) for side, record in records.items()}}

@@ -1,0 +1,177 @@
+"""What a person does to a run that goes on: in the store, in its training, and in what is repeated of it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from run_tools import checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
+
+from vit_explore.errors import BadConfig, BadReference, BadRunState, RunNotFound
+from vit_explore.runs.records import Claimant
+from vit_explore.runs.store import RunStore
+from vit_explore.training import Changed, Controls, Paused
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+def running(store: RunStore) -> tuple[str, Claimant]:
+    run, claimant = store.create(tiny_config()), me()
+    store.claim(claimant)
+    return run, claimant
+
+
+def test_controls_are_kept_and_told_to_whoever_trains(store: RunStore) -> None:
+    run = store.create(tiny_config())
+    assert store.controls(run) == Controls()
+    assert store.control(run, lr_factor=0.5) == Controls(lr_factor=0.5)
+    assert store.control(run, paused=True, augment="none") == Controls(True, 0.5, None, "none")
+    assert store.get(run).paused
+    assert store.controls(run) == store.orders(run).controls == Controls(True, 0.5, None, "none")
+    store.claim(me())
+    assert store.control(run, paused=False, augment=None, weight_decay=1).weight_decay == 1.0
+    assert not store.get(run).paused
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lr_factor": 11}, "a number from 0.1 to 10"),
+        ({"lr_factor": "two"}, "a number from 0.1 to 10"),
+        ({"paused": 1}, "true or false"),
+        ({"augment": "blur"}, "augment = 'blur' is not possible"),
+        ({"weight_decay": -1}, "weight_decay = -1 is not possible"),
+        ({"lr": 1.0}, "what can be set is: paused, lr_factor, weight_decay, augment"),
+    ],
+)
+def test_a_control_out_of_bounds_is_one_sentence_and_changes_nothing(
+    store: RunStore, changes: dict[str, object], sentence: str
+) -> None:
+    run = store.create(tiny_config())
+    with pytest.raises(BadConfig, match=sentence):
+        store.control(run, **changes)
+    assert store.controls(run) == Controls()
+
+
+def test_only_a_run_that_runs_or_waits_can_be_changed(store: RunStore) -> None:
+    run, claimant = running(store)
+    store.let_go(run, claimant.worker, "interrupted")
+    with pytest.raises(BadRunState, match="is interrupted"):
+        store.control(run, paused=True)
+    with pytest.raises(RunNotFound):
+        store.control("none", paused=True)
+
+
+def test_marks_come_in_order_and_those_after_the_checkpoint_are_forgotten(store: RunStore) -> None:
+    run, _ = running(store)
+    assert store.marks(run) == []
+    marks = [Changed(0, 0.0, 2.0, 0.05, "none"), Paused(3, 0.3, 12.5), Changed(3, 0.3, 0.1, 0.0, "flip")]
+    store.record_all(run, [started(), marks[0], step(1), step(2), step(3), *marks[1:], checkpoint(3)])
+    store.record_all(run, [step(4), Changed(4, 0.4, 1.0, 0.05, "flip"), step(5)])
+    assert store.marks(run)[:3] == marks
+    store.record(run, started(resumed_at=3))
+    assert store.marks(run) == marks
+    assert store.steps(run)["progress"].tolist() == [0.001, 0.002, 0.003]
+    store.record(run, started())
+    assert store.marks(run) == []
+
+
+def test_a_resumed_run_keeps_what_was_set_but_does_not_stand_still(store: RunStore) -> None:
+    run, claimant = running(store)
+    store.record_all(run, [started(), step(1), checkpoint(1)])
+    store.control(run, paused=True, lr_factor=0.3)
+    store.let_go(run, claimant.worker, "interrupted")
+    assert not store.get(run).paused
+    store.resume(run)
+    assert store.controls(run) == Controls(lr_factor=0.3)
+
+
+def test_watched_is_written_now_and_then(store: RunStore) -> None:
+    run = store.create(tiny_config())
+    store.watched(run)
+    assert not store.orders(run).is_watched  # it does not run yet
+    store.claim(me())
+    store.watched(run)
+    first = store.orders(run)
+    assert first.is_watched
+    store.watched(run)
+    assert store.orders(run).watched == first.watched
+    store.watched("none")
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE runs SET watched = ?", (time.time() - 60,))
+    assert not store.orders(run).is_watched
+
+
+def test_a_stop_may_be_asked_for_without_the_test(store: RunStore) -> None:
+    run, claimant = running(store)
+    store.request_stop(run, test=False)
+    assert store.orders(run).skip_test
+    assert store.get(run).skip_test
+    store.record_all(run, [started(), step(1), checkpoint(1)])
+    store.let_go(run, claimant.worker, "stopped")
+    store.resume(run)
+    assert not store.orders(run).skip_test
+
+
+def test_a_look_at_training_images_is_no_validation(store: RunStore) -> None:
+    run, _ = running(store)
+    store.record_all(run, [started(), step(1), evaluated(1, top1=0.5), evaluated(1, "train", top1=0.9)])
+    assert store.get(run).top1 == 0.5
+    assert [look.split for look in store.evaluations(run)] == ["val", "train"]
+    assert store.evaluations(run)[0].images == 36
+
+
+# ------------------------------------------------------------------ forks
+
+
+def parent_of(store: RunStore) -> str:
+    run, _ = running(store)
+    change = Changed(4, 0.4, 0.3, 0.2, "flip+crop")
+    store.record_all(run, [started(), snapshot(0), step(1), snapshot(4), change, snapshot(16), checkpoint(16)])
+    return run
+
+
+def test_a_fork_waits_with_its_weights_where_its_parent_was(store: RunStore) -> None:
+    parent = parent_of(store)
+    run = store.fork(parent, 16, batch_size=12)
+    record = store.get(run)
+    assert (record.state, record.parent, record.fork_step, record.step) == ("queued", parent, 16, 16)
+    assert record.settings().train.batch_size == 12
+    (row,) = store.snapshots(run)
+    assert (row.step, row.epoch, row.elapsed) == (16, 1.0, 1.6)
+    assert store.snapshot_path(run, 16).read_bytes() == store.snapshot_path(parent, 16).read_bytes()
+    assert store.controls(run) == Controls(lr_factor=0.3, weight_decay=0.2)  # what held goes on
+    assert store.controls(store.fork(parent, 16, lr=0.01)) == Controls(weight_decay=0.2)
+    assert store.controls(store.fork(parent, 0)) == Controls()
+    store.delete(store.create(tiny_config()))
+    assert record.model is not None  # it can be looked into at once
+
+
+def test_what_a_fork_cannot_be_is_one_sentence_and_leaves_nothing(store: RunStore) -> None:
+    parent = parent_of(store)
+    with pytest.raises(BadReference, match="it has: 0, 4, 16"):
+        store.fork(parent, 5)
+    with pytest.raises(BadRunState, match=r"1.0 of the 1 epochs are done.*give it more epochs"):
+        store.fork(parent, 16, epochs=1)
+    with pytest.raises(BadRunState, match=r"1.6 of the 1.5 seconds are spent"):
+        store.fork(parent, 16, seconds=1.5)
+    with pytest.raises(BadConfig, match=r"parent's images, and data seed is another"):
+        store.fork(parent, 16, data_seed=1)
+    assert len(store.list()) == 1
+    store.record(parent, finished(32))
+
+
+def test_a_fork_knows_its_start_after_the_database_is_lost(store: RunStore, tmp_path: Path) -> None:
+    run = store.fork(parent_of(store), 4)
+    store._engine.dispose()
+    for path in tmp_path.glob("runs.db*"):
+        path.unlink()
+    again = RunStore(tmp_path)
+    again.rebuild()
+    assert again.get(run).fork_step == 4
