@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from conftest import APP, PAGES, TINY, MakeRun, OpenPage, param
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from vit_explore.runs.store import RunStore
+from vit_explore.config import RunConfig
+from vit_explore.runs.store import Claimant, RunStore
+from vit_explore.training.events import Event, Snapshot
 from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.tab import Tab
@@ -76,11 +79,74 @@ def test_a_run_in_any_state(open_page: OpenPage, make_run: MakeRun, page: str, s
 
 
 @pytest.mark.parametrize("page", LOOKING)
-def test_a_queued_run_is_nothing_to_look_at(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
+def test_a_run_without_weights_is_awaited_and_then_shown(
+    open_page: OpenPage, make_run: MakeRun, bundled: str, events_of: Callable[[RunConfig], list[Event]], page: str
+) -> None:
     run = make_run("queued")
     at = open_page(page, model=f"run:{run}")
     assert not at.exception
-    assert "no snapshot yet" in shown(at) or "no weights yet" in shown(at)
+    assert not at.warning
+    assert "it has no weights yet; here is **A tiny ViT** until its first step" in shown(at)
+    assert param(at, "model") == f"run:{run}"  # it stays the chosen one
+    store, claimant = RunStore(), Claimant.this_process("cpu", "cpu")
+    store.claim(claimant)
+    store.record_all(run, events_of(TINY), claimant.worker)
+    at.run()
+    assert not at.exception
+    assert f"· run {run} · step" in shown(at)
+
+
+def test_a_run_that_ended_without_weights_is_not_awaited(open_page: OpenPage, make_run: MakeRun) -> None:
+    run, store, claimant = make_run("queued"), RunStore(), Claimant.this_process("cpu", "cpu")
+    store.claim(claimant)
+    store.let_go(run, claimant.worker, "failed", "It failed at once.")
+    at = open_page("filters", model=f"run:{run}")
+    assert not at.exception
+    assert "ended before it had any weights" in at.warning[0].value
+
+
+def test_the_head_says_name_step_and_accuracy(open_page: OpenPage, make_run: MakeRun) -> None:
+    run, store = make_run(), RunStore()
+    record, steps = store.get(run), [row.step for row in store.snapshots(run)]
+    assert record.test_top1 is not None
+    at = open_page("filters")
+    line = f"**{record.name}** · run {run} · step {steps[-1]:,} · {100 * record.test_top1:.1f} % test"
+    assert line in shown(at).replace("\\", "")
+    look = store.evaluations(run)[0]
+    assert look.split == "val"
+    first = next(step for step in steps if step >= look.step)
+    at = open_page("filters", model=f"run:{run}", step=str(first))
+    assert f"step {first:,} of {steps[-1]:,} · {100 * look.top1:.1f} % validation" in shown(at)
+    assert "training" not in shown(open_page("filters")).partition("Which patterns")[0]
+
+
+def test_the_head_of_a_running_run_keeps_up_with_it(
+    open_page: OpenPage, make_run: MakeRun, events_of: Callable[[RunConfig], list[Event]]
+) -> None:
+    run, store = make_run("running"), RunStore()
+    at = open_page("filters")
+    assert "· training, now at step" in shown(at)
+    assert not [button for button in at.button if button.key == "model_newest"]
+    known = {row.step for row in store.snapshots(run)}
+    new = next(event for event in events_of(TINY) if isinstance(event, Snapshot) and event.step not in known)
+    store.record(run, new)
+    at.run()
+    assert param(at, "model") == f"run:{run}"
+    assert f"step {new.step:,} ·" in shown(at)
+
+
+def test_the_head_changes_the_model_too(open_page: OpenPage, make_run: MakeRun) -> None:
+    older, _ = make_run(), make_run()
+    at = open_page("attention")
+    at.selectbox(key="head_model").set_value(f"run:{older}").run()
+    assert not at.exception
+    assert param(at, "model") == f"run:{older}"
+
+
+def test_a_link_to_a_run_on_train_chooses_its_model(open_page: OpenPage, make_run: MakeRun) -> None:
+    older, newer = make_run(), make_run()
+    assert param(open_page("train", run=older), "model") == f"run:{older}"
+    assert param(open_page("train", run=older, model=f"run:{newer}"), "model") == f"run:{newer}"
 
 
 @pytest.mark.parametrize("page", LOOKING)
@@ -88,7 +154,9 @@ def test_a_timm_model_by_name(open_page: OpenPage, page: str) -> None:
     at = open_page(page, model=TIMM)
     assert not at.exception
     assert not at.error
-    assert at.text_input(key="shell_timm").value == "vit_tiny_patch16_224@random"
+    assert at.selectbox(key="shell_timm").value == "vit_tiny_patch16_224"
+    assert at.toggle(key="shell_timm_random").value
+    assert "**vit_tiny_patch16_224** · timm · random weights" in shown(at).replace("\\", "")
     assert "weights are random" in at.info[0].value
 
 
@@ -167,7 +235,10 @@ def test_the_picker_opens_a_box_for_timm(open_page: OpenPage) -> None:
     at = open_page("filters")
     at.selectbox(key="shell_model").set_value("timm:").run()
     assert not [caption for caption in at.sidebar.caption if "Snapshot" in caption.value]
-    at.text_input(key="shell_timm").input(TIMM).run()
+    assert at.selectbox(key="shell_timm").options[0].startswith("vit_")  # the plain ones first
+    assert at.selectbox(key="shell_timm").options[0].endswith("· vit")
+    at.toggle(key="shell_timm_random").set_value(True).run()
+    at.selectbox(key="shell_timm").set_value("vit_tiny_patch16_224").run()
     assert not at.exception
     assert param(at, "model") == TIMM
     assert "What to beware of" in shown(at)

@@ -78,6 +78,7 @@ def test_start_queues_the_run_of_the_form_and_puts_it_into_the_address(open_page
     (record,) = RunStore().list()
     assert not at.exception
     assert param(at, "run") == record.id
+    assert param(at, "model") == f"run:{record.id}"  # and its model is what the other pages show
     assert (record.config.data.dataset, record.config.model.width, record.config.train.seconds) == ("shapes", 32, 5.0)
     assert "Waiting: next in the queue" in at.get("progress")[0].proto.text
 

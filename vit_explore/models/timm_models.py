@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from vit_explore.config import ModelConfig
 
 PREFIX = "timm:"
+_IN_CACHE = "models--timm--"  # how the hub's cache calls the folders of timm's repositories
+_UNTRAINED = ".untrained"
 _ALL = frozenset(QUESTIONS)
 _RELATIVE = _ALL - {"positions"}  # positions enter within the attention, in all or most of the file's models
 _CONVOLUTIONS = frozenset({"filters", "grad_cam"})
@@ -40,6 +42,7 @@ _KINDS: dict[str, tuple[str, frozenset[str]]] = {  # file -> family, answers
     "resnetv2": ("resnet", _CONVOLUTIONS),
 }
 _REGISTERED = re.compile(r"^@register_model\s*\ndef (\w+)", re.MULTILINE)
+_TAGGED = re.compile(r"^\s*['\"](\w+\.\w+)['\"]\s*:", re.MULTILINE)
 _OLD_NAMES = re.compile(r"register_model_deprecations\(__name__, \{(.*?)\}\)", re.DOTALL)
 
 
@@ -57,6 +60,32 @@ def timm_modules() -> Mapping[str, str]:
             names += re.findall(r"^\s*['\"](\w+)['\"]:", block, re.MULTILINE)
         found.update(dict.fromkeys(names, file.stem))
     return found
+
+
+@cache
+def families() -> Mapping[str, str]:
+    """Every name of timm without a tag, with its family as on its card: vit, resnet, or the file that registers it."""
+    return {name: _KINDS.get(module, (module,))[0] for name, module in timm_modules().items()}
+
+
+@cache
+def weight_names() -> tuple[str, ...]:
+    """NAME.TAG of the weights that timm's files name, read as text; for a few of them nothing is published any more."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
+        return ()
+    files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
+    named = {name: None for file in files for name in _TAGGED.findall(file.read_text(encoding="utf-8"))}
+    return tuple(name for name in named if name.partition(".")[0] in timm_modules() and _UNTRAINED not in name)
+
+
+def cached_weights() -> frozenset[str]:
+    """NAME.TAG of the weights in this machine's cache of the Hugging Face hub: one look at its folders, no network."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    found = Path(HF_HUB_CACHE).glob(f"{_IN_CACHE}*/snapshots/*/*")
+    weights = (file for file in found if file.suffix in (".safetensors", ".bin"))
+    return frozenset(file.parents[2].name.removeprefix(_IN_CACHE) for file in weights if file.exists())
 
 
 @cache

@@ -107,6 +107,11 @@ def available_references(home: Path | None = None) -> list[Available]:
     return offers
 
 
+def bundled_facts(name: str) -> dict[str, Any]:
+    """What a bundled model's card says: its title, results, the data it was trained on. Raises BadReference."""
+    return _find_bundled(Reference("bundled", name)).about
+
+
 @dataclass(frozen=True)
 class Stored:
     """Weights in a file, and what is needed to build their model."""

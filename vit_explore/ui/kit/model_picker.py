@@ -10,12 +10,14 @@ from vit_explore.errors import VitExploreError
 from vit_explore.home import home
 from vit_explore.runs.references import Available, available_references
 from vit_explore.ui import site
+from vit_explore.ui.kit import timm_picker
 from vit_explore.ui.kit.panel import of_explanation, panel
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import (
     TIMM,
     Choice,
+    awaited_run,
     choose,
     chosen_model,
     no_choice,
@@ -23,6 +25,8 @@ from vit_explore.ui.session.choice import (
     want_timm,
     wants_timm,
 )
+
+_OFFERS = "model_offers"  # what the picker of this script run offers
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -41,7 +45,7 @@ def require_model(question: str, *explanations: str) -> Choice:
             st.markdown(f"Train one for a minute, and this page shows {question}, step by step.")
             if st.button("Train a model", type="primary", icon=":material/play_circle:"):
                 st.switch_page(site.path("train"))
-            st.caption("Or name a model of timm in the sidebar, such as vit_tiny_patch16_224@random.")
+            st.caption("Or choose a model of timm in the sidebar, such as vit_tiny_patch16_224 with random weights.")
         panel(*(of_explanation(name) for name in explanations))
         st.stop()
     return choice
@@ -57,10 +61,13 @@ def choose_model() -> None:
             st.error(escaped(str(error)), icon=":material/error:")
             return
         choice = settle_choice(offers)
-        _picker(offers, choice)
+        st.session_state[_OFFERS] = offers
+        draw_picker("shell")
         is_timm = choice is not None and choice.base.startswith(TIMM)
         if choice is not None and not is_timm and wants_timm():
             st.caption(f"Until it has a name, you still see: {escaped(choice.title)}.")
+        elif choice is not None and awaited_run() is not None:
+            st.caption(f"It has no weights yet; until its first step you see: {escaped(choice.title)}.")
         elif choice is not None and choice.step is not None:
             latest = "the latest" if choice.is_latest else f"of {choice.steps[-1]:,}"
             st.caption(f"Snapshot at step {choice.step:,}, {latest}.")
@@ -107,29 +114,23 @@ def compare_toggle(key: str) -> bool:
     return shown
 
 
-def _picker(offers: list[Available], choice: Choice | None) -> None:
-    labels = {offer.ref: _label(offer) for offer in offers} | {TIMM: "A model of timm, by name…"}
-    is_timm = choice is not None and choice.base.startswith(TIMM)
+def draw_picker(key: str) -> None:
+    """The picker itself, where a page wants it once more; key: of its widgets."""
+    choice, awaited = chosen_model(), awaited_run()
+    labels = {offer.ref: _label(offer) for offer in st.session_state[_OFFERS]} | {TIMM: "A model of timm, by name…"}
+    if awaited is not None:
+        labels = {f"run:{awaited.id}": f"{awaited.id} · {awaited.name} · no weights yet", **labels}
+    base = f"run:{awaited.id}" if awaited else choice.base if choice else None
+    is_timm = base is not None and base.startswith(TIMM)
     naming = is_timm or wants_timm()
-    st.session_state["shell_model"] = TIMM if naming else (choice.base if choice else None)
+    st.session_state[f"{key}_model"] = TIMM if naming else base
     st.selectbox(
-        "Which model am I looking at?",
-        list(labels),
-        index=None if choice is None else 0,
-        format_func=lambda ref: labels.get(ref, ref),
-        key="shell_model",
-        on_change=_picked,
+        "Which model am I looking at?", list(labels), index=None if base is None else 0,
+        format_func=lambda ref: labels.get(ref, ref), key=f"{key}_model", on_change=_picked, args=(f"{key}_model",),
         placeholder="No model yet",
-    )
+    )  # fmt: skip
     if naming:
-        st.session_state["shell_timm"] = choice.base.removeprefix(TIMM) if choice and is_timm else ""
-        st.text_input(
-            "Name of the model in timm",
-            key="shell_timm",
-            on_change=_named,
-            placeholder="vit_tiny_patch16_224@random",
-            help="A name alone takes the published weights (fetched once); @random an untrained model.",
-        )
+        timm_picker.draw(base if is_timm else None, key)
 
 
 def _label(offer: Available) -> str:
@@ -137,15 +138,9 @@ def _label(offer: Available) -> str:
     return f"{name} · {offer.title}" if kind == "run" else f"{offer.title} · bundled"
 
 
-def _picked() -> None:
-    ref = st.session_state["shell_model"]
+def _picked(key: str) -> None:
+    ref = st.session_state[key]
     if ref == TIMM:
         want_timm(True)
     elif ref is not None:
         choose(ref)
-
-
-def _named() -> None:
-    name = st.session_state["shell_timm"].strip().removeprefix(TIMM)
-    if name:
-        choose(TIMM + name)

@@ -11,13 +11,14 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit.wording import ACTIVE
 from vit_explore.ui.session import address
+from vit_explore.ui.session.choice import select_run
 
 _PARENT = "train_parent"
 
 
 def open_run(run: str) -> None:
-    """Show this run on the Train page from now on."""
-    address.choose(run=run)
+    """Show this run on the Train page from now on, and look at its model on every other."""
+    select_run(run, run=run)
 
 
 def new_run(origin: RunRecord | None = None) -> None:

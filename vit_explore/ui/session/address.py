@@ -21,7 +21,7 @@ import streamlit as st
 from vit_explore.ui import site
 
 _NOW, _FOLLOWS, _PAGE = "address", "address_follows", "address_page"
-_SAYS = "address_says"
+_SAYS, _CAME = "address_says", "address_came"
 NO_RUN = "new"  # in place of a run: the form of a new one
 _LONGEST = 200  # characters of a value
 
@@ -149,7 +149,7 @@ def arrive(page: str) -> None:
     if ("one" in found) != ("other" in found) and follows.get("one") == follows.get("other"):
         follows.pop("other" if "one" in found else "one", None)  # a link names one run: beside it comes another
     known = follows | found
-    st.session_state[_PAGE] = page
+    st.session_state[_PAGE], st.session_state[_CAME] = page, set(found)
     st.session_state[_NOW] = {name: known[name] for name in belong(page) if name in known}
     for sentence in sentences:
         _say(sentence)
@@ -159,6 +159,11 @@ def get(name: str) -> Any:
     """A field of the present view; None where the address does not say it."""
     text = _known(name)
     return None if text is None else FIELDS[name].parse(text)
+
+
+def came(name: str) -> bool:
+    """Whether the URL itself said the field when this script run began; a link of the navigation says none."""
+    return name in st.session_state.get(_CAME, ())
 
 
 def one_of(name: str, options: Mapping[str, Any], default: str) -> str:

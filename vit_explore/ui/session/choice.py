@@ -2,7 +2,9 @@
 
 The choice is two fields of the address, `model` ("run:3f2a", "bundled:vit-cifar10", "timm:vit_tiny_patch16_224@random")
 and `step` (a snapshot; none means the latest, which grows with a running run). The picker in the sidebar settles it
-once per script run; a page then asks `chosen_model()`. Two runs side by side are the fields `one` and `other`.
+once per script run; a page then asks `chosen_model()`. Who starts a run, or opens one to watch it, calls `select_run`.
+A run without weights stays chosen: until its first snapshot another model stands in, and `awaited_run()` names the run.
+Two runs side by side are the fields `one` and `other`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from vit_explore.ui.session import address
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    from vit_explore.runs.records import RunRecord
+
 TIMM = "timm:"  # the option that opens the text box, and how every timm reference begins
 _NOW, _WANTS_TIMM = "model_choice", "shell_wants_timm"
+_AWAITED, _BASE = "model_awaited", "model_base"
+_BEGUN = ("queued", "running")  # the states in which a first snapshot may still come
 
 
 @dataclass(frozen=True)
@@ -71,25 +77,43 @@ def choose(base: str | None, step: int | None = None) -> None:
     address.choose(model=base, step=step)
 
 
+def select_run(run: str, /, **view: str) -> None:
+    """Look at this run on every page from now on, at its latest snapshot. view: other fields of the same choice.
+
+    For whoever starts a run or opens one to watch it: `select_run(run, run=run)` on Train.
+    """
+    st.session_state[_WANTS_TIMM] = False
+    address.choose(model=f"run:{run}", step=None, **view)
+
+
 def chosen_model() -> Choice | None:
     """The model being looked at, or None where there is none yet."""
     return st.session_state.get(_NOW)
 
 
+def awaited_run() -> RunRecord | None:
+    """The run that was chosen and has no weights yet; `chosen_model` is what stands in for it."""
+    return st.session_state.get(_AWAITED)
+
+
 def settle_choice(offers: list[Available]) -> Choice | None:
     """Settle which model this script run looks at: what the address or the session names, else the first on offer."""
+    _take_watched_run(offers)
     base = address.get("model")
-    if base != getattr(st.session_state.get(_NOW), "base", base):
+    if base != st.session_state.get(_BASE, base):
         st.session_state[_WANTS_TIMM] = False
-    choice = st.session_state[_NOW] = _settle(base, offers)
-    step = None if choice is None or choice.is_latest else choice.step
-    address.settle(model=choice.base if choice else None, step=step)
+    awaited = st.session_state[_AWAITED] = _awaited(base, offers)
+    choice = st.session_state[_NOW] = _first(offers) if awaited else _settle(base, offers)
+    if awaited is None:
+        step = None if choice is None or choice.is_latest else choice.step
+        address.settle(model=choice.base if choice else None, step=step)
+    st.session_state[_BASE] = address.get("model")
     return choice
 
 
 def no_choice() -> None:
     """There is nothing to choose from in this script run."""
-    st.session_state[_NOW] = None
+    st.session_state[_NOW] = st.session_state[_AWAITED] = None
 
 
 def settle_pair(known: Container[str], latest: Pair, partner: Callable[[str], str | None]) -> Pair:
@@ -126,6 +150,24 @@ def wants_timm() -> bool:
 def want_timm(wanted: bool) -> None:
     """Remember whether the person is about to name a model of timm."""
     st.session_state[_WANTS_TIMM] = wanted
+
+
+def _take_watched_run(offers: list[Available]) -> None:
+    """A link to a run on Train, which names no model, is about the model of that run, where it has one or will."""
+    if not address.came("run") or address.came("model"):
+        return
+    base = f"run:{address.get('run')}"
+    if any(offer.ref == base for offer in offers) or _awaited(base, offers):
+        address.settle(model=base, step=None)
+
+
+def _awaited(base: str | None, offers: list[Available]) -> RunRecord | None:
+    """The run of a base reference where it has no snapshot yet and may still get one."""
+    kind, _, run = (base or "").partition("@")[0].partition(":")
+    if kind != "run" or any(offer.ref == f"run:{run}" for offer in offers) or not RunStore(home()).has(run):
+        return None
+    record = RunStore(home()).get(run)
+    return record if record.state in _BEGUN else None
 
 
 def _settle(base: str | None, offers: list[Available]) -> Choice | None:
@@ -170,11 +212,11 @@ def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
     if parsed.step is not None:  # a full reference in the URL
         base, step = base.partition("@")[0], parsed.step
     if parsed.kind == "timm":
-        return Choice(base, base.removeprefix(TIMM))
+        return Choice(base, parsed.name)
     offer = next((offer for offer in offers if offer.ref == base), None)
     if offer is None:
         snapshot_steps(base, home())  # raises for what is not there, and says why
-        raise BadReference(f"{base} has no weights yet; look again when it has made its first step.")
+        raise BadReference(f"{base} ended before it had any weights.")
     if not offer.steps:
         return Choice(base, offer.title)
     if step is not None and step not in offer.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from vit_explore.ui import explanations
-from vit_explore.ui.kit import looking, model_picker, panel
+from vit_explore.ui.kit import looking, model_head, model_picker, panel
 from vit_explore.ui.kit.chart import Side, column, image, sides
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture, pick_picture
@@ -17,8 +17,10 @@ from vit_explore.ui.session.choice import Choice
 
 def show() -> None:
     """Draw the page."""
-    st.title("Attention")
-    st.markdown("In each layer every patch decides where to take information from. **Where does each head look?**")
+    model_head.head(
+        "Attention",
+        "In each layer every patch decides where to take information from. **Where does each head look?**",
+    )
     offered = explanations.tabs()
     names = [name for tab in offered for name in tab.explanations]
     choice = model_picker.require_model("where each of its heads looks on a photo of yours", *names)

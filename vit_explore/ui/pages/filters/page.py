@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from vit_explore import plots
-from vit_explore.ui.kit import looking, model_picker, panel
+from vit_explore.ui.kit import looking, model_head, model_picker, panel
 from vit_explore.ui.kit.chart import Side, chart, column, sides
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
@@ -48,8 +48,10 @@ TITLES = {"components": "Principal components", "variance": "Explained variance"
 
 def show() -> None:
     """Draw the page."""
-    st.title("Filters")
-    st.markdown("The first layer turns each patch into a token. **Which patterns does it look for?**")
+    model_head.head(
+        "Filters",
+        "The first layer turns each patch into a token. **Which patterns does it look for?**",
+    )
     choice = model_picker.require_model(
         "how its filters turn from noise into colours, edges and waves", "filter_components"
     )

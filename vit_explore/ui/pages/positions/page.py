@@ -8,7 +8,7 @@ import streamlit as st
 
 from vit_explore import plots
 from vit_explore.explain.results import PositionSimilarity
-from vit_explore.ui.kit import looking, model_picker, panel
+from vit_explore.ui.kit import looking, model_head, model_picker, panel
 from vit_explore.ui.kit.chart import Side, chart, column, sides
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session import address
@@ -76,8 +76,10 @@ def models(both: list[Side]) -> None:
 
 def show() -> None:
     """Draw the page."""
-    st.title("Position embeddings")
-    st.markdown("A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**")
+    model_head.head(
+        "Position embeddings",
+        "A transformer gets a *sequence* of patches. **Has the model found out that it is a picture?**",
+    )
     choice = model_picker.require_model(
         "how its position embeddings become a map of the picture", "position_similarity"
     )
