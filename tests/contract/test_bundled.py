@@ -11,13 +11,15 @@ import torch
 
 from vit_explore.cli import _parser
 from vit_explore.config import DataConfig
-from vit_explore.data import load_dataset
+from vit_explore.data import dataset_status, load_dataset
+from vit_explore.data.images import sample_images
 from vit_explore.data.sources import shapes
 from vit_explore.flags import config_from
 from vit_explore.models import summarise
 from vit_explore.runs.references import (
     WEIGHTS,
     available_references,
+    bundled_facts,
     find_stored,
     load_model,
     parse_reference,
@@ -84,3 +86,16 @@ def test_the_vit_is_as_good_as_its_card_says(real_data: object) -> None:
     said = json.loads((WEIGHTS / "vit-cifar10.json").read_text(encoding="utf-8"))["test_top1"]
     assert said >= 0.8
     assert result.top1 == pytest.approx(said, abs=0.03)  # three standard errors of 2,000 images
+
+
+@pytest.mark.parametrize("name", ["vit-cifar10", "vit-minute", "vit-nopos-cifar10", "resnet-cifar10"])
+def test_the_first_sample_is_a_cat_to_the_models_of_cifar(name: str) -> None:
+    loaded = load_model(f"bundled:{name}")
+    logits = loaded.model(loaded.preprocess(sample_images()["cat"]))
+    assert loaded.classes[int(logits.argmax())] == "cat"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_names_the_data(name: str) -> None:
+    data = DataConfig(**bundled_facts(name)["data"])
+    assert load_model(f"bundled:{name}").classes == (data.classes or dataset_status(data.dataset).classes)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import throwaway
+import timm
 from conftest import APP, PAGES, TINY, MakeRun, OpenPage, param
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -21,6 +22,7 @@ from vit_explore.runs.store import Claimant, RunStore
 from vit_explore.training.events import Event, Snapshot
 from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking
+from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
 
 LOOKING = ("positions", "filters", "attention")
@@ -397,6 +399,86 @@ def test_a_bad_upload_is_one_sentence_and_the_last_picture_stays(open_page: Open
     assert "text.png" in at.error[0].value
     assert "is still" in shown(at)
     assert at.session_state["picked_picture"][1].key == before
+
+
+def test_attention_opens_on_an_image_of_the_runs_own_data(open_page: OpenPage, make_run: MakeRun) -> None:
+    older, newer = make_run(), make_run("finished", TINY.update(seed=1))
+    at = open_page("patches")
+    assert param(at, "picture") == "sample:cat"
+    for run in (newer, older):  # nobody chose the picture, so it goes with the model
+        at.query_params.clear()
+        at.query_params["model"] = f"run:{run}"
+        at.switch_page(PAGES["attention"]).run()
+        assert not at.exception
+        assert param(at, "picture") == f"run:{run}:0"
+    truth = at.session_state["picked_picture"][1].truth
+    assert f"truth: **{truth}** · says: **" in shown(at)
+    at.segmented_control(key="picture_source").set_value("sample").run()
+    at.selectbox(key="shell_model").set_value(f"run:{newer}").run()
+    assert param(at, "picture") == "sample:cat"  # chosen: it stays
+
+
+def test_a_bundled_model_opens_on_an_image_of_its_data(open_page: OpenPage, really_bundled: None) -> None:
+    at = open_page("attention", model="bundled:vit-shapes")
+    assert not at.exception
+    assert not at.error
+    assert param(at, "picture") == "bundled:vit-shapes:0"
+    assert "truth: **" in shown(at)
+
+
+def test_a_model_without_its_data_here_opens_on_the_cat(open_page: OpenPage, bundled: str) -> None:
+    at = open_page("attention", model=bundled)  # its card does not say what it was trained on
+    assert not at.warning
+    assert param(at, "picture") == "sample:cat"
+
+
+HEADLESS = "timm:test_vit@random"
+
+
+@pytest.fixture
+def headless(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A timm model that was published without a head, as DINOv2's are; its reference."""
+    real = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: real(name, num_classes=0, **options))
+    return HEADLESS
+
+
+def test_a_model_without_a_head_shows_attention_and_no_classes(open_page: OpenPage, headless: str) -> None:
+    at = open_page("attention", model=headless)
+    assert not at.exception
+    assert not at.error
+    assert "timm's test\\_vit has no classes" in shown(at)
+    assert not [bar for bar in at.get("progress") if "%" in bar.proto.text]
+    assert "class 0" not in shown(at)
+    for name, works in (("attention_rollout", True), ("relevance", False), ("grad_cam", False)):
+        choose_tab(at, name)
+        assert not at.exception
+        assert not at.error
+        assert len([info for info in at.info if "has no classes" in info.value]) == (1 if works else 2)
+        assert bool(at.get("plotly_chart")) == works
+
+
+@pytest.mark.parametrize("view", ["relevance", "grad_cam"])
+def test_both_steps_are_asked_about_the_class_of_the_chosen_one(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    run, asked = make_run(), {}
+
+    def heat(name: str, ref: str, picture: Picture, target: int | None, layer: str | None = None) -> np.ndarray:
+        asked[ref] = target
+        return np.eye(4, dtype=np.float32)
+
+    monkeypatch.setattr(looking, "heat", heat)
+    monkeypatch.setattr(
+        looking, "probabilities", lambda ref, _: np.eye(3, dtype=np.float32)[2 if ref.endswith("@0") else 1]
+    )
+    at = open_page("attention", model=f"run:{run}")
+    choose_tab(at, view)
+    assert not at.exception
+    assert len(asked) == 2
+    assert set(asked.values()) == {1}
+    assert "For the class: star, which it predicts" in shown(at)
+    assert "For the class: star, as beside it" in shown(at)
 
 
 def test_an_image_of_the_runs_data(open_page: OpenPage, make_run: MakeRun) -> None:

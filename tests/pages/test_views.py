@@ -226,7 +226,7 @@ def test_a_deleted_run_takes_its_pictures_along(open_page: OpenPage, make_run: M
     for where in (at.run(), open_page("patches", picture=f"run:{run}:0")):  # also where it is being looked at
         assert not where.error
         assert run in where.warning[-1].value
-        assert param(where, "picture") == "sample:temple"
+        assert param(where, "picture") == "sample:cat"
 
 
 def _forget_a_run() -> None:
@@ -294,7 +294,7 @@ def test_data_are_awaited_wherever_the_next_picture_comes_from(
     for source in ("dataset", "upload"):
         at.segmented_control(key="picture_source").set_value(source).run()
         assert len([button for button in at.button if str(button.key).startswith("cancel_")]) == 1
-        assert "still “temple”" in shown(at)
+        assert "still “cat”" in shown(at)
 
 
 # ---------------------------------------------------------------------- charts

@@ -25,6 +25,7 @@ MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64_000_000
 MAX_ASPECT = 50
 MAX_SIDE = 4096
+SAMPLES = Path(__file__).with_name("samples")
 
 # Only formats with a signature that Pillow decodes itself: EPS would start Ghostscript, anything passes for TGA.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
@@ -106,19 +107,19 @@ def resize_crop_batch(images: np.ndarray, size: int, progress: Callable[[str, fl
 
 
 def sample_images() -> dict[str, np.ndarray]:
-    """Pictures to try things on without an upload: scikit-learn's two photographs where it is installed; drawn ones."""
+    """Pictures to try things on without an upload: a cat, drawn ones, scikit-learn's two photographs where they are."""
     from vit_explore.data.drawing import draw_shapes
 
-    samples = {}
-    package = importlib.util.find_spec("sklearn")  # found, not imported: that would take a second
-    if package is not None and package.origin is not None:
-        folder = Path(package.origin).parent / "datasets" / "images"
-        for title, file in (("temple", "china.jpg"), ("flower", "flower.jpg")):
-            if (folder / file).is_file():
-                samples[title] = load_image(folder / file)
+    samples = {"cat": load_image(SAMPLES / "cat.jpg")}
     for name in ("star", "heart", "ring"):
         images, _ = draw_shapes(name, 1, 224, seed=7)
         samples[f"drawn {name}"] = np.ascontiguousarray(images[0].transpose(1, 2, 0))
+    package = importlib.util.find_spec("sklearn")  # found, not imported: that would take a second
+    if package is not None and package.origin is not None:
+        folder = Path(package.origin).parent / "datasets" / "images"
+        for title, file in (("flower", "flower.jpg"), ("temple", "china.jpg")):
+            if (folder / file).is_file():
+                samples[title] = load_image(folder / file)
     return samples
 
 

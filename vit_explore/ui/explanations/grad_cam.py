@@ -8,7 +8,7 @@ from vit_explore import plots
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side, chart
 from vit_explore.ui.kit.pictures import Picture
-from vit_explore.ui.kit.tab import Tab, name_target, pick_target
+from vit_explore.ui.kit.tab import Tab, name_target, pick_target, target_of
 
 
 def _controls(ref: str) -> tuple[int | None, str | None]:
@@ -26,11 +26,11 @@ def _controls(ref: str) -> tuple[int | None, str | None]:
 def _draw(side: Side, picture: Picture, controls: tuple[int | None, str | None]) -> None:
     target, layer = controls
     layer = layer if layer in looking.grad_cam_layers(side.ref) else None
-    values = looking.heat("grad_cam", side.ref, picture, target, layer)
+    values = looking.heat("grad_cam", side.ref, picture, target_of(side, picture, target), layer)
     chart(plots.grad_cam(values, looking.under_maps(side.ref, picture), side.picture_height), f"grad_cam_{side.ref}")
     if not values.any():
         st.caption("The map is 0 everywhere: no place here speaks for the class. Choose another class or layer.")
-    name_target(side.ref, picture, target)
+    name_target(side, picture, target)
 
 
 TAB = Tab(

@@ -9,11 +9,11 @@ from vit_explore.explain.results import has_signal
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side, chart
 from vit_explore.ui.kit.pictures import Picture
-from vit_explore.ui.kit.tab import Tab, name_target, pick_target
+from vit_explore.ui.kit.tab import Tab, name_target, pick_target, target_of
 
 
 def _draw(side: Side, picture: Picture, target: int | None) -> None:
-    values = looking.heat("relevance", side.ref, picture, target)
+    values = looking.heat("relevance", side.ref, picture, target_of(side, picture, target))
     figure = plots.relevance(values, looking.under_maps(side.ref, picture), side.picture_height)
     chart(figure, f"relevance_{side.ref}")
     if not has_signal(values):
@@ -21,7 +21,7 @@ def _draw(side: Side, picture: Picture, target: int | None) -> None:
             "There is no signal: attention between the patches does not move this class by more than rounding. "
             "Choose another class."
         )
-    name_target(side.ref, picture, target)
+    name_target(side, picture, target)
 
 
 TAB = Tab(

@@ -25,6 +25,7 @@ class Side:
     ref: str
     step: int | None
     is_half: bool = False  # half the width is its
+    all: tuple[str, ...] = ()  # the full references of those that stand side by side, the chosen one last
 
     @property
     def picture_height(self) -> int:
@@ -34,10 +35,17 @@ class Side:
 
 def sides(choice: Choice, compare: bool) -> list[Side]:
     """The chosen snapshot, and step 0 before it when they are compared."""
-    now = Side(choice.title if choice.step is None else f"Step {choice.step:,}", choice.ref, choice.step)
+    title = choice.title if choice.step is None else f"Step {choice.step:,}"
+    now = Side(title, choice.ref, choice.step, all=(choice.ref,))
     if not compare or choice.before_training is None:
         return [now]
-    return [Side("Step 0, before training", choice.before_training, 0, is_half=True), replace(now, is_half=True)]
+    return beside(Side("Step 0, before training", choice.before_training, 0), now)
+
+
+def beside(other: Side, chosen: Side) -> list[Side]:
+    """Two models side by side, the chosen one on the right."""
+    refs = (other.ref, chosen.ref)
+    return [replace(side, is_half=True, all=refs) for side in (other, chosen)]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import streamlit as st
 
 from vit_explore import explain
 from vit_explore.config import DataConfig
+from vit_explore.errors import NotApplicable
 from vit_explore.explain.results import AttentionMaps, FilterComponents, PositionSimilarity
 from vit_explore.home import home
 from vit_explore.ui.kit import panel
@@ -160,8 +161,31 @@ def check_tokens(ref: str) -> None:
     geometry(model(ref).model)
 
 
+def check_classes(ref: str) -> None:
+    """Raises NotApplicable for a model that gives features and no answer."""
+    loaded = model(ref)
+    if not loaded.classes:
+        raise NotApplicable(
+            f"{title_of(ref)} has no classes: it was published without a classification head, and gives features in "
+            "place of an answer."
+        )
+
+
+def predicted(ref: str, picture: Picture) -> int:
+    """The most probable class. Raises NotApplicable for a model without classes."""
+    check_classes(ref)
+    return int(probabilities(ref, picture).argmax())
+
+
+def title_of(ref: str) -> str:
+    """How a model is called in a sentence about it."""
+    kind, _, name = ref.partition("@")[0].partition(":")
+    return f"timm's {name}" if kind == "timm" else f"The model {name}"
+
+
 def top_classes(ref: str, picture: Picture, count: int = 5) -> list[tuple[str, float]]:
-    """The most probable classes with their probability, the first first."""
+    """The most probable classes with their probability, the first first. Raises NotApplicable without any."""
+    check_classes(ref)
     values, classes = probabilities(ref, picture), model(ref).classes
     best = np.argsort(values)[::-1][:count]
     return [(classes[i] if i < len(classes) else f"class {i}", float(values[i])) for i in best]

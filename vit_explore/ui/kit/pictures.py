@@ -1,7 +1,8 @@
 """The picture that the pages look at: a sample, a dataset's image, an upload or the camera. It follows the person.
 
-The address names it: `sample:temple`, `dataset:cifar10:17`, `run:3f2a:17` (of the validation images of that run),
-`upload:0f3a…` (kept on this server).
+The address names it: `sample:cat`, `dataset:cifar10:17`, `run:3f2a:17` and `bundled:vit-cifar10:17` (of the validation
+images of that model), `upload:0f3a…` (kept on this server). A page about one model opens on a validation image of that
+model's own data, where they are on this machine, until the person chooses a picture.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vit_explore.config import DataConfig
 from vit_explore.data import dataset_status, datasets
 from vit_explore.data.images import load_image, sample_images
 from vit_explore.errors import BadData, DiskFull, UnknownName, VitExploreError
+from vit_explore.runs.references import bundled_facts
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.kit.waiting import peek, result, watch
@@ -33,8 +35,12 @@ SOURCES = {
 }
 _TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "bmp", "tif", "tiff", "jp2"]
 _UPLOAD_MB = 20
-OF_THIS_RUN = " (of this run)"
+_DRAWN_PER_CLASS = 40
+OF_THIS_MODEL = " (of this model)"
+_WITH_DATA = ("run:", "bundled:")  # models whose data are known
 _PICTURE, _FILE, _SOURCE = "picked_picture", "picked_file", "picked_source"
+_OPENED = "picked_default"  # the name of the picture that a page opened on: nobody chose it
+_TRUTHS = {"cat": "cat", "drawn star": "star", "drawn heart": "heart", "drawn ring": "ring"}  # of the samples
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,13 @@ class Picture:
     truth: str | None = None
 
 
-def pick_picture() -> Picture:
-    """Draw the picker and give the picture; one that cannot be read is refused in a sentence, the last one stays."""
+def pick_picture(of_model: bool = False) -> Picture:
+    """Draw the picker and give the picture; one that cannot be read is refused in a sentence, the last one stays.
+
+    of_model: open on an image of the chosen model's own data, in place of the first sample.
+    """
     row = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    name, before, awaited = _settle()
+    name, before, awaited = _settle(of_model)
     source = _source(name)
     st.session_state["picture_source"] = source
     row.segmented_control(
@@ -75,28 +84,46 @@ def _or_wait(picture: Picture, before: Picture, awaited: Job[Any] | None) -> Pic
     raise NotYet
 
 
-def _settle() -> tuple[str, Picture, Job[Any] | None]:
+def _settle(of_model: bool) -> tuple[str, Picture, Job[Any] | None]:
     """The picture of the address or the session, by its name; in place of one that is not there the first sample.
 
     While its data are being read it is the last picture, with the job that reads them.
     """
     name = address.get("picture")
+    if name is None or (of_model and name == st.session_state.get(_OPENED)):
+        name = st.session_state[_OPENED] = _own_image() if of_model else _first_sample()
+        address.settle(picture=name)
     try:
-        if name is not None:
-            return name, _open(name), None
+        return name, _open(name), None
     except NotYet:
         return name, _last_seen(), caches.loading(_config(name.rpartition(":")[0]))
     except VitExploreError as error:
         address.refuse("picture", f"{error} Here is the first sample instead.")
-    name = _named_sample(next(iter(samples())))
+    name = _first_sample()
     address.settle(picture=name)
     return name, _open(name), None
+
+
+def _own_image() -> str:
+    """The first validation image of the chosen model's data; the first sample where they are not on this machine."""
+    own = _own_source()
+    return f"{own}:0" if own else _first_sample()
+
+
+def _own_source() -> str | None:
+    choice = chosen_model()
+    is_ours = choice is not None and choice.base.startswith(_WITH_DATA)
+    return choice.base if choice is not None and is_ours and _is_here(choice.base) else None
+
+
+def _first_sample() -> str:
+    return _named_sample(next(iter(samples())))
 
 
 def _last_seen() -> Picture:
     """The picture to show until the one of the address is read."""
     kept = st.session_state.get(_PICTURE)
-    return _open(_named_sample(next(iter(samples())))) if kept is None else kept[1]
+    return _open(_first_sample()) if kept is None else kept[1]
 
 
 def _open(name: str) -> Picture:
@@ -104,7 +131,7 @@ def _open(name: str) -> Picture:
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != name:
         kept = st.session_state[_PICTURE] = (name, _read(name))
-    elif name.startswith("run:"):
+    elif name.startswith(_WITH_DATA):
         _config(name.rpartition(":")[0])  # raises where the run was deleted meanwhile
     return kept[1]
 
@@ -115,7 +142,7 @@ def _read(name: str) -> Picture:
         title = which.replace("-", " ")
         if title not in samples():
             raise UnknownName(f"There is no sample picture {title!r}; there are: {', '.join(samples())}.")
-        return picture_of(samples()[title], title)
+        return picture_of(samples()[title], title, _TRUTHS.get(title))
     if source == "upload":
         return picture_of(uploads.find(which), "your upload")
     data, _, index = name.rpartition(":")
@@ -154,7 +181,7 @@ def _source(name: str) -> str:
     if begun is not None and begun[1] == name:
         return begun[0]
     kind = name.partition(":")[0]
-    return "dataset" if kind == "run" else kind
+    return "dataset" if kind in ("run", "bundled") else kind
 
 
 def _choose_source() -> None:
@@ -162,7 +189,7 @@ def _choose_source() -> None:
     source, now = st.session_state["picture_source"], address.get("picture")
     st.session_state[_SOURCE] = (source, now)
     if source == "sample":
-        address.choose(picture=_named_sample(next(iter(samples()))))
+        address.choose(picture=_first_sample())
     elif source == "dataset" and _sources():
         address.choose(picture=f"{_sources()[0]}:0")
 
@@ -187,7 +214,7 @@ def _choose_sample() -> None:
 
 def _dataset_image(picture: Picture) -> Picture:
     chosen, _, index = str(address.get("picture")).rpartition(":")
-    if not chosen.startswith(("dataset:", "run:")):
+    if not chosen.startswith(("dataset:", *_WITH_DATA)):
         st.info("No dataset is on this machine yet; the page Home says how to get one.", icon=":material/info:")
         return picture
     sources = list(dict.fromkeys([*_sources(), chosen]))
@@ -213,11 +240,10 @@ def _another(source: str, last: int) -> None:
 
 
 def _sources() -> list[str]:
-    """What can be shown without a download: the data of the chosen run first, then the datasets on this machine."""
-    choice = chosen_model()
-    runs = [choice.base] if choice is not None and choice.base.startswith("run:") and _is_here(choice.base) else []
+    """What can be shown without a download: the data of the chosen model first, then the datasets on this machine."""
+    own = _own_source()
     here = [name for name in datasets.names() if name != "folder" and dataset_status(name).available]
-    return [*runs, *(f"dataset:{name}" for name in here)]
+    return [*([own] if own else []), *(f"dataset:{name}" for name in here)]
 
 
 def _is_here(source: str) -> bool:
@@ -229,8 +255,13 @@ def _is_here(source: str) -> bool:
 
 
 def _config(source: str) -> DataConfig:
-    """The data of `run:3f2a` or `dataset:cifar10`. Raises RunNotFound, BadConfig, UnknownName, BadData."""
+    """The data of `run:3f2a`, `bundled:vit-cifar10` or `dataset:cifar10`.
+
+    Raises BadReference (RunNotFound), BadConfig, UnknownName, BadData.
+    """
     kind, _, name = source.partition(":")
+    if kind == "bundled":
+        return _bundled_config(name)
     if kind == "run":
         config = caches.store().get(name).settings().data
         _check_here(config.dataset)
@@ -241,7 +272,17 @@ def _config(source: str) -> DataConfig:
         raise BadData("The pictures of a folder have no address of their own.")
     _check_here(name)
     # a drawn dataset is drawn anew: a few images suffice to look at
-    return DataConfig(dataset=name, per_class=40 if name == "shapes" else None)
+    return DataConfig(dataset=name, per_class=_DRAWN_PER_CLASS if name == "shapes" else None)
+
+
+def _bundled_config(name: str) -> DataConfig:
+    data = bundled_facts(name).get("data")
+    if data is None:
+        raise BadData(f"The card of the bundled model {name} does not say what it was trained on.")
+    config = DataConfig(**data)
+    _check_here(config.dataset)
+    # the splits are the same for any number of images kept, and a drawn dataset is drawn anew
+    return config.replace(per_class=_DRAWN_PER_CLASS) if config.dataset == "shapes" else config
 
 
 def _check_here(name: str) -> None:
@@ -255,7 +296,7 @@ def _title(source: str) -> str:
         return name
     choice = chosen_model()
     is_this = choice is not None and choice.base == source
-    return _config(source).dataset + (OF_THIS_RUN if is_this else f" (of the run {name})")
+    return _config(source).dataset + (OF_THIS_MODEL if is_this else f" (of {source.replace(':', ' ')})")
 
 
 def dataset_configs() -> dict[str, DataConfig]:

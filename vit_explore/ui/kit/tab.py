@@ -11,7 +11,6 @@ import streamlit as st
 from vit_explore.explain.catalogue import EXPLANATIONS
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side
-from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.text import escaped
 
@@ -47,18 +46,23 @@ class Tab:
 
 
 def pick_target(ref: str) -> int | None:
-    """The class to explain; None for the one that each model predicts."""
-    with friendly():
-        classes = looking.model(ref).classes
-        chosen = st.selectbox(
-            "Explain the class", [_PREDICTED, *range(len(classes))], key="attention_target", persist_state="page",
-            format_func=lambda i: "the predicted one" if i == _PREDICTED else classes[i],
-        )  # fmt: skip
-        return None if chosen == _PREDICTED else chosen
-    return None
+    """The class to explain; None for the one that the chosen model predicts. Raises NotApplicable without classes."""
+    looking.check_classes(ref)
+    classes = looking.model(ref).classes
+    chosen = st.selectbox(
+        "Explain the class", [_PREDICTED, *range(len(classes))], key="attention_target", persist_state="page",
+        format_func=lambda i: "the predicted one" if i == _PREDICTED else classes[i],
+    )  # fmt: skip
+    return None if chosen == _PREDICTED else chosen
 
 
-def name_target(ref: str, picture: Picture, target: int | None) -> None:
-    """Say which class a map is about."""
-    name = looking.top_classes(ref, picture, 1)[0][0] if target is None else looking.model(ref).classes[target]
-    st.caption(f"For the class: {escaped(name)}" + (" (predicted)" if target is None else ""))
+def target_of(side: Side, picture: Picture, target: int | None) -> int:
+    """The class that a map is about, the same for all models side by side: of the chosen one's where none is asked."""
+    return looking.predicted(side.all[-1], picture) if target is None else target
+
+
+def name_target(side: Side, picture: Picture, target: int | None) -> None:
+    """Say which class a map is about, and who says so."""
+    name = looking.model(side.ref).classes[target_of(side, picture, target)]
+    who = "" if target is not None else ", which it predicts" if side.ref == side.all[-1] else ", as beside it"
+    st.caption(f"For the class: {escaped(name.partition(',')[0])}{who}")

@@ -62,7 +62,7 @@ def _words(text: str) -> str:
 
 
 def _picture(text: str) -> str:
-    if not re.fullmatch(r"sample:[\w-]+|(dataset|run):[\w-]+:[0-9]{1,9}|upload:[0-9a-f]{16}", text):
+    if not re.fullmatch(r"sample:[\w-]+|(dataset|run|bundled):[\w-]+:[0-9]{1,9}|upload:[0-9a-f]{16}", text):
         raise ValueError(text)
     return text
 

@@ -25,7 +25,7 @@ def show() -> None:
     names = [name for tab in offered for name in tab.explanations]
     choice = model_picker.require_model("where each of its heads looks on a photo of yours", *names)
     looking.open_or_stop(choice.ref, *names)
-    picture = pick_picture()
+    picture = pick_picture(of_model=True)
     narrow, wide = st.columns([1, 3], gap="large")
     with narrow:
         seen_and_predicted(choice.ref, picture)
@@ -45,12 +45,23 @@ def seen_and_predicted(ref: str, picture: Picture) -> None:
         pixels = looking.seen(ref, picture)
         size = f"{pixels.shape[0]} × {pixels.shape[1]} pixels"
         image(pixels, f"The picture “{picture.title}” in {size}", caption=f"What the model sees: {size}")
-        st.markdown("**What it says**" + (f" · it is: *{escaped(picture.truth)}*" if picture.truth else ""))
-        for name, probability in looking.top_classes(ref, picture):
-            st.progress(
-                probability,
-                text=f"{escaped(name.partition(',')[0])} · {probability:{'.0%' if probability >= 0.1 else '.1%'}}",
-            )
+        answer(ref, picture)
+
+
+def answer(ref: str, picture: Picture) -> None:
+    """The truth beside the answer, and the five most probable classes. Raises NotApplicable without classes."""
+    truth = f"truth: **{escaped(picture.truth)}** · " if picture.truth else ""
+    if not looking.model(ref).classes and truth:
+        st.markdown(truth.removesuffix(" · "))
+    best = [(name.partition(",")[0], probability) for name, probability in looking.top_classes(ref, picture)]
+    st.markdown(f"{truth}says: **{escaped(best[0][0])}** {share(best[0][1])}")
+    for name, probability in best:
+        st.progress(probability, text=f"{escaped(name)} · {share(probability)}")
+
+
+def share(probability: float) -> str:
+    """A probability in per cent, with a digit more where it is small."""
+    return f"{100 * probability:.{0 if probability >= 0.1 else 1}f} %"
 
 
 def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side]) -> Tab:
