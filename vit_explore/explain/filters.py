@@ -35,7 +35,8 @@ CARD = Explanation(
     what_to_beware=(
         "Each component is scaled to full contrast, so look at the explained variance before you admire the last "
         "ones. The sign is arbitrary. A conv stem or a CNN has no patch projection: there you see its first "
-        "layer."
+        "layer. A minute of training leaves them close to noise: the page says how close, by the correlation of "
+        "neighbouring weights, which is 0 for noise and near 1 for smooth patterns."
     ),
     example="result = vx.explain.filter_components(model)",
     figure="vx.plots.filter_components(result)",
@@ -57,6 +58,7 @@ def filter_components(model: Any, k: int = 28, previous: FilterComponents | None
     components, ratio = _principal(weight.reshape(len(weight), -1).astype(np.float64), k)
     if previous is not None:
         components, ratio = _follow(components, ratio, previous.components)
+    smoothness, noise = _smoothness(weight.astype(np.float64))
     as_images = components.reshape(-1, *weight.shape[1:])
     return FilterComponents(
         images=_pictures(as_images),
@@ -64,6 +66,8 @@ def filter_components(model: Any, k: int = 28, previous: FilterComponents | None
         explained_variance_ratio=ratio.astype(np.float32),
         filters=_pictures(weight),
         is_projection=is_projection,
+        smoothness=smoothness,
+        smoothness_noise=noise,
     )
 
 
@@ -97,6 +101,19 @@ def _principal(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     components = components[:k]
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     return components * np.sign(largest), variance[:k] / max(variance.sum(), np.finfo(np.float64).tiny)
+
+
+def _smoothness(weight: np.ndarray) -> tuple[float, float]:
+    """Correlation of neighbouring weights of filters (D, 3, P, Q), about 0, and its spread for white noise.
+
+    Colours and edges are smooth: neighbours agree. NaN for filters of one pixel, or of zeros.
+    """
+    pairs = [(weight[..., 1:, :], weight[..., :-1, :]), (weight[..., 1:], weight[..., :-1])]
+    count = sum(one.size for one, _ in pairs)
+    size = sum((one**2).sum() + (other**2).sum() for one, other in pairs) / 2
+    if not count or not size:
+        return float("nan"), float("nan")
+    return float(sum((one * other).sum() for one, other in pairs) / size), float(count**-0.5)
 
 
 def _follow(components: np.ndarray, ratio: np.ndarray, previous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,8 @@ class FilterComponents:
     explained_variance_ratio: np.ndarray  # (k,)
     filters: np.ndarray  # (D, P, P, 3) in [0, 1]: the raw filters
     is_projection: bool  # False: the first layer of a conv stem or a CNN, not the paper's linear projection
+    smoothness: float = float("nan")  # correlation of neighbouring weights in the raw filters; noise has 0
+    smoothness_noise: float = float("nan")  # 1 / sqrt(pairs): how far from 0 noise falls
 
 
 @dataclass(frozen=True)

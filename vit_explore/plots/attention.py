@@ -9,7 +9,7 @@ from vit_explore.errors import BadConfig
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import centres, extent, frame, mosaic, patch_name, picture, touch_layer
-from vit_explore.plots.heat import blended, heat_over_image
+from vit_explore.plots.heat import Limits, blended, heat_over_image
 
 __all__ = ["attention_distance", "attention_entropy", "attention_head", "attention_maps", "attention_rollout"]
 
@@ -68,9 +68,12 @@ def attention_head(
     return heat_over_image(chosen, image, title=title, scale=False, query=query, height=height, noun="attention weight")
 
 
-def attention_rollout(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
-    """Rollout (gh, gw), or (B, gh, gw) of which the first is drawn, scaled to [0, 1] over the image."""
-    return heat_over_image(first(values), image, title="rollout, scaled to 0–1", height=height, noun="rollout")
+def attention_rollout(
+    values: np.ndarray, image: np.ndarray | None = None, height: int = 520, limits: Limits | None = None
+) -> go.Figure:
+    """Rollout (gh, gw), or (B, gh, gw) of which the first is drawn, scaled to [0, 1]; limits: of a common scale."""
+    title = "rollout, scaled to 0–1"
+    return heat_over_image(first(values), image, title=title, height=height, noun="rollout", limits=limits)
 
 
 def attention_distance(

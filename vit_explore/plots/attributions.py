@@ -10,19 +10,27 @@ import plotly.graph_objects as go
 from vit_explore.explain.results import Faithfulness
 from vit_explore.plots import theme
 from vit_explore.plots.attention import first
-from vit_explore.plots.heat import heat_over_image
+from vit_explore.plots.heat import Limits, heat_over_image
 
 __all__ = ["attribution", "faithfulness", "grad_cam", "relevance"]
 
 
-def relevance(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
-    """Gradient-weighted rollout (gh, gw) or (B, gh, gw), scaled to [0, 1] over the image."""
-    return heat_over_image(first(values), image, title="relevance, scaled to 0–1", height=height, noun="relevance")
+def relevance(
+    values: np.ndarray, image: np.ndarray | None = None, height: int = 520, limits: Limits | None = None
+) -> go.Figure:
+    """Gradient-weighted rollout (gh, gw) or (B, gh, gw), scaled to [0, 1] over the image; limits: of a common scale."""
+    return heat_over_image(
+        first(values), image, title="relevance, scaled to 0–1", height=height, noun="relevance", limits=limits
+    )
 
 
-def grad_cam(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
-    """Grad-CAM (h, w) or (B, h, w), scaled to [0, 1] over the image."""
-    return heat_over_image(first(values), image, title="Grad-CAM, scaled to 0–1", height=height, noun="Grad-CAM")
+def grad_cam(
+    values: np.ndarray, image: np.ndarray | None = None, height: int = 520, limits: Limits | None = None
+) -> go.Figure:
+    """Grad-CAM (h, w) or (B, h, w), scaled to [0, 1] over the image; limits: of a common scale."""
+    return heat_over_image(
+        first(values), image, title="Grad-CAM, scaled to 0–1", height=height, noun="Grad-CAM", limits=limits
+    )
 
 
 def attribution(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:

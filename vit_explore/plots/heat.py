@@ -18,8 +18,9 @@ from vit_explore.plots.canvas import (
     touch_layer,
 )
 
-__all__ = ["heat_over_image"]
+__all__ = ["common_limits", "heat_over_image"]
 
+Limits = tuple[float, float]
 _ALPHA = (0.45, 0.88)  # the overlay's opacity at the lowest and the highest heat: what is ignored goes dark
 _HOVER_SIDE = 28  # pixel maps are hovered in blocks, so that the page stays light
 _SIGNED_TOP = 99.5  # percentile of |value| that takes the full colour: single pixels would wash out the rest
@@ -35,16 +36,18 @@ def heat_over_image(
     query: int | None = None,
     height: int = 520,
     noun: str = "strength",
+    limits: Limits | None = None,
 ) -> go.Figure:
     """`values` (h, w), per patch or per pixel, over `image` uint8 (H, W, 3) of the same aspect.
 
     scale: bring the values to [0, 1] (minimum to maximum; all 0 where they differ by rounding only), signed ones to
     [-1, 1] by their 99.5th percentile in size; without it the colours run from 0 to the maximum and the bar shows the
-    values themselves. query: a patch to frame.
+    values themselves. query: a patch to frame. limits: the values at the ends of the colours, where several maps stand
+    beside each other; see `common_limits`.
     """
     values = np.asarray(values, dtype=np.float64)
     h, w = values.shape
-    shown, low, high = _scaled(values, signed, scale)
+    shown, low, high = _scaled(values, signed, scale, limits)
     name: theme.Map = "signed" if signed else "heat"
     traces: list[go.Image | go.Scatter] = []
     if image is not None:
@@ -68,6 +71,11 @@ def _strongest(values: np.ndarray) -> str:
     across = ("left", "middle", "right")[min(2, int(3 * column / values.shape[1]))]
     down = ("top", "middle", "bottom")[min(2, int(3 * row / values.shape[0]))]
     return f"; strongest at the {'centre' if across == down == 'middle' else f'{down} {across}'}."
+
+
+def common_limits(*maps: np.ndarray) -> Limits:
+    """The lowest and the highest value of maps that stand beside each other: one colour is one value in all of them."""
+    return min(float(np.min(values)) for values in maps), max(float(np.max(values)) for values in maps)
 
 
 def overlay(values: np.ndarray, name: theme.Map, low: float, high: float, opaque: bool = False) -> np.ndarray:
@@ -97,17 +105,18 @@ def blended(values: np.ndarray, image: np.ndarray | None, side: int) -> np.ndarr
     return np.rint(heat[..., :3] * alpha + small * (1 - alpha)).astype(np.uint8)
 
 
-def _scaled(values: np.ndarray, signed: bool, scale: bool) -> tuple[np.ndarray, float, float]:
+def _scaled(values: np.ndarray, signed: bool, scale: bool, limits: Limits | None) -> tuple[np.ndarray, float, float]:
     """The values to draw, with the ends of their colour range."""
     if signed:
-        top = float(np.percentile(np.abs(values), _SIGNED_TOP)) or float(np.abs(values).max()) or 1.0
+        top = max(map(abs, limits)) if limits else float(np.percentile(np.abs(values), _SIGNED_TOP))
+        top = top or float(np.abs(values).max()) or 1.0
         return (np.clip(values / top, -1, 1), -1.0, 1.0) if scale else (values, -top, top)
-    if scale:
-        if not has_signal(values):
-            return np.zeros_like(values), 0.0, 1.0
-        low, high = float(values.min()), float(values.max())
-        return (values - low) / (high - low), 0.0, 1.0
-    return values, 0.0, float(values.max()) or 1.0
+    if not scale:
+        return values, 0.0, (limits[1] if limits else float(values.max())) or 1.0
+    ends = np.array(limits or common_limits(values))
+    if not has_signal(ends):
+        return np.zeros_like(values), 0.0, 1.0
+    return (values - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0
 
 
 def _grey(image: np.ndarray, light: bool = False) -> np.ndarray:

@@ -26,28 +26,47 @@ _RANGE = (-1.0, 1.0)  # one fixed range for every tile, model and snapshot
 
 
 def position_similarity(
-    result: PositionSimilarity, selected: int | tuple[int, int] | None = None, height: int = 620
+    result: PositionSimilarity,
+    selected: int | tuple[int, int] | None = None,
+    height: int = 620,
+    every: int = 1,
+    around: int | None = None,
 ) -> go.Figure:
-    """Tile (r, c) is the similarity of patch (r, c) with all patches. A click's `customdata` is the patch's index."""
+    """Tile (r, c) is the similarity of patch (r, c) with all patches. A click's `customdata` is the patch's index.
+
+    A grid of many patches is read in parts: every: only each so-manieth row and column; around: only so many rows and
+    columns about the selected patch. The frame is about the selected tile, or the one nearest to it.
+    """
     gh, gw = result.grid
+    r, c = (selected, 0) if selected is None else divmod(selected, gw) if isinstance(selected, int) else selected
+    rows, columns = (_shown(n, every, around, at) for n, at in ((gh, r), (gw, c)))
     gap = max(1, round(min(gh, gw) / 6))
-    tiles = theme.colour(result.values.reshape(gh * gw, gh, gw), "similarity", *_RANGE)
-    pixels = mosaic(tiles, gw, gap)
-    x, y = centres(gh, gw, gh, gw, gap)
-    texts = [f"{patch_name(i, gw)}<br>click to enlarge" for i in range(gh * gw)]
-    marker = 0.8 * min(height / gh, 600 / gw)
-    fig = go.Figure([picture(pixels), touch_layer(x, y, texts, size=marker), _scale()])
+    tiles = theme.colour(result.values[np.ix_(rows, columns)].reshape(-1, gh, gw), "similarity", *_RANGE)
+    pixels = mosaic(tiles, len(columns), gap)
+    x, y = centres(len(rows), len(columns), gh, gw, gap)
+    patches = [int(row * gw + column) for row in rows for column in columns]
+    texts = [f"{patch_name(i, gw)}<br>click to enlarge" for i in patches]
+    marker = 0.8 * min(height / len(rows), 600 / len(columns))
+    fig = go.Figure([picture(pixels), touch_layer(x, y, texts, patches, size=marker), _scale()])
     theme.style_picture(fig, height)
-    if selected is not None:
-        r, c = divmod(selected, gw) if isinstance(selected, int) else selected
+    if r is not None:
+        top, left = int(np.abs(rows - r).argmin()), int(np.abs(columns - c).argmin())
         half = gap / 2
-        fig.add_shape(frame(c * (gw + gap) - half, r * (gh + gap) - half, gw + gap, gh + gap))
+        fig.add_shape(frame(left * (gw + gap) - half, top * (gh + gap) - half, gw + gap, gh + gap))
     theme.describe(
         fig,
-        f"{gh} × {gw} small maps, one a patch: how like the position embedding of that patch is to those of all "
-        "patches.",
+        f"{len(rows)} × {len(columns)} small maps, one a patch: how like the position embedding of that patch is to "
+        "those of all patches.",
     )
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
+
+
+def _shown(count: int, every: int, around: int | None, at: int | None) -> np.ndarray:
+    """The rows, or columns, whose tiles are shown."""
+    if around is not None and at is not None:
+        first = min(max(at - around // 2, 0), max(count - around, 0))
+        return np.arange(first, min(first + around, count))
+    return np.arange(every // 2, count, every)
 
 
 def position_tile(result: PositionSimilarity, r: int, c: int, height: int = 500) -> go.Figure:

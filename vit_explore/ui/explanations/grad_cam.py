@@ -26,8 +26,11 @@ def _controls(ref: str) -> tuple[int | None, str | None]:
 def _draw(side: Side, picture: Picture, controls: tuple[int | None, str | None]) -> None:
     target, layer = controls
     layer = layer if layer in looking.grad_cam_layers(side.ref) else None
-    values = looking.heat("grad_cam", side.ref, picture, target_of(side, picture, target), layer)
-    chart(plots.grad_cam(values, looking.under_maps(side.ref, picture), side.picture_height), f"grad_cam_{side.ref}")
+    about = target_of(side, picture, target)
+    values = looking.heat("grad_cam", side.ref, picture, about, layer)
+    limits = plots.common_limits(*(looking.heat("grad_cam", ref, picture, about, layer) for ref in side.on_scale))
+    figure = plots.grad_cam(values, looking.under_maps(side.ref, picture), side.picture_height, limits)
+    chart(figure, f"grad_cam_{side.ref}")
     if not values.any():
         st.caption("The map is 0 everywhere: no place here speaks for the class. Choose another class or layer.")
     name_target(side, picture, target)
@@ -40,4 +43,5 @@ TAB = Tab(
     explanations=("grad_cam",),
     controls=_controls,
     draw=_draw,
+    is_heat=True,
 )

@@ -23,8 +23,9 @@ def _controls(_: str) -> None:
 
 def _draw(side: Side, picture: Picture, _: None) -> None:
     maps = looking.attention(side.ref, picture)
+    beside = [looking.attention(ref, picture) for ref in side.all if ref != side.ref]
     view = _addressed(maps)
-    packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None)
+    packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None, beside=beside)
     # one for a model before training and one for it now: it keeps its place in the page while a person slides
     key = f"explorer_{side.ref.partition('@')[0]}_{'start' if side.step == 0 else 'now'}"
 

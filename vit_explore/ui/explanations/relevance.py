@@ -13,8 +13,10 @@ from vit_explore.ui.kit.tab import Tab, name_target, pick_target, target_of
 
 
 def _draw(side: Side, picture: Picture, target: int | None) -> None:
-    values = looking.heat("relevance", side.ref, picture, target_of(side, picture, target))
-    figure = plots.relevance(values, looking.under_maps(side.ref, picture), side.picture_height)
+    about = target_of(side, picture, target)
+    values = looking.heat("relevance", side.ref, picture, about)
+    limits = plots.common_limits(*(looking.heat("relevance", ref, picture, about) for ref in side.on_scale))
+    figure = plots.relevance(values, looking.under_maps(side.ref, picture), side.picture_height, limits)
     chart(figure, f"relevance_{side.ref}")
     if not has_signal(values):
         st.caption(
@@ -31,4 +33,5 @@ TAB = Tab(
     explanations=("relevance",),
     controls=pick_target,
     draw=_draw,
+    is_heat=True,
 )

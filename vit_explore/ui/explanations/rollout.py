@@ -27,7 +27,8 @@ def _controls(ref: str) -> tuple[str, float, int]:
 
 def _draw(side: Side, picture: Picture, controls: tuple[str, float, int]) -> None:
     values = looking.rollout(side.ref, picture, *controls)
-    figure = plots.attention_rollout(values, looking.under_maps(side.ref, picture), side.picture_height)
+    limits = plots.common_limits(*(looking.rollout(ref, picture, *controls) for ref in side.on_scale))
+    figure = plots.attention_rollout(values, looking.under_maps(side.ref, picture), side.picture_height, limits)
     chart(figure, f"rollout_{side.ref}")
     if not looking.attention(side.ref, picture).has_class_token:
         st.caption("This model's head reads no class token: the map is the mean over its patches.")
@@ -40,4 +41,5 @@ TAB = Tab(
     explanations=("attention_rollout",),
     controls=_controls,
     draw=_draw,
+    is_heat=True,
 )

@@ -26,6 +26,13 @@ class Side:
     step: int | None
     is_half: bool = False  # half the width is its
     all: tuple[str, ...] = ()  # the full references of those that stand side by side, the chosen one last
+    model: Choice | None = None  # another model than the chosen one, and at which step
+    own_scale: bool = False  # its colours run over its own values, not over those of all
+
+    @property
+    def on_scale(self) -> tuple[str, ...]:
+        """The full references of those whose values make the scale of its colours."""
+        return (self.ref,) if self.own_scale else self.all
 
     @property
     def picture_height(self) -> int:
@@ -39,13 +46,16 @@ def sides(choice: Choice, compare: bool) -> list[Side]:
     now = Side(title, choice.ref, choice.step, all=(choice.ref,))
     if not compare or choice.before_training is None:
         return [now]
-    return beside(Side("Step 0, before training", choice.before_training, 0), now)
+    refs = (choice.before_training, choice.ref)
+    before = Side("Step 0, before training", choice.before_training, 0)
+    return [replace(side, is_half=True, all=refs) for side in (before, now)]
 
 
-def beside(other: Side, chosen: Side) -> list[Side]:
-    """Two models side by side, the chosen one on the right."""
-    refs = (other.ref, chosen.ref)
-    return [replace(side, is_half=True, all=refs) for side in (other, chosen)]
+def beside_bundled(choice: Choice, other: Choice) -> list[Side]:
+    """The chosen snapshot, and a bundled model after it."""
+    refs = (other.ref, choice.ref)
+    now, known = sides(choice, False)[0], Side(other.title, other.ref, other.step, model=other)
+    return [replace(side, is_half=True, all=refs) for side in (now, known)]
 
 
 @contextmanager

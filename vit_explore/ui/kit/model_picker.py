@@ -11,6 +11,7 @@ from vit_explore.home import home
 from vit_explore.runs.references import Available, available_references
 from vit_explore.ui import site
 from vit_explore.ui.kit import timm_picker
+from vit_explore.ui.kit.chart import Side, beside_bundled, sides
 from vit_explore.ui.kit.panel import of_explanation, panel
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
@@ -75,9 +76,9 @@ def choose_model() -> None:
 
 def offer_bundled() -> None:
     """A button that leads to the first bundled model: where the chosen one cannot answer."""
-    offer = next((offer for offer in available_references(home()) if offer.ref.startswith("bundled:")), None)
-    if offer is not None:
-        st.button(f"Look at “{offer.title}” instead", icon=":material/visibility:", on_click=choose, args=(offer.ref,))
+    known = bundled_choice()
+    if known is not None:
+        st.button(f"Look at “{known.title}” instead", icon=":material/visibility:", on_click=choose, args=(known.base,))
 
 
 def show_notices(place: DeltaGenerator) -> None:
@@ -109,9 +110,38 @@ def compare_toggle(key: str) -> bool:
     shown: bool = st.toggle(
         "Beside step 0",
         help="The same view of the model before training.",
-        **address.widget("compare", key, address.get("compare") is not False),
+        **address.widget("compare", key, address.get("compare") in (None, "on"), {True: "on", False: "off"}),
     )
     return shown
+
+
+def pick_beside(choice: Choice, key: str, default: str = "on") -> list[Side]:
+    """What stands beside the chosen model, by the person's choice: nothing, its step 0, or the first bundled model.
+
+    default: the field `compare` of the address where it says nothing: off, on or bundled.
+    """
+    known = bundled_choice()
+    other = known if known is not None and known.base != choice.base and choice.steps else None
+    options = {"off": "Nothing", "on": "Step 0", "bundled": other.title if other else ""}
+    if choice.before_training is None:
+        del options["on"]
+    if other is None:
+        del options["bundled"]
+    asked = address.get("compare") or default
+    shown = asked if asked in options else "off" if "on" not in options else "on"
+    if len(options) > 1:
+        words = {title: name for name, title in options.items()}
+        widget = address.widget("compare", key, options[shown], words)
+        st.segmented_control("Beside it", list(words), required=True, **widget)
+    if shown == "bundled" and other is not None:
+        return beside_bundled(choice, other)
+    return sides(choice, shown == "on")
+
+
+def bundled_choice() -> Choice | None:
+    """The first bundled model, at the end of its training."""
+    offer = next((offer for offer in st.session_state[_OFFERS] if offer.ref.startswith("bundled:")), None)
+    return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
 
 
 def draw_picker(key: str) -> None:

@@ -30,6 +30,7 @@ class Tab:
     explanations: tuple[str, ...]
     controls: Callable[[str], Any]
     draw: Callable[[Side, Picture, Any], None]
+    is_heat: bool = False  # it draws maps of heat, whose colours run over one scale for all that stand side by side
 
     @property
     def name(self) -> str:

@@ -49,10 +49,11 @@ def _place(text: str) -> int:
     return _number(text) - 1
 
 
-def _switch(text: str) -> bool:
-    if text not in ("on", "off"):
+def _beside(text: str) -> str:
+    """What stands beside the chosen model: nothing, step 0 (on), or the first bundled model."""
+    if text not in ("off", "on", "bundled"):
         raise ValueError(text)
-    return text == "on"
+    return text
 
 
 def _words(text: str) -> str:
@@ -80,7 +81,7 @@ FIELDS: dict[str, Field] = {
     "picture": Field(_picture, "no picture", follows=True),
     "tab": Field(_words, "no tab"),
     "axis": Field(_words, "no axis"),
-    "compare": Field(_switch, "neither on nor off", lambda value: "on" if value else "off"),
+    "compare": Field(_beside, "neither off, on nor bundled"),
     "image_px": Field(_number, "no size in pixels"),
     "patch_px": Field(_number, "no size in pixels"),
     "layer": _counted("no layer"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,20 +76,25 @@ def needs_layer(maps: AttentionMaps) -> bool:
     return layers * heads * (patches + 1) * patches > _MAX_BYTES
 
 
-def pack_attention(maps: AttentionMaps, index: int = 0, layer: int | None = None) -> dict[str, Any]:
+def pack_attention(
+    maps: AttentionMaps, index: int = 0, layer: int | None = None, beside: Sequence[AttentionMaps] = ()
+) -> dict[str, Any]:
     """The attention of image `index` for the browser: of all layers, or of one.
 
     Rows are queries: the patches, then one for the class token (without one: the mean of the patches). Columns are the
     patches. `weights` holds bytes (layers sent, H, P + 1, P), `scales` float32 (layers sent, H, P + 1): weight = byte *
     scale / 255, off by half a byte at most. `thumbs` holds the last row of every
-    layer and head, and of the mean of its heads: (L, H + 1, P).
+    layer and head, and of the mean of its heads: (L, H + 1, P). `tops`, float32 (layers sent, H + 1, P + 1), holds the
+    largest weight of each row in these maps and in those `beside` them, of the same shape: one scale for all of them.
     """
     _, layers, heads, _, _ = maps.weights.shape
     if layer is not None and not 0 <= layer < layers:
         raise BadConfig(f"There is no layer {layer}; choose one from 0 to {layers - 1}.")
     first = 0 if layer is None else layer
     count = layers if layer is None else 1
-    weights, scales = quantise(query_rows(maps, index, slice(first, first + count)))
+    sent = slice(first, first + count)
+    weights, scales = quantise(query_rows(maps, index, sent))
+    tops = np.max([row_tops(query_rows(other, index, sent)) for other in (maps, *beside)], axis=0)
     overview = _default_query(maps, index, slice(None))
     thumbs, _ = quantise(np.concatenate([overview, overview.mean(axis=1, keepdims=True)], axis=1))
     return {
@@ -103,6 +108,7 @@ def pack_attention(maps: AttentionMaps, index: int = 0, layer: int | None = None
         "weights": _base64(weights),
         "scales": _base64(scales),
         "thumbs": _base64(thumbs),
+        "tops": _base64(tops),
     }
 
 
@@ -120,6 +126,11 @@ def query_rows(maps: AttentionMaps, index: int, layers: slice) -> np.ndarray:
     n = maps.n_prefix
     patches = maps.weights[index, layers, :, n:, n:]
     return np.concatenate([patches, _default_query(maps, index, layers)[:, :, None]], axis=2)
+
+
+def row_tops(rows: np.ndarray) -> np.ndarray:
+    """float32 (layers, H + 1, P + 1): the largest weight of each row (layers, H, P + 1, P), and of the heads' mean."""
+    return np.concatenate([rows, rows.mean(axis=1, keepdims=True)], axis=1).max(axis=-1).astype(np.float32)
 
 
 def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,13 +25,14 @@ export default function (component) {
 // ---- data --------------------------------------------------------------------------------------------------------------
 
 function take(ex, data) {
-  const same = ex.data && ex.data.weights === data.weights && ex.data.image === data.image;
+  const same = ex.data && ["weights", "tops", "image"].every((part) => ex.data[part] === data[part]);
   const before = ex.data && JSON.stringify(ex.data.view);
   ex.data = data;
   if (!same) {
     ex.weights = bytes(data.weights);
     ex.thumbs = bytes(data.thumbs);
     ex.scales = new Float32Array(bytes(data.scales).buffer);
+    ex.tops = new Float32Array(bytes(data.tops).buffer);
     loadPicture(ex, data.image);
   }
   // Python moved it; else, or while Python does not know yet where the person went, the person's own place holds
@@ -93,6 +94,23 @@ function row(ex, layer, head, patch) {
   return out;
 }
 
+// The end of the colours of one map: the largest weight from this place, here and in the model beside it.
+function topOf(ex, layer, head, patch) {
+  const { grid, heads, firstLayer } = ex.data;
+  const n = grid[0] * grid[1];
+  return ex.tops[((layer - firstLayer) * (heads + 1) + (head ?? heads)) * (n + 1) + (patch === null ? n : patch)];
+}
+
+// The same for all small maps together: the median of their largest weights, so that one peak does not darken the rest.
+function topOfAll(ex) {
+  const { heads, firstLayer, sentLayers } = ex.data;
+  const all = [];
+  for (let l = firstLayer; l < firstLayer + sentLayers; l++) {
+    for (let h = 0; h < heads; h++) all.push(topOf(ex, l, h, query(ex)));
+  }
+  return all.sort((a, b) => a - b)[all.length >> 1];
+}
+
 // Small maps follow the pointer too; a layer that was not sent shows the class token's view.
 function thumb(ex, layer, head) {
   const live = row(ex, layer, head, query(ex));
@@ -122,6 +140,8 @@ function build(root) {
   const controls = element("div", "controls", left);
   const token = button(controls);
   const mean = button(controls, "Mean of heads");
+  const own = button(controls, "Own colour scale");
+  own.title = "Each map from 0 to its own largest weight, in place of one scale for all that are shown";
   const label = element("label", "", controls);
   label.append("Heat");
   const opacity = element("input", "", label);
@@ -133,7 +153,7 @@ function build(root) {
   heads.setAttribute("role", "application");
   heads.setAttribute("aria-label", "All heads of all layers: the arrow keys move the choice");
   const hint = element("p", "hint", right);
-  const ex = { root, caption, hint, map, top, token, mean, opacity, heads, hover: null, view: null, data: null, picture: null };
+  const ex = { root, caption, hint, map, top, token, mean, own, ownScale: false, opacity, heads, hover: null, view: null, data: null, picture: null };
   ex.heat = document.createElement("canvas");
   ex.observer = new ResizeObserver(() => render(ex));
   ex.observer.observe(root);
@@ -175,6 +195,7 @@ function listen(ex) {
   heads.addEventListener("keydown", (event) => moveKey(ex, event, moveHead));
   ex.token.onclick = () => change(ex, { patch: null });
   ex.mean.onclick = () => change(ex, { head: ex.view.head === null ? 0 : null });
+  ex.own.onclick = () => { ex.ownScale = !ex.ownScale; render(ex); };
   ex.opacity.oninput = () => render(ex);
 }
 
@@ -262,16 +283,16 @@ function fit(canvas, width, height) {
   return ctx;
 }
 
-// Paint values, 0 to their maximum, into the small canvas of one pixel a patch; `strength` 0..1 scales the opacity.
-function paint(ex, values, opaque, strength) {
+// Paint values, 0 to `top` (none: their maximum), into the small canvas of one pixel a patch; `strength` 0..1 scales the
+// opacity.
+function paint(ex, values, top, opaque, strength) {
   const [gh, gw] = ex.data.grid;
   if (ex.heat.width !== gw || ex.heat.height !== gh) { ex.heat.width = gw; ex.heat.height = gh; }
   const ctx = ex.heat.getContext("2d");
   const pixels = ctx.createImageData(gw, gh);
-  let max = 0;
-  for (const v of values) max = Math.max(max, v);
+  const max = top || Math.max(...values);
   for (let i = 0; i < values.length; i++) {
-    const unit = max ? values[i] / max : 0;
+    const unit = max ? Math.min(values[i] / max, 1) : 0;
     const k = Math.round(unit * 255);
     pixels.data[i * 4] = LUT[k * 3];
     pixels.data[i * 4 + 1] = LUT[k * 3 + 1];
@@ -292,11 +313,13 @@ function drawMap(ex, values) {
     ctx.drawImage(ex.picture, 0, 0, width, height);
   }
   ctx.imageSmoothingEnabled = false;
-  if (values) ctx.drawImage(paint(ex, values, false, ex.opacity.value / 100), 0, 0, width, height);
+  if (values) ctx.drawImage(paint(ex, values, topShown(ex), false, ex.opacity.value / 100), 0, 0, width, height);
   const [cw, ch] = [width / gw, height / gh];
   if (ex.view.patch !== null) outline(ctx, ex.view.patch, gw, cw, ch, PIN, 4);
   if (ex.hover !== null && ex.hover !== ex.view.patch) outline(ctx, ex.hover, gw, cw, ch, "#ffffff", 2.5);
 }
+
+const topShown = (ex) => (ex.ownScale ? null : topOf(ex, ex.view.layer, ex.view.head, query(ex)));
 
 function outline(ctx, patch, gw, cw, ch, colour, width) {
   const [x, y] = [(patch % gw) * cw, Math.floor(patch / gw) * ch];
@@ -324,12 +347,13 @@ function drawHeads(ex) {
   ctx.fillStyle = look.color;
   ctx.textBaseline = "middle";
   const every = stepX > 20 ? 1 : 3;
+  const common = ex.ownScale || ex.data.sentLayers < layers ? null : topOfAll(ex);
   for (let l = 0; l < layers; l++) {
     ctx.textAlign = "center";
     if (l % every === 0) ctx.fillText(l + 1, left + l * stepX + tile / 2, top / 2);
     for (let h = 0; h <= heads; h++) {
       const values = thumb(ex, l, h === heads ? null : h);
-      ctx.drawImage(paint(ex, values, true, 1), left + l * stepX, top + h * stepY, tile, stepY - gap);
+      ctx.drawImage(paint(ex, values, common, true, 1), left + l * stepX, top + h * stepY, tile, stepY - gap);
     }
   }
   ctx.textAlign = "right";
@@ -352,10 +376,14 @@ function describe(ex, values) {
   const strong = document.createElement("strong");
   strong.textContent = `Layer ${view.layer + 1}, ${head}`;
   ex.caption.replaceChildren(strong, ` – attention from ${place}. ${values ? shares(values, data) : "Loading this layer…"}`);
-  const own = "Each small map runs from 0 to its own maximum.";
+  const isOwn = ex.ownScale || data.sentLayers < data.layers;
+  const own = isOwn
+    ? "Each small map runs from 0 to its own maximum."
+    : `One scale for all small maps: the brightest colour is ${topOfAll(ex).toFixed(3)} or more.`;
   const part = ` Layers other than ${data.firstLayer + 1} show ${token}; choose one to load it.`;
   ex.hint.textContent = data.sentLayers < data.layers ? own + part : own;
-  ex.top.textContent = values ? Math.max(...values).toFixed(3) : "";
+  ex.top.textContent = values ? (topShown(ex) ?? Math.max(...values)).toFixed(3) : "";
+  ex.own.setAttribute("aria-pressed", String(ex.ownScale));
   ex.token.textContent = data.classToken ? "From the class token" : "From all patches";
   ex.token.setAttribute("aria-pressed", String(view.patch === null));
   ex.mean.setAttribute("aria-pressed", String(view.head === null));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from vit_explore.ui import explanations
@@ -13,6 +15,10 @@ from vit_explore.ui.kit.tab import Tab
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
+
+_SCALES = (
+    "Off: a colour is the same value in both maps. On: each map runs from its own lowest value to its own highest."
+)
 
 
 def show() -> None:
@@ -81,6 +87,9 @@ def one_tab(tab: Tab, ref: str, picture: Picture, both: list[Side]) -> None:
     st.caption(tab.about)
     tab.check(ref, picture)
     controls = tab.controls(ref)
+    if tab.is_heat and len(both) > 1:
+        own = st.toggle("Each its own colour scale", key="attention_own_scale", help=_SCALES)
+        both = [replace(side, own_scale=own) for side in both]
     for place, side in zip(st.columns(len(both), gap="medium"), both, strict=True):
         with place, column(side, titled=len(both) > 1):
             tab.draw(side, picture, controls)

@@ -7,17 +7,23 @@ from collections.abc import Callable
 import streamlit as st
 
 from vit_explore import plots
+from vit_explore.explain.results import FilterComponents
 from vit_explore.ui.kit import looking, model_head, model_picker, panel
-from vit_explore.ui.kit.chart import Side, chart, column, sides
+from vit_explore.ui.kit.chart import Side, chart, column
+from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
+
+_SMOOTH = (
+    0.2  # correlation of neighbouring weights below which one sees grain before patterns; by eye, on 4-pixel patches
+)
 
 
 def components(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
-        height = 340 if titled else None
-        chart(plots.filter_components(result, height=height), f"components_{side.ref}")
+        height = 760 if titled else None
+        chart(plots.filter_components(result, columns=5 if titled else 7, height=height), f"components_{side.ref}")
         shares = result.explained_variance_ratio
         st.caption(
             f"The number under each: its share of the variance. All {len(shares)} together: {shares.sum():.0%}. "
@@ -33,7 +39,7 @@ def components(choice: Choice, side: Side, titled: bool) -> None:
 def raw(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
-        chart(plots.raw_filters(result, height=440 if titled else None), f"raw_{side.ref}")
+        chart(plots.raw_filters(result, columns=8, height=620 if titled else 760), f"raw_{side.ref}")
         st.caption(f"{min(64, len(result.filters))} of {len(result.filters)} filters, each at full contrast.")
 
 
@@ -48,31 +54,45 @@ TITLES = {"components": "Principal components", "variance": "Explained variance"
 
 def show() -> None:
     """Draw the page."""
-    model_head.head(
-        "Filters",
-        "The first layer turns each patch into a token. **Which patterns does it look for?**",
-    )
+    model_head.head("Filters", "The first layer turns each patch into a token. **Which patterns does it look for?**")
     choice = model_picker.require_model(
         "how its filters turn from noise into colours, edges and waves", "filter_components"
     )
     looking.open_or_stop(choice.ref, "filter_components")
-    left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
+    left, right = st.columns([3, 2], vertical_alignment="bottom", gap="large")
     with left:
         model_picker.snapshot_slider()
+    grainy = False
+    with friendly():
+        grainy = say_smoothness(looking.filters(choice, choice.step))
     with right:
-        compare = model_picker.compare_toggle("filters_compare")
+        both = model_picker.pick_beside(choice, "filters_beside", "bundled" if grainy and choice.step else "on")
 
     shown = address.one_of("tab", TITLES, "components")
     words = {title: name for name, title in TITLES.items()}
     tabs = st.tabs(list(words), **address.widget("tab", "filters_view", TITLES[shown], words))
     with tabs[list(TITLES).index(shown)]:
-        each_side(choice, compare, VIEWS[shown])
+        each_side(choice, both, VIEWS[shown])
     panel.panel(panel.of_explanation("filter_components"))
 
 
-def each_side(choice: Choice, compare: bool, draw: Callable[[Choice, Side, bool], None]) -> None:
+def say_smoothness(result: FilterComponents) -> bool:
+    """Say how far the filters are from noise, by a number; gives whether they are close to it."""
+    r, noise = result.smoothness, result.smoothness_noise
+    if not result.is_projection or r != r:
+        return False
+    measured = f"neighbouring weights correlate by **{r:+.2f}** (noise: 0 ± {noise:.2f}; smooth patterns: towards 1)"
+    if r >= _SMOOTH:
+        st.markdown(f":material/blur_on: In these filters {measured}.")
+        return False
+    what = "are still noise" if r <= 3 * noise else "are still close to noise"
+    why = "" if r <= 3 * noise else " Colours come first; a minute of training is not enough for edges."
+    st.info(f"These filters {what}: {measured}.{why}", icon=":material/grain:")
+    return True
+
+
+def each_side(choice: Choice, both: list[Side], draw: Callable[[Choice, Side, bool], None]) -> None:
     """The same view of each model, side by side."""
-    both = sides(choice, compare)
     for place, side in zip(st.columns(len(both), gap="large"), both, strict=True):
         with place:
-            draw(choice, side, len(both) > 1)
+            draw(side.model or choice, side, len(both) > 1)

@@ -9,8 +9,9 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.explain.results import PositionSimilarity
 from vit_explore.ui.kit import looking, model_head, model_picker, panel
-from vit_explore.ui.kit.chart import Side, chart, column, sides
+from vit_explore.ui.kit.chart import Side, chart, column
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.pages.positions import overview
 from vit_explore.ui.session import address
 
 
@@ -25,18 +26,32 @@ def chosen_patch(grid: tuple[int, int]) -> tuple[int, int]:
     return divmod((gh // 3) * gw + gw // 3 if patch is None else patch, gw)
 
 
+def same_place(patch: tuple[int, int], grid: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """The patch of another grid at the same place of the picture."""
+    row, column = ((2 * at + 1) * there // (2 * here) for at, here, there in zip(patch, grid, other, strict=True))
+    return row, column
+
+
+def patch_of(side: Side, result: PositionSimilarity) -> tuple[int, int]:
+    """The chosen patch, on this side's grid."""
+    grid = looking.positions(side.all[-1]).grid
+    return same_place(chosen_patch(grid), grid, result.grid)
+
+
 def tiles(side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.positions(side.ref)
-        selected = chosen_patch(result.grid)
-        chart(plots.position_similarity(result, selected=selected, height=520), f"tiles_{side.ref}", choose_patch)
+        shown = overview.pick(result.grid, key=f"tiles_shown_{side.is_half}_{side.model is not None}")
+        figure = plots.position_similarity(result, selected=patch_of(side, result), height=520, **shown)
+        chart(figure, f"tiles_{side.ref}", choose_patch if side.model is None else None)
 
 
 def enlarged(side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.positions(side.ref)
-        r, c = chosen_patch(result.grid)
-        chart(plots.position_tile(result, r, c, height=360), f"tile_{side.ref}", choose_patch)
+        r, c = patch_of(side, result)
+        figure = plots.position_tile(result, r, c, height=360)
+        chart(figure, f"tile_{side.ref}", choose_patch if side.model is None else None)
         numbers(result)
         if len(result.prefix):
             st.markdown("**The tokens in front of the patches**")
@@ -84,12 +99,12 @@ def show() -> None:
         "how its position embeddings become a map of the picture", "position_similarity"
     )
     looking.open_or_stop(choice.ref, "position_similarity")
-    left, right = st.columns([3, 1], vertical_alignment="bottom", gap="large")
+    left, right = st.columns([3, 2], vertical_alignment="bottom", gap="large")
     with left:
         model_picker.snapshot_slider()
     with right:
-        compare = model_picker.compare_toggle("positions_compare")
+        both = model_picker.pick_beside(choice, "positions_beside")
     with friendly(model_picker.offer_bundled):
         looking.positions(choice.ref)  # a model without any is told so once
-        models(sides(choice, compare))
+        models(both)
     panel.panel(panel.of_explanation("position_similarity"))
