@@ -119,9 +119,8 @@ def test_the_sentence_stands_below_the_setting_that_is_wrong(open_page: OpenPage
     at.number_input(key="form_num_heads").set_value(5).run()
     drawn = [element for element in at.main if element.type in ("number_input", "error")]
     place = [getattr(element, "key", None) for element in drawn].index("form_width")
-    assert drawn[place + 1].value == (
-        "The width 96 does not divide into 5 heads; choose a width that is a multiple of 5."
-    )
+    sentence = "The width 96 does not divide into 5 heads; choose a width that is a multiple of 5."
+    assert drawn[place + 1].value == sentence
 
 
 def test_a_mistake_in_what_is_folded_away_opens_it(open_page: OpenPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -131,6 +132,17 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
             dead = len(dead_runs(connection))
         counts.update({"running": -dead, "interrupted": dead})
         return {state: counts[state] for state in STATES if counts[state]}
+
+    def signature(self) -> str:
+        """Another one when a run comes, goes, is renamed, is asked to stop or changes its state; not at each step.
+
+        Cheap enough to ask every few seconds from each page that lists runs: no settings are read for it.
+        """
+        table = schema.runs.c
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(table.id, table.name, table.state, table.stop).order_by(table.seq))
+            words = repr([*map(tuple, rows), *sorted(row.id for row in dead_runs(connection))])
+        return hashlib.sha256(words.encode()).hexdigest()
 
     def claim(self, claimant: Claimant) -> RunRecord | None:
         """Take the first queued run that suits the claimant's slot; None when there is none."""

@@ -142,7 +142,7 @@ def marked() -> tuple[str, ...]:
 def say_mistake(name: str) -> None:
     """Below the widget of a setting: what is wrong with it, where something is."""
     if name in marked()[:1]:
-        st.error(st.session_state[_MARKED][1], icon=":material/error:")
+        st.error(st.session_state[_MARKED][1])
 
 
 def changes(config: RunConfig, base: RunConfig) -> list[str]:
@@ -159,7 +159,12 @@ def changes(config: RunConfig, base: RunConfig) -> list[str]:
 
 
 def draw(widget: Widget, disabled: bool = False) -> None:
-    """The Streamlit widget of one field."""
+    """The Streamlit widget of one field, and what is wrong with it."""
+    _draw(widget, disabled)
+    say_mistake(widget.name)
+
+
+def _draw(widget: Widget, disabled: bool = False) -> None:
     common: dict[str, Any] = {
         "label": widget.label,
         "key": widget.key,
@@ -175,7 +180,6 @@ def draw(widget: Widget, disabled: bool = False) -> None:
         st.toggle(**common)
     elif widget.kind == "text":
         st.text_input(**common)
-    say_mistake(widget.name)
 
 
 def _draw_choice(widget: Widget, common: dict[str, Any]) -> None:
@@ -212,4 +216,6 @@ def draw_many(names: Iterable[str], columns: int = 2) -> None:
     for start in range(0, len(shown), columns):
         for column, widget in zip(st.columns(columns), shown[start : start + columns], strict=False):
             with column:
-                draw(widget)
+                _draw(widget)
+        for widget in shown[start : start + columns]:  # below the row, which has the room for a sentence
+            say_mistake(widget.name)

@@ -36,7 +36,7 @@ a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus
     flex: none; width: 100%;
   }}
   [data-testid="stLayoutWrapper"]:has(> .st-key-home_figure), .st-key-home_figure {{
-    flex: none; height: 62vw;
+    flex: none; height: 58vw;
   }}
 }}
 </style>"""

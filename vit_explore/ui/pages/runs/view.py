@@ -25,17 +25,20 @@ from vit_explore.ui.session import address, caches, choice
 
 EVERY = 2.0  # seconds between two looks while something trains
 _SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
-_COLUMNS = {
-    "Name": st.column_config.TextColumn(width=210),
-    "Model": st.column_config.TextColumn(width=105),
-    "Parameters": st.column_config.NumberColumn(format="compact", width=90),
-    "Top-1 (%)": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100, width=120),
+_RENAME, _RENAMED = "runs_rename_open", "runs_renamed"
+_COLUMNS = {  # as wide as a window of 1280 up to the disk, and one of 1440 up to the time of day
+    "Name": st.column_config.TextColumn(width=180),
+    "State": st.column_config.TextColumn(width=100),
+    "Data": st.column_config.TextColumn(width=108),
+    "Model": st.column_config.TextColumn(width=90),
+    "Parameters": st.column_config.NumberColumn("Params", format="compact", width=70),
+    "Top-1 (%)": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100, width=100),
     "On": st.column_config.TextColumn(
-        help="The test images, once at the end; before that a part of the validation images."
+        width=74, help="The test images, once at the end; before that a part of the validation images."
     ),
-    "Training (s)": st.column_config.NumberColumn(format="%.0f", width=85),
-    "Disk (MB)": st.column_config.NumberColumn(format="%.1f", width=80),
-    "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=115),
+    "Training (s)": st.column_config.NumberColumn("Time (s)", format="%.0f", width=66, help="Seconds of training."),
+    "Disk (MB)": st.column_config.NumberColumn("MB", format="%.1f", width=56, help="On this machine's disk."),
+    "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=112),
 }
 
 
@@ -180,10 +183,14 @@ def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
 
 
 def _rename(store: RunStore, record: RunRecord) -> None:
-    with st.popover("Rename", icon=":material/edit:"), st.form("runs_rename", border=False), friendly():
+    if st.session_state.pop(_RENAMED, False):
+        st.session_state[_RENAME] = False  # closed again
+    popover = st.popover("Rename", icon=":material/edit:", key=_RENAME, on_change="rerun")
+    with popover, st.form("runs_rename", border=False), friendly():
         name = st.text_input("New name", record.name, key=f"runs_name_{record.id}")
         if st.form_submit_button("Save", type="primary", key="runs_rename_save"):
             store.rename(record.id, name)
+            st.session_state[_RENAMED] = True
             st.rerun()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from vit_explore.ui.kit import panel, run_actions
+from vit_explore.ui.kit.follow import follow_others
 from vit_explore.ui.kit.style import style
 from vit_explore.ui.pages.train import live, notes, setup
 from vit_explore.ui.session import caches
@@ -15,6 +16,7 @@ def show() -> None:
     st.title("Train")
     style()
     store = caches.store()
+    follow_others()
     setup.take_pending()
     run = run_actions.shown_run(store)
     if run is not None:
