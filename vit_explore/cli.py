@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 from vit_explore.errors import BadRunState, TrainingFailed, VitExploreError
 from vit_explore.flags import add_flags, config_from, unknown
 from vit_explore.printing import print_table, say
-from vit_explore.run_commands import delete_run, list_runs, open_store, rebuild_runs, results, show_run, summary
+from vit_explore.run_commands import (
+    delete_run,
+    diagnose_run,
+    list_runs,
+    open_store,
+    rebuild_runs,
+    results,
+    show_run,
+    summary,
+)
 
 if TYPE_CHECKING:
     from vit_explore.runs.recorder import Outcome
@@ -51,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     add_flags(train)
     _add_output(train)
 
-    runs = commands.add_parser("runs", help="list, show, resume, delete or rebuild runs").add_subparsers(required=True)
+    runs = commands.add_parser("runs", help="list, show, diagnose, resume, delete or rebuild runs").add_subparsers(
+        required=True
+    )
     listed = _command(runs, "list", "every run, the newest first", list_runs)
     listed.add_argument("--state", metavar="STATE", action="append", help="only runs in this state; may be repeated")
     for name in ("owner", "group"):
@@ -62,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text, command in (
         ("show", "one run: settings, state, results", show_run),
         ("resume", "train a stopped or interrupted run on, here", _runs_resume),
+        ("diagnose", "what a run suffers from, with its evidence, and what to do about it", diagnose_run),
         ("delete", "remove a run and its files", delete_run),
     ):
         child = _command(runs, name, text, command)

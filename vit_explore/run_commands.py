@@ -1,4 +1,4 @@
-"""The commands `runs list|show|delete|rebuild`, and what is said of one run."""
+"""The commands `runs list|show|diagnose|delete|rebuild`, and what is said of one run."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ def show_run(arguments: argparse.Namespace) -> int:
         return 0
     for section, values in record.config.model_dump(exclude={"name"}).items():
         say(f"  {section}: " + ", ".join(f"{k}={v}" for k, v in values.items() if v is not None))
+    return 0
+
+
+def diagnose_run(arguments: argparse.Namespace) -> int:
+    """runs diagnose"""
+    from vit_explore.diagnosis import diagnose
+    from vit_explore.diagnosis.evidence import evidence_of
+    from vit_explore.diagnosis.weights import look_at
+
+    store = open_store()
+    found = diagnose(evidence_of(store, arguments.run, look_at(store, arguments.run)))
+    if arguments.json:
+        print(
+            json.dumps(
+                [{**vars(one), "severity": one.severity.name.lower(), "repair": vars(one.repair)} for one in found]
+            )
+        )
+        return 0
+    if not found:
+        print("Nothing conspicuous: the loss, the accuracies, the heads and the tiles look as they should by now.")
+    for one in found:
+        say(f"{one.severity.name.lower()}: {one.sentence}", *(f"  {fact}" for fact in one.evidence))
+        say(f"  Repair: {one.repair.label} ({', '.join(f'{k}={v}' for k, v in one.repair.changes.items())}).")
     return 0
 
 

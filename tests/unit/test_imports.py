@@ -30,12 +30,13 @@ MAY_IMPORT = {
     "training": BASE | {"data", "models", "training"},
     "runs": BASE | {"data", "models", "training", "runs", "presets"},
     "explain": BASE | {"data", "models", "explain"},
+    "diagnosis": BASE | {"training", "runs", "explain", "diagnosis"},
     "plots": {"errors", "discovery", "explain.results", "plots"},
     "flags": BASE | {"presets"},
     "progress": {"training"},
     "cli": BASE | {"data", "models", "training", "runs", "presets", "flags", "progress", "printing", "run_commands"},
     "printing": {"text"},
-    "run_commands": {"errors", "printing", "runs"},
+    "run_commands": {"errors", "printing", "runs", "diagnosis"},
     "__main__": {"cli", "openmp"},
     "openmp": set(),
     "__init__": set(),
@@ -140,6 +141,11 @@ def loaded_by(code: str) -> set[str]:
         capture_output=True, text=True, check=True, cwd=PACKAGE.parent,
     )  # fmt: skip
     return {name.split(".")[0] for name in out.stdout.split()}
+
+
+def test_a_diagnosis_of_what_is_known_needs_no_torch() -> None:
+    code = "from vit_explore.diagnosis import evidence, symptoms, weights; assert len(symptoms.names()) > 5"
+    assert not loaded_by(code) & {"torch", "plotly", "streamlit", "timm"}
 
 
 def test_importing_the_package_is_cheap() -> None:
