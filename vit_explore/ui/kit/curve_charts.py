@@ -8,7 +8,7 @@ from vit_explore.errors import DamagedFile, RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.components.live_chart import LiveSeries, live_chart
+from vit_explore.ui.components.live_chart import LiveSeries, Mark, live_chart
 from vit_explore.ui.kit.curves import AXES, Curves
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
@@ -39,6 +39,8 @@ def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
+    if record.fork_step is not None and record.parent in others:
+        st.session_state.setdefault(_compare_key(record.id), [record.parent])
     with st.container(horizontal=True):
         choose_axis("live_axis")
         st.multiselect(
@@ -86,6 +88,7 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
 
     A chart keeps its zoom while it grows; another axis is another chart.
     """
+    marks = marks_of(shown, axis)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
@@ -93,7 +96,7 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
                 LiveSeries(name, *curves.loss(axis), colour=colour, smooth=SMOOTHING, dash=dash)
                 for name, curves, colour, dash in shown
             ],
-            key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget,
+            key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget, marks=marks,
         )  # fmt: skip
     with right:
         live_chart(
@@ -102,8 +105,17 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
                 for name, curves, colour, dash in shown
             ],
             key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
-            y_range=(0.0, 1.0), y_format="percent",
+            y_range=(0.0, 1.0), y_format="percent", marks=marks,
         )  # fmt: skip
+
+
+def marks_of(shown: list[Shown], axis: str) -> list[Mark]:
+    """What was done to the runs: to the first one with labels, to the others in the colours of their curves."""
+    out = []
+    for i, (name, curves, colour, _) in enumerate(shown):
+        for x, mark in zip(curves.marks_on(axis).tolist(), curves.marks, strict=False):
+            out.append(Mark(x, "", f"{name}, {mark.text}", colour) if i else Mark(x, mark.short, mark.text))
+    return out
 
 
 def _budget(record: RunRecord, axis: str) -> float | None:

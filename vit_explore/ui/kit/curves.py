@@ -9,6 +9,7 @@ import numpy as np
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Evaluated
+from vit_explore.ui.kit import marks
 
 AXES = {"elapsed": "seconds", "step": "steps", "epoch": "epochs", "images_seen": "images seen"}
 
@@ -20,6 +21,8 @@ class Curves:
     run: str
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)  # on the validation images
+    on_training: list[Evaluated] = field(default_factory=list)  # on a part of the training images
+    marks: list[marks.Said] = field(default_factory=list)  # what a person changed, and the pauses
     _attempt: tuple[float | None, float | None] | None = None  # when a worker took the run, and when it ended
 
     def refresh(self, store: RunStore, record: RunRecord) -> bool:
@@ -27,16 +30,25 @@ class Curves:
         attempt = record.started, record.ended
         if attempt != self._attempt or (record.step or 0) < self.last_step:
             # started anew or resumed, which takes its later points back; or over: then all is read once more
-            self.columns, self.evaluations, self._attempt = {}, [], attempt
+            self.columns, self.evaluations, self.on_training, self._attempt = {}, [], [], attempt
         steps = store.steps(self.run, after=self.last_step)
         if not self.columns:
             self.columns = steps
         elif len(steps["step"]):
             self.columns = {name: np.concatenate([self.columns[name], steps[name]]) for name in steps}
-        looked = self.evaluations[-1].step if self.evaluations else -1
-        looks = [look for look in store.evaluations(self.run, after=looked) if look.split == "val"]
-        self.evaluations += looks
-        return bool(len(steps["step"]) or looks)
+        self.marks = marks.said(store.marks(self.run), record.config)
+        return bool(self._look(store) or len(steps["step"]))
+
+    def _look(self, store: RunStore) -> int:
+        """Read the new evaluations; gives how many. The two of one step may be written one after the other."""
+        new = 0
+        splits = {"val": self.evaluations, "train": self.on_training}
+        known = {split: looks[-1].step if looks else -1 for split, looks in splits.items()}
+        for look in store.evaluations(self.run, after=max(known.values()) - 1):
+            if look.split in splits and look.step > known[look.split]:
+                splits[look.split].append(look)
+                new += 1
+        return new
 
     @property
     def last_step(self) -> int:
@@ -53,3 +65,11 @@ class Curves:
         """x and the top-1 on the validation images (n,)."""
         x = [getattr(look, axis) for look in self.evaluations]
         return np.array(x, dtype=float), np.array([look.top1 for look in self.evaluations], dtype=float)
+
+    def marks_on(self, axis: str) -> np.ndarray:
+        """Where the marks lie along an axis, (n,)."""
+        if axis in ("step", "elapsed"):
+            return np.array([getattr(mark, axis) for mark in self.marks], dtype=float)
+        if self.last_step < 0:
+            return np.zeros(0)
+        return np.interp([mark.step for mark in self.marks], self.columns["step"], self.columns[axis])

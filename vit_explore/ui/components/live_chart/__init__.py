@@ -47,6 +47,16 @@ class Level:
     name: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at x: a thin line with a short label; the text stands under the pointer."""
+
+    x: float
+    label: str
+    text: str
+    colour: str = ""  # that of a curve; the letters' own when not given
+
+
 def live_chart(
     series: Iterable[LiveSeries],
     *,
@@ -58,6 +68,7 @@ def live_chart(
     budget: float | None = None,
     y_format: Literal["number", "percent"] = "number",
     levels: Iterable[Level] = (),
+    marks: Iterable[Mark] = (),
 ) -> None:
     """Draw the curves. Drag zooms along x, a double click resets; `budget` is the x at which the run will end."""
     data = {
@@ -68,6 +79,7 @@ def live_chart(
         "yRange": list(y_range) if y_range else None,
         "budget": budget,
         "yFormat": y_format,
+        "marks": [vars(mark) for mark in marks],
         "levels": [{"y": level.y, "name": level.name} for level in levels],
     }
     _mount(key=key, data=data)

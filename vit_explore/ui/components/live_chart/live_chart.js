@@ -2,6 +2,7 @@
 // Names of runs are typed by people: they only ever become textContent.
 
 const FONT = 14;
+const NEAR_MARK = 8; // px from a mark, within which the pointer shows its text
 
 export default function (component) {
   const root = component.parentElement.querySelector(".live-chart");
@@ -202,6 +203,7 @@ function draw(chart) {
   for (const s of series) drawSeries(ctx, s, scale);
   ctx.restore();
   if (!series.length) drawEmpty(ctx, scale, look);
+  drawMarks(ctx, data.marks, scale, look);
   drawDrag(ctx, chart, scale, look);
   drawHover(ctx, chart, series, scale, look, width);
   canvas.setAttribute("aria-label", describe(data, series));
@@ -308,6 +310,45 @@ function drawLevel(ctx, level, scale, look) {
   ctx.fillText(level.name, scale.right - 4, y - 3);
 }
 
+function drawMarks(ctx, marks, scale, look) {
+  const shown = visibleMarks(marks, scale);
+  ctx.lineWidth = 1;
+  ctx.globalAlpha = 0.75;
+  ctx.setLineDash([4, 3]);
+  for (const mark of shown) {
+    const x = Math.round(scale.px(mark.x)) + 0.5;
+    ctx.strokeStyle = mark.colour || look.text;
+    line(ctx, x, scale.top, x, scale.bottom);
+  }
+  ctx.setLineDash([]);
+  ctx.globalAlpha = 1;
+  labelMarks(ctx, shown.filter((mark) => mark.label), scale, look);
+}
+
+function labelMarks(ctx, marks, scale, look) {
+  // The labels stand in two rows at the top; one that finds no room in either is only under the pointer.
+  const size = parseFloat(ctx.font);
+  const ends = [scale.left, scale.left];
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  for (const mark of marks) {
+    const wide = ctx.measureText(mark.label).width + 6;
+    const from = Math.min(scale.px(mark.x) + 2, scale.right - wide);
+    const row = ends.findIndex((end) => from >= end);
+    if (row < 0) continue;
+    ends[row] = from + wide + 4;
+    const y = scale.top + row * (size + 4);
+    ctx.fillStyle = look.background;
+    ctx.fillRect(from, y, wide, size + 3);
+    ctx.fillStyle = look.text;
+    ctx.fillText(mark.label, from + 3, y + 2);
+  }
+}
+
+function visibleMarks(marks, scale) {
+  return marks.filter((mark) => mark.x >= scale.x0 && mark.x <= scale.x1).sort((a, b) => a.x - b.x);
+}
+
 function trace(ctx, xs, ys, scale, width, dash) {
   ctx.lineWidth = width;
   ctx.setLineDash(dash);
@@ -370,6 +411,9 @@ function drawHover(ctx, chart, series, scale, look, width) {
   ctx.globalAlpha = 1;
   tip.replaceChildren();
   element("div", "", tip).textContent = `${format(x, scale.xTicks.digits + 1, "number")} ${chart.data.xLabel}`;
+  for (const mark of visibleMarks(chart.data.marks, scale)) {
+    if (Math.abs(scale.px(mark.x) - hover) <= NEAR_MARK) element("div", "mark", tip).textContent = mark.text;
+  }
   for (const s of series) {
     const i = nearest(s.x, x);
     const y = (s.smooth ?? s.y)[i];
@@ -394,5 +438,6 @@ function describe(data, series) {
     const y = (s.smooth ?? s.y)[last];
     return `${s.name}: ${y === null ? "not a number" : format(y, 3, data.yFormat)} at ${s.x[last]}`;
   });
-  return `${data.yLabel} against ${data.xLabel}. ${parts.join("; ") || "No points yet"}.`;
+  const marks = data.marks.map((mark) => ` Marked: ${mark.text}.`).join("");
+  return `${data.yLabel} against ${data.xLabel}. ${parts.join("; ") || "No points yet"}.${marks}`;
 }

@@ -14,7 +14,7 @@ from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
-from vit_explore.ui.kit import wording
+from vit_explore.ui.kit import forking, wording
 from vit_explore.ui.kit.curve_charts import choose_axis, curves_of, draw_curves, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog, fragment
@@ -75,7 +75,7 @@ def _view(was_active: bool) -> None:
             return
         _actions(store, selected)
         if len(selected) == 1:
-            _details(selected[0])
+            _details(store, selected[0])
         else:
             _compare(store, selected)
     except RunNotFound:
@@ -158,6 +158,7 @@ def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     ):
         new_run(record)
         st.switch_page(site.path("train"), query_params=address.link("train", run=address.NO_RUN))
+    forking.button(record, "runs_fork")
     if record.model is not None or (record.unreadable and record.step is not None):
         st.download_button(
             "Weights", lambda: table.weights_zip(store, record), f"{table.file_stem(record)}.zip",
@@ -216,7 +217,8 @@ def _confirm_deletion(runs: list[str]) -> None:
 # ---------------------------------------------------------------------- what they are
 
 
-def _details(record: RunRecord) -> None:
+def _details(store: RunStore, record: RunRecord) -> None:
+    forking.origin(store, record)
     if record.error:
         st.warning(escaped(record.error), icon=":material/error:")
     if record.unreadable and record.unreadable != record.error:

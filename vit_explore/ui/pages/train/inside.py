@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vit_explore.diagnosis import Inside as Numbers
+from vit_explore.diagnosis.weights import numbers_of
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.plots import theme
@@ -42,6 +44,7 @@ class Inside:
     picture: bytes = b""  # PNG
     blocks: tuple[tuple[str, bytes], ...] = ()  # (name, PNG)
     attention_note: str = ""
+    numbers: Numbers | None = None  # for the diagnosis
 
 
 @dataclass
@@ -88,17 +91,19 @@ def look_inside(loaded: LoadedModel, step: int, picture: np.ndarray) -> Inside:
     tiles: bytes | None = None
     blocks: tuple[tuple[str, bytes], ...] = ()
     tiles_note = attention_note = ""
-    correlation = None
+    correlation = similarity = maps = None
     try:
         similarity = explain.position_similarity(loaded)
         tiles, correlation = tiles_png(similarity), similarity.distance_correlation
     except (NotApplicable, BadConfig) as error:
         tiles_note = str(error)
     try:
-        blocks = block_pngs(explain.attention_maps(loaded, loaded.preprocess(picture)), picture)
+        maps = explain.attention_maps(loaded, loaded.preprocess(picture))
+        blocks = block_pngs(maps, picture)
     except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
-    return Inside(step, tiles, tiles_note, correlation, picture_png(picture), blocks, attention_note)
+    numbers = numbers_of(step, similarity, maps)
+    return Inside(step, tiles, tiles_note, correlation, picture_png(picture), blocks, attention_note, numbers)
 
 
 def tiles_png(similarity: PositionSimilarity) -> bytes:

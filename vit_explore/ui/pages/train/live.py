@@ -13,13 +13,14 @@ from vit_explore.errors import RunNotFound
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import wording
+from vit_explore.ui.kit import forking, wording
 from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen, refresh
 from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.train import diagnosing, playing
 from vit_explore.ui.pages.train.live_pictures import pictures
 from vit_explore.ui.pages.train.results import next_steps, results
 from vit_explore.ui.session import caches
@@ -44,14 +45,18 @@ def watch(run: str) -> None:
     phase = phase_of(record)
     every, pictures_every = _PACE[phase]
     _head(store, record)
+    playing.strip(store, record)
+    fragment(diagnosing.line, every=pictures_every)(run)
     fragment(_numbers_and_curves, every=every)(run, phase)
     if record.step is None:
         return
     choose_curves(record, {other.id: other.name for other in store.list() if other.id != run and other.step})
+    forking.origin(store, record)
     if phase == "over":
         with friendly():
             results(store, record)
     fragment(pictures, every=pictures_every)(run)
+    fragment(diagnosing.rest, every=pictures_every)(run)
 
 
 def phase_of(record: RunRecord) -> str:
@@ -107,6 +112,7 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
     if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
         new_run(record)
         st.rerun()
+    forking.button(record, "live_fork")
     if st.button("New run", icon=":material/add:", key="live_new"):
         new_run()
         st.rerun()

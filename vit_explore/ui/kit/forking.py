@@ -1,0 +1,110 @@
+"""A fork: a new run that goes on from a snapshot of another one, with other settings. And the word for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from vit_explore.config import settings
+from vit_explore.runs.backends import get_backend
+from vit_explore.runs.records import RunRecord, SnapshotRow
+from vit_explore.runs.store import RunStore
+from vit_explore.ui import site
+from vit_explore.ui.kit import wording
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.fragments import dialog
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import address, caches
+
+_LEAST_SECONDS = 10.0  # that a fork is offered where its parent's budget is spent
+
+
+def button(record: RunRecord, key: str) -> None:
+    """Opens the dialog; nothing for a run without a snapshot, or with settings that cannot be read."""
+    if record.config is None or record.model is None:
+        return
+    if st.button("Fork …", icon=":material/fork_right:", key=key, help="Go on from any snapshot with other settings"):
+        _ask(record.id)
+
+
+def origin(store: RunStore, record: RunRecord) -> None:
+    """Of a fork: what it goes on from, as a link; nothing for another run."""
+    if record.fork_step is None or record.parent is None:
+        return
+    if not store.has(record.parent):
+        st.caption(f"Forked at step {record.fork_step:,} from a run that is deleted.")
+        return
+    st.page_link(
+        site.path("train"), icon=":material/fork_right:", query_params=address.link("train", run=record.parent),
+        label=f"Forked from {escaped(store.get(record.parent).name)} at step {record.fork_step:,}",
+    )  # fmt: skip
+
+
+@dialog("Fork this run", icon=":material/fork_right:")
+def _ask(run: str) -> None:
+    if (new := form(run)) is not None:
+        st.switch_page(site.path("train"), query_params=address.link("train", run=new))
+
+
+def form(run: str) -> str | None:
+    """From which snapshot, with what, for how long; gives the id of the new run once it is started."""
+    store = caches.store()
+    record, rows = store.get(run), {row.step: row for row in store.snapshots(run)}
+    if not rows:
+        st.info("It has no snapshot yet: the first comes with the first step.", icon=":material/info:")
+        return None
+    st.markdown(f"A new run takes the weights that **{escaped(record.name)}** had then, and goes on with its images.")
+    at = rows[_snapshot(list(rows.values()), record)]
+    changes = _changes(record)
+    changes |= _budget(record, at)
+    if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_start", width="stretch"):
+        with friendly():
+            new = store.fork(run, at.step, **changes)
+            get_backend().ensure()
+            return new
+    return None
+
+
+def _snapshot(rows: list[SnapshotRow], record: RunRecord) -> int:
+    """The step of the chosen snapshot."""
+    said = {row.step: f"step {row.step:,} · {wording.duration(row.elapsed)}" for row in rows}
+    if len(rows) == 1:
+        st.markdown(f"From {said[rows[0].step]}")
+        return rows[0].step
+    step: int = st.select_slider(
+        "From", list(said), value=rows[-1].step, format_func=said.__getitem__, key=f"fork_step_{record.id}"
+    )
+    return step
+
+
+def _changes(record: RunRecord) -> dict[str, Any]:
+    """The settings that differ from those of the run."""
+    train, known = record.settings().train, settings()
+    lr, decay, augment = st.columns(3)
+    chosen = {
+        "lr": lr.number_input("Learning rate", value=train.lr, format="%g", step=train.lr / 2, key="fork_lr"),
+        "weight_decay": decay.number_input(
+            "Weight decay", value=train.weight_decay, format="%g", step=0.05, key="fork_decay"
+        ),
+        "augment": augment.selectbox(
+            "Augmentation", known["augment"].options, known["augment"].options.index(train.augment), key="fork_augment"
+        ),
+    }
+    return {name: value for name, value in chosen.items() if value != known[name].value(record.settings())}
+
+
+def _budget(record: RunRecord, at: SnapshotRow) -> dict[str, float]:
+    """The whole budget of the fork: what the snapshot has had, and what is asked for."""
+    train = record.settings().train
+    if train.seconds is not None:
+        kind, had, total, least = "seconds", at.elapsed, train.seconds, _LEAST_SECONDS
+    else:
+        kind, had, total, least = "epochs", at.epoch, train.epochs or 1.0, 1.0
+    left = total - had
+    offered = left if left >= least else max(least, total / 2)
+    more = st.number_input(
+        f"More {kind}", value=float(round(offered, 1)), format="%g", key="fork_more",
+        help="The learning rate goes on where its schedule is at that share of the whole.",
+    )  # fmt: skip
+    return {kind: had + more}
