@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,9 +22,9 @@ def labels(at: AppTest) -> list[str]:
 
 
 @pytest.fixture
-def running(make_run: MakeRun) -> Iterator[str]:
+def running(make_run: MakeRun) -> str:
     """A run that trains, by its row and its heartbeat."""
-    yield make_run("running")
+    return make_run("running")
 
 
 def test_the_strip_hands_what_is_set_to_the_store(open_page: OpenPage, running: str) -> None:
