@@ -58,7 +58,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """Whether a dataset could be loaded now without a network, and from where (or what to do)."""
+    """Whether a dataset could be loaded now without a network, and from where (or what to do).
+
+    trouble: why not even that can be told, one sentence; it is not available then.
+    """
 
     name: str
     title: str
@@ -66,6 +69,7 @@ class DatasetStatus:
     classes: tuple[str, ...]  # empty where they depend on the user's folder
     available: bool
     where: str
+    trouble: str = ""
 
 
 class Source(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import numpy as np
@@ -10,8 +11,9 @@ from vit_explore.config import DataConfig
 from vit_explore.data.base import Dataset, DatasetStatus, Progress, Split, datasets
 from vit_explore.data.images import resize_crop_batch
 from vit_explore.data.splits import make_splits
-from vit_explore.errors import BadConfig
+from vit_explore.errors import BadConfig, VitExploreError
 
+logger = logging.getLogger("vit_explore")
 _MEMORY_SHARE = 0.5  # of the machine's memory that the images of a run may take
 
 
@@ -30,8 +32,19 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
 
 
 def dataset_status(name: str) -> DatasetStatus:
-    """Whether the dataset `name` can be loaded right now, and from where. Cheap: no decoding, no network, no torch."""
-    return datasets.get(name)().status()
+    """Whether the dataset `name` can be loaded right now, and from where. Cheap: no decoding, no network, no torch.
+
+    Of a source that fails to tell, why: one that is broken must not take the others along.
+    """
+    source = datasets.get(name)
+    try:
+        return source().status()
+    except VitExploreError as error:
+        trouble = str(error)
+    except Exception as error:
+        logger.exception("The dataset %s does not tell whether it is here", name)
+        trouble = f"The dataset {name!r} does not tell whether it is here ({type(error).__name__}: {error})."
+    return DatasetStatus(name, source.title, source.description, source.classes, False, trouble, trouble)
 
 
 def prepare(name: str, progress: Progress | None = None) -> str:

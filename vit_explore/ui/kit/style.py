@@ -17,6 +17,11 @@ button[kind="primary"]:enabled, button[kind="primaryFormSubmit"]:enabled {{ back
 a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus-visible,
 [data-testid="stSidebarNavLink"]:focus-visible {{ outline: 3px solid {FOCUS}; outline-offset: 2px; }}
 .katex-display {{ padding: 0 0.25rem; }}
+[class*="st-key-link_"] a {{
+  border: 1px solid rgba(128, 132, 142, 0.4); border-radius: 0.6rem; padding: 0.45rem 0.8rem;
+}}
+[class*="st-key-link_primary"] a {{ background-color: {BUTTON}; border-color: {BUTTON}; }}
+[class*="st-key-link_primary"] a * {{ color: #FFFFFF !important; }}
 [data-testid="stSidebar"] input {{ text-overflow: ellipsis; }}
 @media (min-width: 641px) and (max-width: 1500px) {{
   [data-testid="stMainBlockContainer"] {{ padding-left: 2.5rem; padding-right: 2.5rem; }}

@@ -54,8 +54,11 @@ def _worker() -> str:
 def _data() -> Fact:
     status = [dataset_status(name) for name in datasets.names()]
     here = [entry.title for entry in status if entry.available and entry.name != "folder"]
-    away = [entry.title for entry in status if not entry.available and entry.name != "folder"]
+    away = [entry.title for entry in status if not (entry.available or entry.trouble) and entry.name != "folder"]
     detail = f"Not here yet: {', '.join(away)}; Train fetches it." if away else "Everything is on this machine."
+    broken = [entry.title for entry in status if entry.trouble]
+    if broken:
+        detail = f"Cannot be used: {', '.join(broken)}; Train says why."
     return Fact("dataset", "Data", ", ".join(here), detail)
 
 

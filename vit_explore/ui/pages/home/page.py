@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from vit_explore import plots
@@ -12,6 +10,7 @@ from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
+from vit_explore.ui.kit.link_button import link_button
 from vit_explore.ui.kit.pictures import samples
 from vit_explore.ui.pages.home import machine
 from vit_explore.ui.pages.home.texts import NOTE, WAYS
@@ -37,12 +36,14 @@ def anatomy() -> None:
     )  # fmt: skip
     step = st.session_state[STEP]
     buttons = row.container(horizontal=True, width="content")
-    buttons.button("Back", icon=":material/arrow_back:", disabled=step == 0, on_click=move, args=(-1,))
-    icon: dict[str, Any] = {"type": "primary", "icon": ":material/arrow_forward:", "icon_position": "right"}
-    if step < LAST:
-        buttons.button("Next", on_click=move, args=(1,), **icon)
-    elif buttons.button("Train one", **icon):
-        st.switch_page(site.path("train"))
+    with buttons:
+        st.button("Back", icon=":material/arrow_back:", disabled=step == 0, on_click=move, args=(-1,))
+        if step < LAST:
+            st.button(
+                "Next", type="primary", icon=":material/arrow_forward:", icon_position="right", on_click=move, args=(1,)
+            )
+        else:
+            link_button("train", "Train one", "arrow_forward", "home_last", primary=True)
     st.markdown(f"#### {plots.ANATOMY_STEPS[step][1]}")
     with st.container(key="home_figure", height=_FIGURE, border=False, gap=None):
         chart(plots.vit_anatomy(next(iter(samples().values())), step, height=_FIGURE), "home_anatomy", fills=True)
@@ -55,8 +56,7 @@ def show() -> None:
         st.markdown(
             "Train one here, in a minute, and look inside while it learns. First: **what is it?**", width="content"
         )
-        if st.button("Train one now", icon=":material/play_circle:"):
-            st.switch_page(site.path("train"))
+        link_button("train", "Train one now", "play_circle", "home_first")
     with st.container(border=True):
         anatomy()
     st.subheader("Where to go next", anchor=False)

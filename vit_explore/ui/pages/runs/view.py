@@ -18,6 +18,7 @@ from vit_explore.ui.kit import forking, wording
 from vit_explore.ui.kit.curve_charts import choose_axis, curves_of, draw_curves, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog, fragment
+from vit_explore.ui.kit.link_button import link_button
 from vit_explore.ui.kit.run_actions import new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
@@ -138,19 +139,18 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
     with st.container(horizontal=True, key="runs_actions"):
         if len(selected) == 1:
             _actions_of_one(store, selected[0])
-        if len(selected) == 2 and st.button("Race them", icon=":material/compare_arrows:", key="runs_race"):
+        if len(selected) == 2:
             one, other = selected
-            st.switch_page(site.path("versus"), query_params=address.link("versus", one=one.id, other=other.id))
+            link_button("versus", "Race them", "compare_arrows", "runs_race", one=one.id, other=other.id)
         if st.button("Delete", icon=":material/delete:", key="runs_delete"):
             _confirm_deletion([record.id for record in selected])
 
 
 def _actions_of_one(store: RunStore, record: RunRecord) -> None:
-    if st.button("Open", icon=":material/open_in_full:", type="primary", key="runs_open"):
-        st.switch_page(site.path("train"), query_params=address.link("train", run=record.id))
+    link_button("train", "Open", "open_in_full", "runs_open", primary=True, run=record.id)
     looks = site.offered(record.model.card) if record.model is not None else []
-    if looks and st.button("Look inside", icon=":material/visibility:", key="runs_inside"):
-        st.switch_page(looks[0].path, query_params=address.link(looks[0].name, model=f"run:{record.id}"))
+    if looks:
+        link_button(looks[0].name, "Look inside", "visibility", "runs_inside", model=f"run:{record.id}")
     _stop_or_resume(store, record)
     _rename(store, record)
     if record.config is not None and st.button(

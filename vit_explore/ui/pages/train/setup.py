@@ -140,14 +140,14 @@ def start(config: RunConfig) -> None:
 
 def _data_notice(status: DatasetStatus | None) -> None:
     """One sentence when the data are not on this machine, with the way out beside it."""
-    if status is None or status.available or status.name == "folder":
+    if status is None or status.available or (status.name == "folder" and not status.trouble):
         return
     text, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
-    text.warning(
+    away = (
         f"{status.title} is not on this machine, so Start downloads it first, which needs a network "
-        "(or set VIT_EXPLORE_DATA to a folder that has it).",
-        icon=":material/cloud_download:",
+        "(or set VIT_EXPLORE_DATA to a folder that has it)."
     )
+    text.warning(escaped(status.trouble) or away, icon=":material/cloud_download:")
     button.button(
         "Use Shapes instead: no download", icon=":material/category:", on_click=_use_shapes, width="stretch",
         key="train_use_shapes",
