@@ -149,3 +149,18 @@ def test_what_one_tab_does_reaches_the_other(browser: Any, home_of_two: App) -> 
     expect(other.get_by_text("was deleted").first).to_be_visible(timeout=15_000)
     expect(runs.get_by_text("1 run ·")).to_be_visible(timeout=15_000)
     context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 1280])
+def test_the_map_stays_in_its_place_under_the_pointer(page: Page, home_of_two: App, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    ready(page, f"{home_of_two.url}/attention?model=bundled:vit-cifar10")
+    shown = page.get_by_role("application", name="Attention map")
+    expect(shown.first).to_be_visible()
+    for one in shown.all():
+        one.scroll_into_view_if_needed()
+        before = one.bounding_box()
+        assert before
+        for step in range(16):
+            one.hover(position={"x": before["width"] * (step % 4 + 0.5) / 4, "y": before["height"] * (step + 0.5) / 16})
+            assert one.bounding_box() == before

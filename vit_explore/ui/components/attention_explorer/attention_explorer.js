@@ -9,6 +9,7 @@ const INFERNO = [
 ];
 const ALPHA = [0.45, 0.88]; // what is ignored goes dark, what is looked at glows; the same as in the figures
 const EVEN = 1.5; // the largest weight over the mean: below it a map is bright all over, and says nothing
+const EVENLY = "It is spread almost evenly. ";
 const LUT = ramp();
 
 export default function (component) {
@@ -366,16 +367,37 @@ function drawHeads(ex) {
   ctx.strokeRect(left + ex.view.layer * stepX - 2, top + head * stepY - 2, tile + 4, stepY - gap + 4);
 }
 
+const origin = (data) => (data.classToken ? "the class token" : "all patches (mean)");
+
+function say(caption, layer, head, place, rest) {
+  const strong = document.createElement("strong");
+  strong.textContent = `Layer ${layer + 1}, ${head === null ? "mean of the heads" : `head ${head + 1}`}`;
+  caption.replaceChildren(strong, ` – attention from ${place}. ${rest}`);
+}
+
+const patchPlace = (patch, gw) => `the patch in row ${Math.floor(patch / gw) + 1}, column ${(patch % gw) + 1}`;
+
+// Room for the longest sentence that there may be, so that the map does not move under the pointer.
+function reserve(ex) {
+  const { data, caption } = ex;
+  const [gh, gw] = data.grid;
+  const room = [caption.clientWidth, gh, gw, data.layers, data.prefix].join();
+  if (ex.room === room) return;
+  ex.room = room;
+  const probe = element("p", "caption", caption.parentElement);
+  probe.style.cssText = `position: absolute; visibility: hidden; min-height: 0; width: ${caption.clientWidth}px`;
+  say(probe, data.layers - 1, null, patchPlace(gh * gw - 1, gw), `${EVENLY}${prefixShare(data, 0.999)}`);
+  caption.style.minHeight = `${Math.ceil(probe.getBoundingClientRect().height)}px`;
+  probe.remove();
+}
+
 function describe(ex, values) {
   const { view, data } = ex;
-  const gw = data.grid[1];
   const from = query(ex);
-  const token = data.classToken ? "the class token" : "all patches (mean)";
-  const place = from === null ? token : `the patch in row ${Math.floor(from / gw) + 1}, column ${(from % gw) + 1}`;
-  const head = view.head === null ? "mean of the heads" : `head ${view.head + 1}`;
-  const strong = document.createElement("strong");
-  strong.textContent = `Layer ${view.layer + 1}, ${head}`;
-  ex.caption.replaceChildren(strong, ` – attention from ${place}. ${values ? shares(values, data) : "Loading this layer…"}`);
+  const token = origin(data);
+  const place = from === null ? token : patchPlace(from, data.grid[1]);
+  reserve(ex);
+  say(ex.caption, view.layer, view.head, place, values ? shares(values, data) : "Loading this layer…");
   const isOwn = ex.ownScale || data.sentLayers < data.layers;
   const own = isOwn
     ? "Each small map runs from 0 to its own maximum."
@@ -391,7 +413,7 @@ function describe(ex, values) {
 
 function shares(values, data) {
   const sum = values.reduce((a, b) => a + b, 0);
-  const even = Math.max(...values) * values.length < EVEN * sum ? "It is spread almost evenly. " : "";
+  const even = Math.max(...values) * values.length < EVEN * sum ? EVENLY : "";
   return even + prefixShare(data, Math.max(0, 1 - sum));
 }
 
