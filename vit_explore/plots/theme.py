@@ -103,9 +103,9 @@ def describe(fig: go.Figure, words: str) -> go.Figure:
     return fig
 
 
-def description(fig: go.Figure) -> str:
-    """What a figure of this package shows, in words."""
-    return str(fig.layout.meta["description"])
+def description(fig: go.Figure) -> str | None:
+    """What a figure shows, in words; None for one that says nothing of it."""
+    return (fig.layout.meta or {}).get("description")
 
 
 def faded(hex_colour: str, alpha: float) -> str:
