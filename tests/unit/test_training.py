@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score, recall_score
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
-from vit_explore.data.augment import take_batch
+from vit_explore.data.augment import take_batch, to_input
 from vit_explore.errors import BadConfig, DeviceUnavailable, TrainingFailed
 from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, fastest, looks
 from vit_explore.training.devices import largest_batch, pick_device, pick_numerics
@@ -79,7 +79,22 @@ def test_started_gives_the_facts(dataset: Dataset) -> None:
     assert (started.model.num_classes, started.model.image_size) == (4, 16)
     assert started.params > 0
     assert started.flops > started.params
-    assert np.array_equal(started.sample_images, dataset.val.images[:16])
+
+
+def test_the_sample_shows_every_class_and_is_answered_at_each_look(dataset: Dataset) -> None:
+    order = np.argsort(dataset.val.labels, kind="stable")  # all of the first class come first
+    val = Split(dataset.val.images[order], dataset.val.labels[order], None)
+    trainer = Trainer(config(epochs=0.125), replace(dataset, val=val))
+    images = trainer.dataset.val.images[[0, 16, 32, 48]]
+    with torch.no_grad():
+        x = to_input(torch.from_numpy(images), trainer.batches.mean, trainer.batches.std)
+        probs = trainer.model.eval()(x).softmax(-1).numpy()
+    trainer.model.train()
+    found = list(trainer.events())
+    started, look = of(Started, found)[0], of(Evaluated, found)[0]
+    assert started.sample_labels.tolist() == [0, 1, 2, 3] * 4
+    assert np.array_equal(started.sample_images[:4], images)
+    np.testing.assert_allclose(look.sample_probs[:4], probs, atol=1e-5)
 
 
 def test_finished_agrees_with_scikit_learn(dataset: Dataset) -> None:

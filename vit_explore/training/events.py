@@ -33,7 +33,7 @@ class Started:
     val_size: int
     test_size: int
     steps_per_epoch: int
-    sample_images: np.ndarray  # (n, 3, h, w) uint8, the first validation images
+    sample_images: np.ndarray  # (n, 3, h, w) uint8, validation images of all classes in turn
     sample_labels: np.ndarray  # (n,) int64
     resumed_at: int = 0  # the step at which a resumed run, or a fork, goes on
     fused: bool | None = None  # fused attention or explicit; None: an earlier release did not say

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vit_explore.config import RunConfig
 from vit_explore.data import Dataset, load_dataset
+from vit_explore.data.spread import spread
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model, summarise
 from vit_explore.training import failures
@@ -52,7 +53,7 @@ from vit_explore.training.restore import restore
 from vit_explore.training.schedule import Budget, is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data
 
-SAMPLE = 16  # validation images whose predictions are followed
+SAMPLE = 16  # validation images of all classes whose predictions are followed
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
 PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
 PACE = 0.9  # weight of the past in the running images/s
@@ -103,6 +104,7 @@ class Trainer:
         self.model_config = fit_to_data(config.model, self.dataset)
         self.batches = Batches(self.dataset, self.train, self.device)
         self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
+        self.sample = spread(self.dataset.val.labels[: self.looks.fixed], SAMPLE)
         self.step, self.rate = 0, 0.0
         self.share: float | None = None  # of the budget, at which the present step is taken
         self._heeded: Controls | None = None
@@ -349,8 +351,8 @@ class Trainer:
             val_size=len(val.labels),
             test_size=len(test.labels),
             steps_per_epoch=self.batches.per_epoch,
-            sample_images=np.ascontiguousarray(val.images[:SAMPLE]),
-            sample_labels=val.labels[:SAMPLE],
+            sample_images=val.images[self.sample],
+            sample_labels=val.labels[self.sample],
             resumed_at=self.step,
             fused=self.numerics.fused,
             replicas=len(self.replicas.models),
@@ -411,7 +413,7 @@ class Trainer:
     def _look(self, split: str, at_most: int | None = None) -> Evaluation:
         result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most)
         if split == "val":
-            self._sample_probs = result.probs[: min(SAMPLE, len(self.dataset.val.labels))]
+            self._sample_probs = result.probs[self.sample]
         self._counted = self.budget.elapsed
         return result
 
