@@ -18,7 +18,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
-from vit_explore.ui.pages.train import live, live_pictures
+from vit_explore.ui.pages.train import live
 from vit_explore.ui.session.jobs import Job, Progress, Work
 
 UI = Path(waiting.__file__).parents[1]
@@ -147,7 +147,7 @@ def test_only_one_file_makes_fragments_and_dialogs() -> None:
     assert makers == {"kit/fragments.py"}
 
 
-@pytest.mark.parametrize("part", ["_numbers_and_curves", "pictures"])
+@pytest.mark.parametrize("part", ["_numbers", "_curves_and_pictures"])
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -174,8 +174,8 @@ def test_an_error_in_a_fragment_is_one_sentence_and_the_page_stands(
 
 def test_a_fragment_keeps_its_functions_name_and_arguments() -> None:
     """Streamlit tells fragments apart by their names."""
-    made = fragment(live_pictures.pictures)
-    assert (made.__name__, made.__module__) == ("pictures", "vit_explore.ui.pages.train.live_pictures")
+    made = fragment(live.other_active)
+    assert (made.__name__, made.__module__) == ("other_active", "vit_explore.ui.pages.train.live")
 
 
 def test_friendly_lets_a_bug_of_the_page_itself_through() -> None:

@@ -142,7 +142,7 @@ def test_an_empty_series_is_packed() -> None:
     assert pack_series(LiveSeries("a", [], [], smooth=0.9))["x"] == []
 
 
-@pytest.mark.parametrize("name", ["live_chart", "attention_explorer"])
+@pytest.mark.parametrize("name", ["live_chart", "attention_explorer", "inside_view"])
 def test_scripts_never_make_html_of_texts_and_never_leave_the_machine(name: str) -> None:
     script = (Path(chart.__file__).parents[1] / name / f"{name}.js").read_text(encoding="utf-8")
     for word in ("innerHTML", "insertAdjacentHTML", "document.write", "http:", "https:", "fetch(", "eval("):

@@ -349,8 +349,8 @@ def test_weights_as_a_zip(store: RunStore) -> None:
 # ---------------------------------------------------------------------- pictures
 
 
-def opened(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
+def opened(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
 def test_tiles_of_a_grid_that_is_not_square() -> None:
@@ -358,7 +358,7 @@ def test_tiles_of_a_grid_that_is_not_square() -> None:
     for r, c in np.ndindex(2, 3):
         values[r, c, r, c] = 1.0
     result = PositionSimilarity(values, np.zeros((0, 2, 3), np.float32), (2, 3), 0.1, 0.0, ())
-    pixels = opened(inside.tiles_png(result))
+    pixels = opened(inside.tiles_uri(result))
     height, width = pixels.shape[:2]
     assert (3 * 3 + 2) * height == (2 * 2 + 1) * width
     cell = width // 11
@@ -369,10 +369,10 @@ def test_blocks_show_where_the_class_token_looks() -> None:
     weights = np.zeros((1, 2, 1, 5, 5), np.float32)
     weights[0, 0, 0, 0, 2] = weights[0, 1, 0, 0, 4] = 1.0  # the class token: at the second, and at the last patch
     maps = AttentionMaps(weights, (2, 2), 1, True, np.zeros((1, 3), np.float32), ("class token",))
-    blocks = inside.block_pngs(maps, np.full((8, 8, 3), 60, np.uint8))
-    assert [name for name, _ in blocks] == ["Block 1", "Block 2"]
-    for (_, png), brightest in zip(blocks, (1, 3), strict=True):
-        pixels = opened(png).astype(int).sum(axis=2)
+    blocks = inside.block_uris(maps, np.full((8, 8, 3), 60, np.uint8))
+    assert [number for number, _ in blocks] == [1, 2]
+    for (_, uri), brightest in zip(blocks, (1, 3), strict=True):
+        pixels = opened(uri).astype(int).sum(axis=2)
         half = len(pixels) // 2
         corners = [pixels[r + half // 2, c + half // 2] for r in (0, half) for c in (0, half)]
         assert int(np.argmax(corners)) == brightest
@@ -382,9 +382,9 @@ def test_deep_models_show_a_choice_of_their_blocks() -> None:
     maps = AttentionMaps(
         np.full((1, 24, 1, 4, 4), 0.25, np.float32), (2, 2), 0, False, np.zeros((1, 3), np.float32), ()
     )
-    names = [name for name, _ in inside.block_pngs(maps, np.zeros((8, 8, 3), np.uint8))]
-    assert len(names) == inside.MAX_BLOCKS
-    assert (names[0], names[-1]) == ("Block 1", "Block 24")
+    numbers = [number for number, _ in inside.block_uris(maps, np.zeros((8, 8, 3), np.uint8))]
+    assert len(numbers) == inside.MAX_BLOCKS
+    assert (numbers[0], numbers[-1]) == (1, 24)
 
 
 def test_weights_that_are_no_numbers_are_two_sentences() -> None:
@@ -396,7 +396,7 @@ def test_weights_that_are_no_numbers_are_two_sentences() -> None:
     net = create_model(ModelConfig(image_size=16, width=16, depth=1, num_heads=2)).eval()
     torch.nn.init.constant_(net.pos_embed, torch.nan)
     loaded = references.LoadedModel(net, ("a", "b"), 16, (0.5,) * 3, (0.5,) * 3, "run:abc@3")
-    view = inside.look_inside(loaded, 3, np.zeros((16, 16, 3), np.uint8))
+    view = inside.look_inside(loaded, 3, np.zeros((2, 16, 16, 3), np.uint8), 0)
     assert "position embeddings of this model are not all finite" in view.tiles_note
     assert "logits of this model are not all finite" in view.attention_note
     assert view.tiles is None
@@ -405,7 +405,7 @@ def test_weights_that_are_no_numbers_are_two_sentences() -> None:
 
 def test_a_sprite_holds_the_pictures_side_by_side() -> None:
     images = [np.full((4, 4, 3), value, np.uint8) for value in (10, 200)]
-    pixels = opened(base64.b64decode(sprite_uri(images).partition(",")[2]))
+    pixels = opened(sprite_uri(images))
     assert pixels[:, :4].max() == 10
     assert pixels[:, 4:].min() == 200
 

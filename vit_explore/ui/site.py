@@ -35,7 +35,7 @@ class Page:
 PAGES = (
     Page("home", "Start", "Home", "home"),
     Page("patches", "Start", "Patches", "grid_on", view=("picture", "image_px", "patch_px", "patch")),
-    Page("train", "Train", "Train", "play_circle", view=("run", "axis")),
+    Page("train", "Train", "Train", "play_circle", view=("run", "axis", "show", "present")),
     Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
     Page(

@@ -58,8 +58,8 @@ def choose_axis(key: str) -> str:
     return axis
 
 
-def draw_chosen(store: RunStore, record: RunRecord, curves: Curves) -> None:
-    """The run's curves with those that were chosen below them."""
+def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str) -> None:
+    """The run's curves, as high as a CSS length says, with those that were chosen below them."""
     axis = address.one_of("axis", AXES, "elapsed")
     shown = [(record.name, curves, role_colour(record), False)]
     for i, other in enumerate(st.session_state.get(_compare_key(record.id), ())):
@@ -71,7 +71,7 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves) -> None:
         refresh(more, store, theirs)
         name = f"{theirs.name} · {other}" if theirs.name in {title for title, *_ in shown} else theirs.name
         shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
-    draw_curves(shown, axis, key="live", budget=_budget(record, axis))
+    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height)
 
 
 def _compare_key(run: str) -> str:
@@ -83,8 +83,8 @@ def role_colour(record: RunRecord) -> str:
     return theme.role_colour(record.family)
 
 
-def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None) -> None:
-    """Loss and validation accuracy of runs, side by side, over one axis.
+def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None, height: int | str = 300) -> None:
+    """Validation accuracy and loss of runs, side by side, over one axis. height: of a chart, as `live_chart` takes it.
 
     A chart keeps its zoom while it grows; another axis is another chart.
     """
@@ -93,19 +93,20 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
     with left:
         live_chart(
             [
-                LiveSeries(name, *curves.loss(axis), colour=colour, smooth=SMOOTHING, dash=dash)
-                for name, curves, colour, dash in shown
-            ],
-            key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget, marks=marks,
-        )  # fmt: skip
-    with right:
-        live_chart(
-            [
                 LiveSeries(name, *curves.accuracy(axis), colour=colour, dash=dash, dots=True)
                 for name, curves, colour, dash in shown
             ],
             key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
-            y_range=(0.0, 1.0), y_format="percent", marks=marks,
+            y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks,
+        )  # fmt: skip
+    with right:
+        live_chart(
+            [
+                LiveSeries(name, *curves.loss(axis), colour=colour, smooth=SMOOTHING, dash=dash)
+                for name, curves, colour, dash in shown
+            ],
+            key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget, height=height,
+            marks=marks,
         )  # fmt: skip
 
 

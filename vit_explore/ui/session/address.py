@@ -56,6 +56,16 @@ def _beside(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError(text)
+    return text == "on"
+
+
+def _on_or_off(value: bool) -> str:
+    return "on" if value else "off"
+
+
 def _words(text: str) -> str:
     if not text or len(text) > _LONGEST or not text.isprintable():
         raise ValueError(text)
@@ -81,6 +91,8 @@ FIELDS: dict[str, Field] = {
     "picture": Field(_picture, "no picture", follows=True),
     "tab": Field(_words, "no tab"),
     "axis": Field(_words, "no axis"),
+    "show": Field(_words, "no view"),
+    "present": Field(_switch, "neither on nor off", _on_or_off),
     "compare": Field(_beside, "neither off, on nor bundled"),
     "image_px": Field(_number, "no size in pixels"),
     "patch_px": Field(_number, "no size in pixels"),

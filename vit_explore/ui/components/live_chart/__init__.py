@@ -63,14 +63,17 @@ def live_chart(
     key: str,
     x_label: str,
     y_label: str,
-    height: int = 300,
+    height: int | str = 300,
     y_range: tuple[float, float] | None = None,
     budget: float | None = None,
     y_format: Literal["number", "percent"] = "number",
     levels: Iterable[Level] = (),
     marks: Iterable[Mark] = (),
 ) -> None:
-    """Draw the curves. Drag zooms along x, a double click resets; `budget` is the x at which the run will end."""
+    """Draw the curves. Drag zooms along x, a double click resets; `budget` is the x at which the run will end.
+
+    height: of the plot in pixels, or a CSS length of the whole chart, which then shows no legend for one curve alone.
+    """
     data = {
         "series": [pack_series(one) for one in series],
         "xLabel": x_label,

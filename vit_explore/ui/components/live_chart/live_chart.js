@@ -1,7 +1,7 @@
 // A chart that is fed again and again: built once, then only redrawn. All its state (zoom, hidden curves) lives on its element.
 // Names of runs are typed by people: they only ever become textContent.
 
-const FONT = 14;
+const FONT = 0.83; // of the page's letters: 14 px beside 17
 const NEAR_MARK = 8; // px from a mark, within which the pointer shows its text
 
 export default function (component) {
@@ -9,6 +9,7 @@ export default function (component) {
   if (!root.chart) root.chart = build(root);
   const chart = root.chart;
   chart.data = component.data;
+  stand(chart);
   updateLegend(chart);
   draw(chart);
   // Streamlit also calls this when newer data overtook this call: only a chart that has left the page is taken down.
@@ -22,13 +23,26 @@ function build(root) {
   const canvas = element("canvas", "", plot);
   const tip = element("div", "tip", plot);
   tip.hidden = true;
+  const reset = element("button", "reset", plot);
+  reset.type = "button";
+  reset.textContent = "Reset zoom";
   canvas.setAttribute("role", "img");
   canvas.tabIndex = 0;
-  const chart = { root, legend, canvas, tip, hidden: new Set(), zoom: null, drag: null, hover: null, data: null, keys: "" };
+  const chart = { root, legend, canvas, tip, reset, hidden: new Set(), zoom: null, drag: null, hover: null, data: null, keys: "" };
   chart.observer = new ResizeObserver(() => draw(chart));
   chart.observer.observe(plot);
+  reset.onclick = () => resetZoom(chart);
   listen(chart);
   return chart;
+}
+
+function stand(chart) {
+  // A number is the plot's height in pixels; a text is a CSS length, of the plot and its legend together.
+  const { height } = chart.data;
+  const fills = typeof height === "string";
+  chart.root.classList.toggle("fills", fills);
+  chart.root.style.height = fills ? height : "";
+  chart.canvas.parentElement.style.height = fills ? "" : `${height}px`;
 }
 
 function element(tag, className, parent) {
@@ -96,10 +110,7 @@ function updateLegend(chart) {
     const held = chart.root.getRootNode().activeElement;
     const focused = [...chart.legend.children].indexOf(held);
     chart.legend.replaceChildren(...series.map((s) => legendKey(chart, s)));
-    chart.reset = element("button", "reset", chart.legend);
-    chart.reset.type = "button";
-    chart.reset.textContent = "Reset zoom";
-    chart.reset.onclick = () => resetZoom(chart);
+    chart.legend.classList.toggle("single", series.length < 2);
     if (focused >= 0 && chart.legend.children[focused]) chart.legend.children[focused].focus();
   }
   [...chart.legend.querySelectorAll(".key")].forEach((key, i) => {
@@ -178,22 +189,21 @@ function draw(chart) {
   if (!chart.data) return;
   const { canvas, data } = chart;
   const width = canvas.parentElement.clientWidth;
-  const height = data.height;
-  if (!width) return;
+  const height = canvas.parentElement.clientHeight;
+  if (!width || !height) return;
   const ratio = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    canvas.style.height = `${height}px`;
   }
   const ctx = canvas.getContext("2d");
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   ctx.clearRect(0, 0, width, height);
   const look = theme(chart.root);
-  ctx.font = `${FONT}px ${look.font}`;
+  ctx.font = `${look.size}px ${look.font}`;
   const series = visible(chart);
-  const scale = (chart.scale = makeScale(chart, ctx, series, width, height));
-  drawAxes(ctx, scale, data, look, width, height);
+  const scale = (chart.scale = makeScale(chart, ctx, series, look.size, width, height));
+  drawAxes(ctx, scale, data, look, width);
   ctx.save();
   ctx.beginPath();
   ctx.rect(scale.left - 2, 0, scale.right - scale.left + 8, scale.bottom + 3);
@@ -215,19 +225,20 @@ function theme(root) {
   return {
     text: style.color,
     font: style.fontFamily,
+    size: Math.round(parseFloat(getComputedStyle(document.documentElement).fontSize) * FONT), // px
     primary: read("--st-primary-color", "#0072b2"),
     background: read("--st-background-color", "#ffffff"),
     rule: "rgba(128,132,142,0.28)",
   };
 }
 
-function makeScale(chart, ctx, series, width, height) {
+function makeScale(chart, ctx, series, size, width, height) {
   const kind = chart.data.yFormat;
   const [x0, x1] = xDomain(chart, series);
   const [y0, y1] = yDomain(chart, series, [x0, x1]);
-  const top = FONT + 14;
-  const bottom = height - FONT * 2 - 16;
-  const yTicks = ticks(y0, y1, Math.max(2, Math.floor((bottom - top) / 42)));
+  const top = size + 14;
+  const bottom = height - size - 12;
+  const yTicks = ticks(y0, y1, Math.min(Math.max(2, Math.floor((bottom - top) / (1.8 * size))), 6));
   const labels = yTicks.values.map((v) => format(v, yTicks.digits, kind));
   const left = Math.ceil(Math.max(24, ...labels.map((l) => ctx.measureText(l).width))) + 10;
   const right = width - 10;
@@ -240,7 +251,7 @@ function makeScale(chart, ctx, series, width, height) {
   };
 }
 
-function drawAxes(ctx, scale, data, look, width, height) {
+function drawAxes(ctx, scale, data, look, width) {
   ctx.fillStyle = look.text;
   ctx.strokeStyle = look.rule;
   ctx.lineWidth = 1;
@@ -253,14 +264,17 @@ function drawAxes(ctx, scale, data, look, width, height) {
   });
   line(ctx, scale.left, scale.bottom + 0.5, scale.right, scale.bottom + 0.5);
   ctx.textBaseline = "top";
-  for (const v of scale.xTicks.values) {
-    const text = format(v, scale.xTicks.digits, "number");
+  let free = width; // the last number also names the axis; those that it would touch are left out
+  for (const [i, v] of [...scale.xTicks.values.entries()].reverse()) {
+    const number = format(v, scale.xTicks.digits, "number");
+    const text = i === scale.xTicks.values.length - 1 ? `${number} ${data.xLabel}` : number;
     const half = ctx.measureText(text).width / 2;
+    const centre = Math.min(scale.px(v), width - half - 1);
+    if (centre + half > free) continue;
+    free = centre - half - 24;
     ctx.textAlign = "center";
-    ctx.fillText(text, Math.min(scale.px(v), width - half - 1), scale.bottom + 7);
+    ctx.fillText(text, centre, scale.bottom + 7);
   }
-  ctx.textAlign = "right";
-  ctx.fillText(data.xLabel, scale.right, height - FONT - 3);
   ctx.textAlign = "left";
   ctx.fillText(data.yLabel, 0, 1);
 }

@@ -5,6 +5,7 @@ A PNG replaces its predecessor without a flicker and costs a few milliseconds, w
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,85 +29,98 @@ from vit_explore.ui.session.warmup import warm_up
 if TYPE_CHECKING:
     from vit_explore.runs.references import LoadedModel
 
-MAX_BLOCKS = 8
-# pixels; shown as they are, because Streamlit encodes a picture that it has to shrink anew at each tick
-_TILE_SIDE, _PICTURE_SIDE = 390, 96
+MAX_BLOCKS = 12
+_TILE_SIDE, _PICTURE_SIDE = 480, 192  # pixels; the browser makes them as large as there is room
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What one snapshot looks like. A picture that cannot be is None, and its sentence says why."""
+    """What one snapshot looks like, its pictures as data URIs. A picture that cannot be is None or missing, and its
+    sentence says why."""
 
     step: int
-    tiles: bytes | None = None
+    probs: np.ndarray  # (n, C) float32, of the sample pictures
+    tiles: str | None = None
     tiles_note: str = ""
     correlation: float | None = None  # of the similarity with the nearness of patches
-    picture: bytes = b""  # PNG
-    blocks: tuple[tuple[str, bytes], ...] = ()  # (name, PNG)
+    picture: str = ""
+    blocks: tuple[tuple[int, str], ...] = ()  # (number, counted from 1; data URI)
     attention_note: str = ""
     numbers: Numbers | None = None  # for the diagnosis
 
 
 @dataclass
 class Watcher:
-    """Follows the snapshots of a run on one picture: a new one is looked into once."""
+    """Follows the snapshots of a run on one pinned picture: a new one is looked into once."""
 
     run: str
     pinned: int
     view: Inside | None = None
+    awaited: Job[Inside] | None = None  # the look at the last snapshot of a run that is over, while it is not done
 
-    def look(self, store: RunStore, picture: np.ndarray, training: bool) -> Inside | None:
-        """The view of the latest snapshot that was looked into, None before the first; picture is uint8 (h, w, 3).
+    def look(self, store: RunStore, images: np.ndarray, training: bool) -> Inside | None:
+        """The view of the latest snapshot that was looked into, None before the first; images are uint8 (n, h, w, 3).
 
-        Raises RunNotFound, and NotYet for a run that is over: nobody looks again by himself.
+        Raises RunNotFound, and what a look at the last snapshot of a run that is over failed with.
         """
+        self.awaited = None
         snapshots = store.snapshots(self.run)
         if not snapshots or (self.view is not None and self.view.step == snapshots[-1].step):
             return self.view
-        job = looking_inside(self.run, snapshots[-1].step, self.pinned, picture, store)
-        if not training:
-            self.view = waiting.result(job)
-        elif (done := waiting.peek(job)) is not None and done.error is None:
+        job = looking_inside(self.run, snapshots[-1].step, self.pinned, images, store)
+        done = waiting.peek(job)
+        if done is None:  # while it trains, the next tick finds more
+            self.awaited = None if training else job
+        elif done.error is None or not training:  # one that was given up for a newer one is nothing to say
             self.view = done.value
-        # else the snapshot is being looked into, or was given up for a newer one: the next tick finds more
         return self.view
 
 
-def looking_inside(run: str, step: int, pinned: int, picture: np.ndarray, store: RunStore) -> Job[Inside]:
-    """The job for all who watch the run with this picture, uint8 (h, w, 3)."""
+def looking_inside(run: str, step: int, pinned: int, images: np.ndarray, store: RunStore) -> Job[Inside]:
+    """The job for all who watch the run with this picture among the images, uint8 (n, h, w, 3)."""
     ref, folder, warm = f"run:{run}@{step}", store.home, warm_up()
 
     def work() -> Work[Inside]:
         loaded = yield from caches.open_model(ref, str(folder), warm)
         yield Progress(0.5)
-        return look_inside(loaded, step, picture)
+        return look_inside(loaded, step, images, pinned)
 
     return Job(("inside", str(folder), ref, str(pinned)), "Looking inside the model", work)
 
 
-def look_inside(loaded: LoadedModel, step: int, picture: np.ndarray) -> Inside:
-    """Position similarity and class-token attention of a model on a picture uint8 (h, w, 3)."""
+def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int) -> Inside:
+    """Position similarity, class-token attention on one of the images uint8 (n, h, w, 3), and the answers to all."""
     from vit_explore import explain
 
-    tiles: bytes | None = None
-    blocks: tuple[tuple[str, bytes], ...] = ()
+    picture = images[pinned]
+    tiles: str | None = None
+    blocks: tuple[tuple[int, str], ...] = ()
     tiles_note = attention_note = ""
     correlation = similarity = maps = None
     try:
         similarity = explain.position_similarity(loaded)
-        tiles, correlation = tiles_png(similarity), similarity.distance_correlation
+        tiles, correlation = tiles_uri(similarity), similarity.distance_correlation
     except (NotApplicable, BadConfig) as error:
         tiles_note = str(error)
     try:
         maps = explain.attention_maps(loaded, loaded.preprocess(picture))
-        blocks = block_pngs(maps, picture)
+        blocks = block_uris(maps, picture)
     except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
-    numbers = numbers_of(step, similarity, maps)
-    return Inside(step, tiles, tiles_note, correlation, picture_png(picture), blocks, attention_note, numbers)
+    probs, numbers = probabilities(loaded, images), numbers_of(step, similarity, maps)
+    return Inside(step, probs, tiles, tiles_note, correlation, picture_uri(picture), blocks, attention_note, numbers)
 
 
-def tiles_png(similarity: PositionSimilarity) -> bytes:
+def probabilities(loaded: LoadedModel, images: np.ndarray) -> np.ndarray:
+    """What the model says of images uint8 (n, h, w, 3): (n, C) float32."""
+    import torch
+
+    with torch.inference_mode():
+        x = torch.cat([loaded.preprocess(image) for image in images])
+        return loaded.model(x).float().softmax(-1).numpy()
+
+
+def tiles_uri(similarity: PositionSimilarity) -> str:
     """All tiles in one picture, in the colours of the page Position embeddings."""
     gh, gw = similarity.grid
     gap = max(1, round(min(gh, gw) / 6))
@@ -114,17 +128,17 @@ def tiles_png(similarity: PositionSimilarity) -> bytes:
     return _png(_enlarged(mosaic(tiles, gw, gap), _TILE_SIDE))
 
 
-def block_pngs(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[str, bytes], ...]:
+def block_uris(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[int, str], ...]:
     """The picture under each block's attention (mean over heads): of the class token, or of all patches without one."""
     weights = maps.weights[0].mean(axis=1)  # (L, N, N)
     rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
     shown = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MAX_BLOCKS)).round().astype(int))
     under = _on_grid(picture, maps.grid)
     tiles = [blended(rows[layer, maps.n_prefix :].reshape(maps.grid), under, _PICTURE_SIDE) for layer in shown]
-    return tuple((f"Block {layer + 1}", _png(tile)) for layer, tile in zip(shown, tiles, strict=True))
+    return tuple((int(layer) + 1, _png(tile)) for layer, tile in zip(shown, tiles, strict=True))
 
 
-def picture_png(picture: np.ndarray) -> bytes:
+def picture_uri(picture: np.ndarray) -> str:
     """A picture uint8 (h, w, 3) at the size of the blocks' maps."""
     if max(picture.shape[:2]) <= _PICTURE_SIDE:
         return _png(_enlarged(picture, _PICTURE_SIDE))
@@ -145,7 +159,7 @@ def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def _png(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

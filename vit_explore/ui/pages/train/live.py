@@ -1,12 +1,13 @@
-"""A run on the Train page: watched while it trains, read when it is over.
+"""A run on the Train page: the stage on one screen while it trains, and all the rest below it.
 
-What changes at each tick is one small fragment; what a person presses lies outside of it. Each element that is sent
-again costs the browser and this process time, which they take from the training.
+The stage has the same elements in the same places from Start to the end, so that nothing is drawn anew and nothing
+jumps when the run goes from one phase to the next. What changes at each tick is two small fragments; what a person
+presses lies outside of them. Each element that is sent again costs the browser and this process time, which they take
+from the training.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from vit_explore.errors import RunNotFound
@@ -15,22 +16,23 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import forking, wording
 from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen, refresh
-from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.pages.train import diagnosing, playing
-from vit_explore.ui.pages.train.live_pictures import pictures
+from vit_explore.ui.pages.train import diagnosing, playing, stage
+from vit_explore.ui.pages.train.live_pictures import how_to_read, pictures
+from vit_explore.ui.pages.train.numbers import status
 from vit_explore.ui.pages.train.results import next_steps, results
 from vit_explore.ui.session import caches
 
-_PACE = {  # seconds between two ticks of the numbers, and of the pictures
-    "queued": (1.0, None),
-    "starting": (0.5, None),
-    "training": (2.0, 4.0),  # each redraw takes a little from the training
-    "over": (None, None),
+_PACE: dict[str, float | None] = {  # seconds between two ticks; each redraw takes a little from the training
+    "queued": 1.0,
+    "starting": 0.5,
+    "training": 2.0,
+    "over": None,
 }
+_DIAGNOSIS = 4.0  # seconds between two looks for what the run suffers from
 
 
 def watch(run: str) -> None:
@@ -39,24 +41,35 @@ def watch(run: str) -> None:
     try:
         record = store.get(run)
     except RunNotFound as error:
+        st.title("Train")
         st.error(wording.sentence(error), icon=":material/error:")
         st.button("Train a new one", type="primary", icon=":material/add:", on_click=new_run, key="train_after_lost")
         return
     phase = phase_of(record)
-    every, pictures_every = _PACE[phase]
-    _head(store, record)
-    playing.strip(store, record)
-    fragment(diagnosing.line, every=pictures_every)(run)
-    fragment(_numbers_and_curves, every=every)(run, phase)
-    if record.step is None:
-        return
-    choose_curves(record, {other.id: other.name for other in store.list() if other.id != run and other.step})
-    forking.origin(store, record)
-    if phase == "over":
-        with friendly():
-            results(store, record)
-    fragment(pictures, every=pictures_every)(run)
-    fragment(diagnosing.rest, every=pictures_every)(run)
+    stage.style()
+    with st.container(key="live_stage"):
+        _head(store, record)
+        fragment(_numbers, every=_PACE[phase])(run, phase)
+        with st.container(horizontal=True, vertical_alignment="center", key="live_strip"):
+            _strip(store, record, phase)
+        fragment(diagnosing.line, every=_PACE[phase] and _DIAGNOSIS)(run)
+        if phase != "over" or record.step is not None:
+            fragment(_curves_and_pictures, every=_PACE[phase])(run)
+    if not stage.is_presenting():
+        _below(store, record, phase)
+
+
+def _strip(store: RunStore, record: RunRecord, phase: str) -> None:
+    """The thin row below the numbers: what can be set while it trains, and what can be made of it when it is over."""
+    if phase != "over":
+        playing.strip(store, record)
+    elif not stage.is_presenting():
+        retry = "Try again with changes" if record.state == "failed" else "Change and train again"
+        if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
+            new_run(record)
+            st.rerun()
+        forking.button(record, "live_fork")
+        _new_run()
 
 
 def phase_of(record: RunRecord) -> str:
@@ -68,7 +81,7 @@ def phase_of(record: RunRecord) -> str:
     return "training" if record.step else "starting"
 
 
-def _numbers_and_curves(run: str, phase: str) -> None:
+def _numbers(run: str, phase: str) -> None:
     store = caches.store()
     try:
         record = store.get(run)
@@ -76,27 +89,55 @@ def _numbers_and_curves(run: str, phase: str) -> None:
             st.rerun()  # another pace of looking, or none
         curves = curves_of(run)
         refresh(curves, store, record)
-        _status(store, record, curves)
-        if phase == "over":
-            next_steps(record)
-        if record.step is not None:
-            draw_chosen(store, record, curves)
+        if phase != "over":
+            store.watched(run)  # so that its process makes pictures on the clock
+        status(store, record, curves)
     except RunNotFound:
         st.rerun()  # deleted in another tab: the page says so
+
+
+def _curves_and_pictures(run: str) -> None:
+    store = caches.store()
+    try:
+        record = store.get(run)
+        if stage.view() != "inside":
+            draw_chosen(store, record, curves_of(run), stage.CHART_HEIGHT)
+        if stage.view() != "curves":
+            pictures(store, record)
+    except RunNotFound:
+        return  # the other fragment says so
+
+
+def _below(store: RunStore, record: RunRecord, phase: str) -> None:
+    """What is not needed at a glance: what lies in the axes, how to read the pictures, and at the end the results."""
+    if record.step is None:
+        return
+    choose_curves(record, {other.id: other.name for other in store.list() if other.id != record.id and other.step})
+    forking.origin(store, record)
+    how_to_read()
+    fragment(diagnosing.rest, every=_PACE[phase] and _DIAGNOSIS)(record.id)
+    with st.container(key="live_results"):  # there from the first step on: what comes below keeps its place in the tree
+        if phase == "over":
+            next_steps(record)
+            with friendly():
+                results(store, record)
 
 
 def _head(store: RunStore, record: RunRecord) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live_head"):
         colour, icon = wording.STATE_COLOURS[record.state], wording.STATE_ICONS[record.state]
-        st.subheader(
-            f"{escaped(record.name)} :{colour}-badge[{icon} {wording.STATE_WORDS[record.state]}]", anchor=False
-        )
+        st.title(escaped(record.name), anchor=False)
+        st.markdown(f":{colour}-badge[{icon} {wording.STATE_WORDS[record.state]}]", width="content")
+        stage.choose()
         _buttons(store, record)
 
 
 def _buttons(store: RunStore, record: RunRecord) -> None:
     with friendly():
         if record.state in wording.ACTIVE:
+            if not stage.is_presenting():
+                forking.button(record, "live_fork")
+                _new_run()
             if st.button(
                 "Stop", icon=":material/stop:", key="live_stop", type="primary", disabled=record.stop_requested
             ):
@@ -108,63 +149,12 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
             store.resume(record.id)
             get_backend().ensure()
             st.rerun()
-    retry = "Try again with changes" if record.state == "failed" else "Change and train again"
-    if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
-        new_run(record)
-        st.rerun()
-    forking.button(record, "live_fork")
+
+
+def _new_run() -> None:
     if st.button("New run", icon=":material/add:", key="live_new"):
         new_run()
         st.rerun()
-
-
-def _status(store: RunStore, record: RunRecord, curves: Curves) -> None:
-    """The state in words and the four numbers, large enough for the back row."""
-    with st.container(border=True, key="live_status"):
-        if record.state == "failed":
-            st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
-        elif record.state == "interrupted":
-            st.warning(escaped(record.error or "It was interrupted."), icon=":material/power_off:")
-        if record.unreadable:
-            st.warning(escaped(record.unreadable), icon=":material/data_alert:")
-        ahead = run_ahead(store, record) if record.state == "queued" else None
-        st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}**")
-        if record.state == "queued":
-            _check_worker()
-        if record.step is not None:
-            with st.container(horizontal=True, gap="medium"):
-                for label, value, extra in _numbers(record, curves):
-                    st.metric(label, value, extra, delta_color="off", delta_arrow="off", width=152)
-
-
-def _check_worker() -> None:
-    worker = get_backend().ensure()
-    if worker.state == "failed":
-        st.error(escaped(get_backend().failure(caches.store().home)), icon=":material/error:")
-
-
-def _numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | None]]:
-    """(label, value, what to hold it against)."""
-    classes = len(record.classes or ()) or None
-    guess = f"guessing: {wording.percent(1 / classes, 0)}" if classes else None
-    loss = curves.columns.get("loss", np.zeros(0))[-20:]
-    shown = f"{loss.mean():.3f}" if len(loss) else "–"
-    started = f"at first {curves.columns['loss'][:5].mean():.2f}" if len(loss) else None
-    rate = ("Images per second", wording.count(record.images_per_second), f"{wording.count(record.images_seen)} seen")
-    if record.test_top1 is not None and record.macro_f1 is not None:
-        return [
-            ("Test accuracy", wording.percent(record.test_top1), guess),
-            ("Macro F1", f"{record.macro_f1:.3f}", None),
-            ("Validation accuracy", wording.percent(record.top1), None),
-            rate,
-        ]
-    left = wording.duration(record.remaining) if record.state == "running" else "–"
-    return [
-        ("Accuracy (validation)", wording.percent(record.top1), guess),
-        ("Loss", shown, started),
-        rate,
-        ("Time left", left, f"epoch {record.epoch or 0:.1f}"),
-    ]
 
 
 def other_active(store: RunStore, active: list[RunRecord]) -> None:

@@ -1,105 +1,129 @@
-"""What a run in training looks like from the inside: its answers to some pictures, and its newest snapshot."""
+"""What a run in training looks like from the inside: its newest snapshot, and what that says of some pictures."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from vit_explore.errors import RunNotFound
+from vit_explore.data.spread import spread
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.components.predictions import Answer, Card, predictions, sprite_uri
-from vit_explore.ui.kit.curve_charts import curves_of
-from vit_explore.ui.kit.curves import Curves
-from vit_explore.ui.pages.train.inside import Inside, Watcher
-from vit_explore.ui.session import caches
+from vit_explore.ui.components import inside_view
+from vit_explore.ui.components.inside_view import Answers, Panel, Said, Shot
+from vit_explore.ui.components.predictions import sprite_uri
+from vit_explore.ui.kit import waiting
+from vit_explore.ui.pages.train import stage
+from vit_explore.ui.pages.train.inside import MAX_BLOCKS, Inside, Watcher
+
+_KEY = "live_inside"
+_PLACES, _MOST_PLACES = 8, 10  # sample pictures on the stage; two more where each of nine or ten classes then has one
 
 
-def pictures(run: str) -> None:
-    """Validation images with the present answers, and the inside of the newest snapshot."""
-    store, curves = caches.store(), curves_of(run)
-    try:
-        record = store.get(run)
-    except RunNotFound:
-        return  # the other fragment says so
-    if curves.evaluations:
-        _samples(store, record, curves)
+@dataclass(frozen=True)
+class Samples:
+    """The validation images whose answers are followed, every class among them where there is room."""
+
+    images: np.ndarray  # (n, h, w, 3) uint8
+    labels: np.ndarray  # (n,)
+    classes: tuple[str, ...]
+    sheet: str  # the images side by side, as a data URI
 
 
-def _samples(store: RunStore, record: RunRecord, curves: Curves) -> None:
-    images, labels, classes, sheet = _sample_images(store, record)
-    look = curves.evaluations[-1]
-    st.markdown(f"#### What it says of {len(images)} validation images · step {look.step:,}")
-    predictions(answers(images, labels, classes, look.sample_probs), key="live_samples", sheet=sheet)
-    _inside(store, record, images)
-
-
-def _sample_images(store: RunStore, record: RunRecord) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], str]:
-    """Images (n, h, w, 3), labels, class names, and the images as one sheet; made once for each attempt of the run."""
-    key, kept = (record.id, record.started), st.session_state.get("live_sample_images")
-    if kept is None or kept[0] != key:
-        started = store.started(record.id)
-        if started is None:
-            return np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64), (), ""
-        images = started.sample_images.transpose(0, 2, 3, 1)
-        kept = (key, images, started.sample_labels, started.classes, sprite_uri(list(images)))
-        st.session_state["live_sample_images"] = kept
-    return kept[1:]
-
-
-def answers(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], probs: np.ndarray) -> list[Card]:
-    """A card for each image (n, h, w, 3), with the likeliest class of probs (n, C)."""
-    return [
-        Card(image, classes[label], [Answer(classes[p.argmax()], bool(p.argmax() == label), float(p.max()))])
-        for image, label, p in zip(images, labels, probs, strict=False)
-    ]
-
-
-def _inside(store: RunStore, record: RunRecord, images: np.ndarray) -> None:
-    st.session_state["live_pinned"] = min(st.session_state.get("live_pinned", 1), len(images))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        heading = st.empty()
-        pinned = st.number_input(
-            "Pinned image", 1, len(images), key="live_pinned", width=150, persist_state="session",
-            help="Which of the validation images above the attention is shown on, counted from 1.",
-        )  # fmt: skip
-    picture = images[pinned - 1]
+def pictures(store: RunStore, record: RunRecord) -> None:
+    """Tiles, attention and answers of the newest snapshot that was looked into; before the first, their places."""
+    samples = _samples(store, record)
+    if samples is None:
+        _draw(record, None, None, 0)
+        return
+    pinned = inside_view.pinned(_KEY, len(samples.images))
     watcher = st.session_state.get("live_watcher")
     if watcher is None or (watcher.run, watcher.pinned) != (record.id, pinned):
         watcher = st.session_state["live_watcher"] = Watcher(record.id, pinned)
-    view = watcher.look(store, picture, training=record.state == "running")
-    if view is None:
-        return
-    heading.markdown(f"#### Inside the model · step {view.step:,}")
-    tiles, attention = st.columns([1, 1.5], gap="large")
-    with tiles:
-        _draw_tiles(view)
-    with attention:
-        _draw_attention(view)
+    view = watcher.look(store, samples.images, record.state == "running")
+    _draw(record, view, samples, pinned)
+    if watcher.awaited is not None:
+        with st.container(key="live_wait"):
+            waiting.watch(watcher.awaited, quiet=True)
 
 
-def _draw_tiles(view: Inside) -> None:
-    st.markdown("**Position embeddings**")
-    if view.tiles is None:
-        st.info(view.tiles_note, icon=":material/info:")
-        return
-    st.image(view.tiles, width="content")
-    st.caption(_tiles_caption(view.correlation))
+def _draw(record: RunRecord, view: Inside | None, samples: Samples | None, pinned: int) -> None:
+    """The three panels; what is not known yet keeps its place."""
+    blocks = min(record.config.model.depth, MAX_BLOCKS) if record.config else 0
+    panels = _tiles(view), _attention(view, samples, pinned, blocks), _answers(view, samples, pinned)
+    inside_view.inside_view(*panels, key=_KEY, tall=stage.view() == "inside")
 
 
-def _draw_attention(view: Inside) -> None:
-    st.markdown("**Attention on the pinned image**")
-    if not view.blocks:
-        st.info(view.attention_note, icon=":material/info:")
-        return
-    names = ["What it sees", *(name for name, _ in view.blocks)]
-    with st.container(key="live_attention"):
-        st.image([view.picture, *(png for _, png in view.blocks)], caption=names, width="content")
-    st.caption("Bright: where the class token (or, without one, the average patch) looks; mean over the heads.")
-
-
-def _tiles_caption(correlation: float | None) -> str:
-    says = (
-        "" if correlation is None or np.isnan(correlation) else f" Similarity follows nearness: r = {correlation:+.2f}."
+def how_to_read() -> None:
+    """What the pictures mean, for who wants to know."""
+    st.caption(
+        "**Position embeddings**: each tile is one patch's embedding against all others, orange alike, blue opposite; "
+        "r says how well similarity follows nearness. **Attention**: bright where the class token (without one: the "
+        "average patch) looks, the mean over the heads; click a picture on the right to see the attention on it. "
+        "**Answers**: of validation images, which the training never sees."
     )
-    return f"Each tile: one patch's embedding against all others; orange alike, blue opposite.{says}"
+
+
+def choose_samples(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Samples:
+    """Some of the images (n, h, w, 3), with every class among them where there is room."""
+    chosen = spread(labels, _MOST_PLACES if len(classes) > _PLACES else _PLACES)
+    return Samples(images[chosen], labels[chosen], classes, sprite_uri(list(images[chosen])))
+
+
+def _samples(store: RunStore, record: RunRecord) -> Samples | None:
+    """Made once for each attempt of the run; None before it has begun."""
+    key, kept = (record.id, record.started), st.session_state.get("live_samples")
+    if kept is None or kept[0] != key:
+        started = store.started(record.id)
+        if started is None:
+            return None
+        images = started.sample_images.transpose(0, 2, 3, 1)
+        kept = key, choose_samples(images, started.sample_labels, started.classes)
+        st.session_state["live_samples"] = kept
+    samples: Samples = kept[1]
+    return samples
+
+
+def _tiles(view: Inside | None) -> Panel:
+    title = "Position embeddings"
+    if view is None:
+        return Panel(title, [Shot()])
+    if view.tiles is None:
+        return Panel(title, note=view.tiles_note)
+    known = view.correlation is not None and not np.isnan(view.correlation)
+    alt = f"Similarity of the position embeddings at step {view.step}: a tile for each patch"
+    return Panel(title, [Shot("", view.tiles, alt)], f"r = {view.correlation:+.2f}" if known else "")
+
+
+def _attention(view: Inside | None, samples: Samples | None, pinned: int, blocks: int) -> Panel:
+    title = "Attention"
+    if view is None or samples is None:
+        return Panel(title, [Shot()] * (1 + blocks))
+    if not view.blocks:
+        return Panel(title, note=view.attention_note)
+    name = samples.classes[samples.labels[pinned]]
+    on = f"a validation image of class {name}"
+    shots = [Shot(name, view.picture, f"The pinned picture: {on}")]
+    shots += [Shot(f"Block {block}", uri, f"Attention of block {block} on {on}") for block, uri in view.blocks]
+    return Panel(title, shots, f"step {view.step:,}")
+
+
+def _answers(view: Inside | None, samples: Samples | None, pinned: int) -> Answers:
+    title = "Answers"
+    if samples is None:
+        return Answers(title, [Said("")] * _PLACES)
+    truths = [samples.classes[label] for label in samples.labels]
+    if view is None:
+        return Answers(title, [Said(truth) for truth in truths], samples.sheet, pinned)
+    said = [_said(samples, label, probs) for label, probs in zip(samples.labels, view.probs, strict=True)]
+    right = sum(one.right for one in said)
+    return Answers(title, said, samples.sheet, pinned, f"{right} of {len(said)} right")
+
+
+def _said(samples: Samples, label: int, probs: np.ndarray) -> Said:
+    """The likeliest class of probs (C,); none where they are no numbers."""
+    if not np.isfinite(probs).all():
+        return Said(samples.classes[label])
+    best = int(probs.argmax())
+    return Said(samples.classes[label], samples.classes[best], bool(best == label), round(float(probs[best]), 4))

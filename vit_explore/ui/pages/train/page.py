@@ -7,13 +7,12 @@ import streamlit as st
 from vit_explore.ui.kit import panel, run_actions
 from vit_explore.ui.kit.follow import follow_others
 from vit_explore.ui.kit.style import style
-from vit_explore.ui.pages.train import live, notes, setup
+from vit_explore.ui.pages.train import live, notes, setup, stage
 from vit_explore.ui.session import caches
 
 
 def show() -> None:
     """Draw the page."""
-    st.title("Train")
     style()
     store = caches.store()
     follow_others()
@@ -22,7 +21,9 @@ def show() -> None:
     if run is not None:
         live.watch(run)
     else:
+        st.title("Train")
         st.markdown("Pick a ready-made run and press **Start training**; every setting can be changed below.")
         live.other_active(store, run_actions.active_runs(store))
         setup.setup()
-    panel.panel(notes.training(), notes.speed())
+    if not (run and stage.is_presenting()):
+        panel.panel(notes.training(), notes.speed())

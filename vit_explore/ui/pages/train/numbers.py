@@ -1,0 +1,71 @@
+"""The run in one row: its numbers, large enough for the back row, and how far it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from vit_explore.runs.backends import get_backend
+from vit_explore.runs.records import RunRecord
+from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import wording
+from vit_explore.ui.kit.curves import Curves
+from vit_explore.ui.kit.run_actions import run_ahead
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.train import stage
+from vit_explore.ui.session import caches
+
+_RECENT = 20  # steps that the loss is the mean of
+
+
+def status(store: RunStore, record: RunRecord, curves: Curves) -> None:
+    """Four numbers, the state in words and the bar; below it what went wrong."""
+    ahead = run_ahead(store, record) if record.state == "queued" else None
+    with st.container(horizontal=True, vertical_alignment="center", key="live_status"):
+        for label, value, extra in numbers(record, curves):
+            st.metric(label, value, extra, delta_color="off", delta_arrow="off", width="content")
+        more = " The results are below." if record.test_top1 is not None and not stage.is_presenting() else ""
+        st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}{more}**")
+    if record.state == "failed":
+        st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
+    elif record.state == "interrupted":
+        st.warning(escaped(record.error or "It was interrupted."), icon=":material/power_off:")
+    elif record.state == "queued":
+        _check_worker()
+    if record.unreadable:
+        st.warning(escaped(record.unreadable), icon=":material/data_alert:")
+
+
+def numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | None]]:
+    """(label, value, what to hold it against): of the training, or of the test when there is one."""
+    classes = len(record.classes or ()) or None
+    guess = f"guessing: {wording.percent(1 / classes, 0)}" if classes else None
+    rate = ("Images per second", wording.count(record.images_per_second), f"{wording.count(record.images_seen)} seen")
+    if record.test_top1 is not None and record.macro_f1 is not None:
+        return [
+            ("Test accuracy", wording.percent(record.test_top1), guess),
+            ("Macro F1", f"{record.macro_f1:.3f}", None),
+            rate,
+            ("Validation accuracy", wording.percent(record.top1), None),
+        ]
+    left = wording.duration(record.remaining) if record.state == "running" else "–"
+    return [
+        ("Accuracy (validation)", wording.percent(record.top1), guess),
+        ("Loss", *_loss(curves)),
+        rate,
+        ("Time left", left, f"epoch {record.epoch or 0:.1f}"),
+    ]
+
+
+def _loss(curves: Curves) -> tuple[str, str | None]:
+    """The mean of the last steps, and that of the first ones."""
+    loss = curves.columns.get("loss", np.zeros(0))
+    if not len(loss):
+        return "–", None
+    return f"{loss[-_RECENT:].mean():.3f}", f"at first {loss[:5].mean():.2f}"
+
+
+def _check_worker() -> None:
+    worker = get_backend().ensure()
+    if worker.state == "failed":
+        st.error(escaped(get_backend().failure(caches.store().home)), icon=":material/error:")
