@@ -50,7 +50,7 @@ def watch(run: str) -> None:
     with st.container(key="live_stage"):
         _head(store, record)
         fragment(_numbers, every=_PACE[phase])(run, phase)
-        with st.container(horizontal=True, vertical_alignment="center", key="live_strip"):
+        with st.container(key="live_strip"):
             _strip(store, record, phase)
         fragment(diagnosing.line, every=_PACE[phase] and _DIAGNOSIS)(run)
         if phase != "over" or record.step is not None:
@@ -64,12 +64,13 @@ def _strip(store: RunStore, record: RunRecord, phase: str) -> None:
     if phase != "over":
         playing.strip(store, record)
     elif not stage.is_presenting():
-        retry = "Try again with changes" if record.state == "failed" else "Change and train again"
-        if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
-            new_run(record)
-            st.rerun()
-        forking.button(record, "live_fork")
-        _new_run()
+        with st.container(horizontal=True, key="live_after"):
+            retry = "Try again with changes" if record.state == "failed" else "Change and train again"
+            if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
+                new_run(record)
+                st.rerun()
+            forking.button(record, "live_fork")
+            _new_run()
 
 
 def phase_of(record: RunRecord) -> str:
@@ -112,6 +113,8 @@ def _below(store: RunStore, record: RunRecord, phase: str) -> None:
     """What is not needed at a glance: what lies in the axes, how to read the pictures, and at the end the results."""
     if record.step is None:
         return
+    if phase != "over":
+        forking.button(record, "live_fork")
     choose_curves(record, {other.id: other.name for other in store.list() if other.id != record.id and other.step})
     forking.origin(store, record)
     how_to_read()
@@ -136,7 +139,6 @@ def _buttons(store: RunStore, record: RunRecord) -> None:
     with friendly():
         if record.state in wording.ACTIVE:
             if not stage.is_presenting():
-                forking.button(record, "live_fork")
                 _new_run()
             if st.button(
                 "Stop", icon=":material/stop:", key="live_stop", type="primary", disabled=record.stop_requested
