@@ -18,6 +18,7 @@ from vit_explore.diagnosis.evidence import evidence_of
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
 from vit_explore.training import failures
+from vit_explore.training.events import Changed, Paused
 
 MINUTE = presets.get("minute").config
 # Real runs on two cores: mean and standard deviation of the loss in each twelfth of the budget.
@@ -222,6 +223,14 @@ def test_the_evidence_of_a_stored_run(home: Any) -> None:
     assert len(known.loss) == 96
     assert [(look.train, look.val, look.val_images) for look in known.looks] == [(0.9, 0.3, 900)] * 2
     assert [finding.name for finding in diagnose(known)] == ["flat", "parts"]
+
+
+def test_the_evidence_knows_when_a_hand_was_on_the_settings(home: Any) -> None:
+    store, claimant = RunStore(), me()
+    run = store.create(tiny_config(epochs=6), claimant)
+    touch = [Changed(48, 4.8, 0.5, 0.05, "flip"), Paused(90, 9.0, 3.0)]
+    store.record_all(run, [started(), *(step(i) for i in range(1, 97)), *touch], claimant.worker)
+    assert evidence_of(store, run).touched == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_command_line_diagnoses(

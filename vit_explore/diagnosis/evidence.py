@@ -11,7 +11,7 @@ from vit_explore.config import RunConfig
 from vit_explore.diagnosis.findings import Evidence, Inside, Look
 from vit_explore.runs.records import RunRecord
 from vit_explore.training import failures
-from vit_explore.training.events import Evaluated
+from vit_explore.training.events import Changed, Evaluated
 
 if TYPE_CHECKING:
     from vit_explore.runs.store import RunStore
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def evidence_of(store: RunStore, run: str, inside: Inside | None = None) -> Evidence:
     """All that is known of a run. Raises RunNotFound, BadConfig, DamagedFile."""
-    return from_curves(store.get(run), store.steps(run), store.evaluations(run), inside)
+    touched = [mark.elapsed for mark in store.marks(run) if isinstance(mark, Changed)]
+    return from_curves(store.get(run), store.steps(run), store.evaluations(run), inside, touched)
 
 
 def from_curves(

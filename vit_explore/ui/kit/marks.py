@@ -18,6 +18,7 @@ class Said:
     elapsed: float
     short: str
     text: str
+    is_pause: bool
 
 
 def said(marks: Iterable[Changed | Paused], config: RunConfig | None) -> list[Said]:
@@ -33,7 +34,7 @@ def said(marks: Iterable[Changed | Paused], config: RunConfig | None) -> list[Sa
             held = mark
         if words:
             short, text = (", ".join(part) for part in zip(*words, strict=True))
-            out.append(Said(mark.step, mark.elapsed, short, f"step {mark.step:,}: {text}"))
+            out.append(Said(mark.step, mark.elapsed, short, f"step {mark.step:,}: {text}", isinstance(mark, Paused)))
     return out
 
 

@@ -68,7 +68,7 @@ def findings(store: RunStore, record: RunRecord) -> list[Finding]:
 
 
 def _evidence(record: RunRecord, curves: Curves, view: object) -> Evidence:
-    touched = [mark.elapsed for mark in curves.marks]
+    touched = [mark.elapsed for mark in curves.marks if not mark.is_pause]
     looks = [*curves.evaluations, *curves.on_training]
     return from_curves(record, curves.columns, looks, getattr(view, "numbers", None), touched)
 
