@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from vit_explore.errors import BadRunState, TrainingFailed, VitExploreError
+from vit_explore.errors import BadConfig, BadRunState, TrainingFailed, VitExploreError
 from vit_explore.flags import add_flags, config_from, unknown
 from vit_explore.printing import print_table, say
 from vit_explore.run_commands import (
@@ -28,8 +30,10 @@ from vit_explore.run_commands import (
 )
 
 if TYPE_CHECKING:
+    from vit_explore.config import RunConfig
+    from vit_explore.progress import Progress
     from vit_explore.runs.recorder import Outcome
-    from vit_explore.runs.records import Claimant
+    from vit_explore.runs.records import Claimant, RunRecord
     from vit_explore.runs.store import RunStore
 
 INTERRUPTED = 130
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     train = _command(commands, "train", "train a model; the run appears in the app, too", _train)
     add_flags(train)
     _add_output(train)
+    train.add_argument("--dry-run", action="store_true", help="say what a step, the test and the memory cost; no run")
 
     runs = commands.add_parser("runs", help="list, show, diagnose, resume, delete or rebuild runs").add_subparsers(
         required=True
@@ -123,9 +128,39 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     config = config_from(arguments)
+    if arguments.dry_run:
+        return _dry_run(config, as_json=arguments.json)
     claimant, store = _this_process(config.train.device)
+    _warn_of_costs(config, store)
     run = store.create(config, claimant)
     return _train_here(store, run, claimant, arguments, is_new=True)
+
+
+def _dry_run(config: RunConfig, as_json: bool) -> int:
+    from vit_explore.runs.foresee import foresee
+    from vit_explore.training import advice
+
+    found = foresee(config, open_store())
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return 0
+    trouble = advice.refusal(found) or advice.warning(found, config)
+    say(*advice.details(found))
+    if trouble:
+        say(f"warning: {trouble}", *filter(None, [advice.suggestion(found)]))
+    return 0
+
+
+def _warn_of_costs(config: RunConfig, store: RunStore) -> None:
+    """On stderr, before it starts: what makes it no fun. Raises BadConfig for a run that cannot fit this machine."""
+    from vit_explore.runs.foresee import foresee
+    from vit_explore.training import advice
+
+    found = foresee(config, store, may_probe=False)
+    if refusal := advice.refusal(found):
+        raise BadConfig(refusal)
+    if trouble := advice.warning(found, config):
+        say(f"warning: {trouble}", *filter(None, [advice.suggestion(found)]), file=sys.stderr)
 
 
 def _runs_resume(arguments: argparse.Namespace) -> int:
@@ -150,12 +185,12 @@ def _train_here(store: RunStore, run: str, claimant: Claimant, arguments: argpar
     from vit_explore.progress import Progress
     from vit_explore.runs.pulse import Pulse
     from vit_explore.runs.recorder import train_run
-    from vit_explore.runs.worker import leave_on
+    from vit_explore.runs.signals import leave_on
 
     with (
         leave_on(signal.SIGINT, signal.SIGTERM) as leaving,
         Progress(quiet=arguments.quiet) as progress,
-        Pulse(store, claimant, registered=False) as pulse,
+        Pulse(store, claimant, registered=False, end_process=lambda _: _end_by_force(store, run, progress)) as pulse,
     ):
         outcome = train_run(store, store.get(run), pulse, leaving, left_as="stopped", on_event=progress)
     if is_new and isinstance(outcome.error, VitExploreError) and not outcome.started and not outcome.unexpected:
@@ -173,8 +208,7 @@ def _report(store: RunStore, run: str, outcome: Outcome, arguments: argparse.Nam
         return 1
     record = store.get(run)
     if store.finished(run) is None:  # Ctrl-C: no results
-        print(f"Run {run} stopped at step {record.step or 0}; go on with: "
-              f"python -m vit_explore runs resume {run}", file=sys.stderr)  # fmt: skip
+        say(_stopped(record), file=sys.stderr)
         return INTERRUPTED
     if not arguments.quiet:
         say(*summary(record), file=sys.stderr if arguments.json else sys.stdout)
@@ -183,12 +217,25 @@ def _report(store: RunStore, run: str, outcome: Outcome, arguments: argparse.Nam
     return 0
 
 
+def _stopped(record: RunRecord) -> str:
+    return (
+        f"Run {record.id} stopped at step {record.step or 0}; go on with: python -m vit_explore runs resume {record.id}"
+    )
+
+
+def _end_by_force(store: RunStore, run: str, progress: Progress) -> NoReturn:
+    """The run did not end as asked, inside one long step, and is let go of: end, from the heartbeat's thread."""
+    progress.close()
+    record = store.get(run)
+    say(*filter(None, [record.error]), _stopped(record), file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
 # ---------------------------------------------------------------------- data, worker, export
 
 
 def _data_list(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     from vit_explore.data import dataset_status, datasets
 
     found = [dataset_status(name) for name in datasets.names()]
@@ -214,7 +261,9 @@ def _data_get(arguments: argparse.Namespace) -> int:
 def _worker(arguments: argparse.Namespace) -> int:
     from vit_explore.runs.worker import run_worker
 
-    return run_worker(arguments.device, arguments.once, arguments.idle_exit, arguments.parent, arguments.id)
+    return run_worker(
+        arguments.device, arguments.once, arguments.idle_exit, arguments.parent, arguments.id, own_process=True
+    )
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -57,6 +57,10 @@ class Progress:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         self._bar.__exit__()
 
     def __call__(self, event: Event) -> None:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from vit_explore.runs.records import RunRecord, State
     from vit_explore.runs.store import RunStore
 
-JSON_KEYS = ("test_top1", "macro_f1", "params", "flops", "images_seen", "images_per_second", "train_seconds", "device")
+JSON_KEYS = (
+    "test_top1", "macro_f1", "test_images", "params", "flops", "images_seen", "images_per_second", "train_seconds",
+    "device",
+)  # fmt: skip
 ORIGIN_KEYS = ("owner", "group", "parent")
 
 
@@ -143,9 +146,17 @@ def summary(record: RunRecord) -> list[str]:
     """A run in a few lines."""
     return [
         f"run {record.id}: {record.name} ({record.state})",
-        f"  test top-1 {percent(record.test_top1)}, macro F1 {percent(record.macro_f1)}, "
-        f"validation top-1 {percent(record.top1)}",
+        f"  {_tested(record)}, validation top-1 {percent(record.top1)}",
         f"  {record.params or 0:,} parameters, {record.flops or 0:,} FLOPs per image, on {record.device}",
         f"  {record.images_seen or 0:,} images in {record.train_seconds or 0:.1f} s "
         f"({record.images_per_second or 0:,.0f} images/s)",
     ]
+
+
+def _tested(record: RunRecord) -> str:
+    """The test's results, with the number of images where it is not all of them."""
+    if record.test_images == 0:
+        return "not tested"
+    part = record.test_images is not None and record.test_images < (record.test_size or 0)
+    on = f" on {record.test_images:,} of {record.test_size:,} test images" if part else ""
+    return f"test top-1 {percent(record.test_top1)}{on}, macro F1 {percent(record.macro_f1)}"

@@ -100,8 +100,10 @@ class FakeTrainer:
         state: dict[str, Any] | None = None,
         progress: Callable[[str, float], None] | None = None,
         wants_checkpoint: Callable[[], bool] | None = None,
+        skips_test: Callable[[], bool] = lambda: False,
         **_options: Any,
     ) -> FakeTrainer:
+        self.skips_test = skips_test
         self.should_stop, self.step = should_stop, state["step"] if state else 0
         self.wants_checkpoint = wants_checkpoint or (lambda: False)
         return self

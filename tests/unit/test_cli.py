@@ -228,8 +228,8 @@ def test_train_ends_with_one_line_of_json(tiny_data: None, capsys: pytest.Captur
     assert cli.main(["train", *TINY, "--json"]) == 0
     out, _ = capsys.readouterr()
     result = json.loads(out.splitlines()[-1])
-    assert list(result) == ["run", "test_top1", "macro_f1", "params", "flops", "images_seen", "images_per_second",
-                            "train_seconds", "device"]  # fmt: skip
+    assert list(result) == ["run", "test_top1", "macro_f1", "test_images", "params", "flops", "images_seen",
+                            "images_per_second", "train_seconds", "device"]  # fmt: skip
     record = RunStore().get(result["run"])
     assert record.state == "finished"
     assert result["images_seen"] == 2 * 16 * 6

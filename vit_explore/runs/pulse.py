@@ -1,17 +1,20 @@
-"""The heartbeat of a process that trains, from a thread of its own: a long evaluation must not look like death."""
+"""The heartbeat of a process that trains, from a thread of its own: a long evaluation must not look like death.
+
+It also ends, by force, a run whose trainer does not hear that it is to stop: torch computes without Python's lock.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
 
 from vit_explore.errors import RunNotFound, VitExploreError
-from vit_explore.runs.playing import Orders
-from vit_explore.runs.records import Claimant
+from vit_explore.runs.asked import Watch, forced_sentence, waiting_note
+from vit_explore.runs.records import Claimant, State
 from vit_explore.runs.store import RunStore
 
 BEAT_SECONDS = 0.5
@@ -19,22 +22,23 @@ LOOK_SECONDS = 0.1  # a person who changes a run waits for it; a look is one row
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class Watch:
-    """What the heartbeat learns about the run in hand."""
-
-    run: str
-    orders: Orders = field(default_factory=Orders)
-    stop: threading.Event = field(default_factory=threading.Event)  # somebody asked for its end
-    lost: threading.Event = field(default_factory=threading.Event)  # it is not ours any more
-
-
 class Pulse:
-    """Beats while the `with` lasts. `registered`: keep the process in the table of workers, too."""
+    """Beats while the `with` lasts. `registered`: keep the process in the table of workers, too.
 
-    def __init__(self, store: RunStore, claimant: Claimant, registered: bool) -> None:
-        self.store, self.claimant, self.registered = store, claimant, registered
+    end_process: called from the heartbeat's thread when a run was ended by force, with what it was watched as; it ends
+    or replaces the process. Without it nothing is forced.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        claimant: Claimant,
+        registered: bool,
+        end_process: Callable[[Watch], object] | None = None,
+    ) -> None:
+        self.store, self.claimant, self.registered, self.end_process = store, claimant, registered, end_process
         self._watch: Watch | None = None
+        self._hold = threading.Lock()  # a run ends by itself, or by force
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
 
@@ -50,15 +54,16 @@ class Pulse:
             self.store.unregister(self.claimant.worker)
 
     @contextmanager
-    def watching(self, run: str) -> Iterator[Watch]:
-        """Keep `run` alive meanwhile."""
-        self._watch = watch = Watch(run)
+    def watching(self, run: str, leaving: threading.Event | None = None, left_as: State = "stopped") -> Iterator[Watch]:
+        """Keep `run` alive meanwhile. leaving: set when this process is to end; the run is then left as `left_as`."""
+        self._watch = watch = Watch(run, left_as, leaving=leaving or threading.Event())
         self._try(self._look)
         self._try(self._beat)
         try:
             yield watch
         finally:
-            self._watch = None
+            with self._hold:
+                self._watch = None
             self._try(self._beat)
 
     def _beat_on(self) -> None:
@@ -68,6 +73,7 @@ class Pulse:
             if monotonic() >= due:
                 self._try(self._beat)
                 due = monotonic() + BEAT_SECONDS
+            self._try(self._force_where_deaf)
 
     def _try(self, deed: Callable[[], None]) -> None:
         try:
@@ -79,12 +85,11 @@ class Pulse:
         watch = self._watch
         if watch is None:
             return
+        watch.look()
         try:
-            watch.orders = self.store.orders(watch.run)
+            watch.heed(self.store.orders(watch.run))
         except RunNotFound:  # the next heartbeat finds out that it is lost
             return
-        if watch.orders.stop:
-            watch.stop.set()
 
     def _beat(self) -> None:
         watch, worker = self._watch, self.claimant.worker
@@ -92,8 +97,20 @@ class Pulse:
             self.store.register(self.claimant, "busy" if watch else "warm", watch.run if watch else None)
         if watch is None:
             return
-        beat = self.store.heartbeat(watch.run, worker)
-        if beat == "stop":
-            watch.stop.set()
-        elif beat == "lost":
+        if self.store.heartbeat(watch.run, worker) == "lost":
             watch.lost.set()
+        elif watch.stop.patience() < math.inf:
+            self.store.set_note(watch.run, waiting_note(watch))
+
+    def _force_where_deaf(self) -> None:
+        """End a run whose trainer has not heard in time that it is to, and this process as `end_process` does."""
+        watch = self._watch
+        if watch is None or watch.lost.is_set() or self.end_process is None or watch.patience() > 0:
+            return
+        with self._hold:
+            if self._watch is not watch:  # it has ended by itself just now
+                return
+            sentence = forced_sentence(watch, self.store.get(watch.run))
+            self.store.let_go(watch.run, self.claimant.worker, watch.end, sentence)
+            watch.lost.set()
+            self.end_process(watch)

@@ -166,6 +166,7 @@ def take(connection: Connection, run: str, claimant: Claimant) -> None:
         run,
         state="running",
         stop=False,
+        skip_test=False,
         error=None,
         ended=None,
         claimed=now,

@@ -14,9 +14,10 @@ from typing import Any, Literal, Protocol
 from vit_explore.config import RunConfig
 from vit_explore.errors import DiskFull, VitExploreError
 from vit_explore.runs import reading
+from vit_explore.runs.asked import Watch
 from vit_explore.runs.files import RunFolder
 from vit_explore.runs.metrics import RunLost
-from vit_explore.runs.pulse import Pulse, Watch
+from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.records import RunRecord, State
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Checkpoint, Event, Finished, Started, Step
@@ -51,7 +52,7 @@ class Outcome:
 
 
 class Leaving(Exception):
-    """This process was asked to end; the checkpoint is written."""
+    """This process was asked to end, or the run before its first step; a checkpoint, if there can be one, is kept."""
 
 
 def train_run(
@@ -69,13 +70,13 @@ def train_run(
     """
     worker, told = pulse.claimant.worker, Told(on_event)
     folder = store.folder(record.id)
-    with pulse.watching(record.id) as watch, _log_into(folder):
+    with pulse.watching(record.id, leaving, left_as) as watch, _log_into(folder):
         try:
             folder.create()  # a process that was killed while it entered the run has left none
             state: State = _train(store, record, watch, worker, leaving, told, make_trainer or _trainer)
             outcome = Outcome(state, started=True)
         except Leaving:
-            outcome = Outcome(left_as, started=told.started)
+            outcome = Outcome(left_as if watch.leave.is_asked else "stopped", started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
         except VitExploreError as error:
@@ -106,7 +107,9 @@ class Told:
 
 def _trainer(config: RunConfig, **options: Any) -> AnyTrainer:
     from vit_explore.training import Trainer
+    from vit_explore.training.preflight import check_memory
 
+    check_memory(config)
     return Trainer(config, **options)
 
 
@@ -120,23 +123,27 @@ def _train(
     make_trainer: TrainerFactory,
 ) -> State:
     state = _state(store, record)
-    note, clock = _Notes(store, record.id, leaving), _Clock()
+    watch.kept_step = state["step"] if state else 0
+    note, clock = _Notes(store, watch, told), _Clock()
     trainer = make_trainer(
-        record.settings(), should_stop=watch.stop.is_set, state=state, progress=note,
+        record.settings(), should_stop=watch.should_stop, state=state, progress=note,
         wants_checkpoint=lambda: leaving.is_set() or clock.is_due(), controls=lambda: watch.orders.controls,
-        wants_snapshot=lambda: False, skips_test=lambda: watch.orders.skip_test,
+        wants_snapshot=lambda: False, skips_test=watch.skips_test,
     )  # fmt: skip
     end: State = "finished"
     with _recording(store, record.id, worker, clock) as recorder:
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
+            watch.sign_of_life()
             recorder.add(event)
             told(event)
             if isinstance(event, Finished):
                 end = "stopped" if event.stopped else "finished"
-            elif isinstance(event, Checkpoint) and leaving.is_set():
-                raise Leaving
+            elif isinstance(event, Checkpoint):
+                watch.kept_step = event.step
+                if leaving.is_set():
+                    raise Leaving
     return end
 
 
@@ -157,18 +164,22 @@ def _state(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
 
 
 class _Notes:
-    """The trainer's progress before the first step (a download, say) as the run's note; the place to leave early."""
+    """What the trainer does where it takes no steps (a download, the test) as the run's note.
 
-    def __init__(self, store: RunStore, run: str, leaving: threading.Event) -> None:
-        self.store, self.run, self.leaving, self.next = store, run, leaving, 0.0
+    Before training begins it is the place to leave early; later the trainer is asked to.
+    """
+
+    def __init__(self, store: RunStore, watch: Watch, told: Told) -> None:
+        self.store, self.watch, self.told, self.next = store, watch, told, 0.0
 
     def __call__(self, what: str, share: float) -> None:
-        if self.leaving.is_set():
+        self.watch.sign_of_life()
+        if not self.told.started and self.watch.should_stop():
             raise Leaving
         now = time.monotonic()
         if now >= self.next:
             self.next = now + NOTE_SECONDS
-            self.store.set_note(self.run, f"{what} ({share:.0%})")
+            self.store.set_note(self.watch.run, f"{what} ({share:.0%})" if share else what)
 
 
 class _Clock:

@@ -152,7 +152,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
     def request_stop(self, run: str, test: bool = True) -> None:
         """Ask a running run to stop after its present step; a queued one is stopped at once; else nothing happens.
 
-        test: whether it is tested at its end.
+        test: whether it takes the test on what it has learned; without it, it also leaves one that has begun.
         """
         self._making_room(lambda: self._request_stop(run, test))
 
@@ -162,7 +162,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
             if state == "queued":
                 update(connection, run, state="stopped", ended=time.time())
             elif state == "running":
-                update(connection, run, stop=True, skip_test=not test)
+                update(connection, run, stop=True, **({} if test else {"skip_test": True}))
 
     def stop_requested(self, run: str) -> bool:
         """Whether somebody asked the run to stop."""

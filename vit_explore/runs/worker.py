@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import NoReturn
 
 from vit_explore.errors import VitExploreError
+from vit_explore.runs.asked import Watch
+from vit_explore.runs.fresh import replace_process, worker_command
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import TrainerFactory, train_run
 from vit_explore.runs.records import Claimant, RunRecord, process_start
+from vit_explore.runs.signals import leave_on
 from vit_explore.runs.store import RunStore
 from vit_explore.runs.tidy import tidy
 from vit_explore.text import printable
@@ -30,11 +32,13 @@ def run_worker(
     worker: str | None = None,
     home: Path | None = None,
     make_trainer: TrainerFactory | None = None,
+    own_process: bool = False,
 ) -> int:
     """Serve the queue until SIGTERM; gives the exit status.
 
     once: leave after one run, or when none waits. idle_exit: leave after so many seconds without work, unless the
-    process `parent` (the app that started this worker) is still there. Raises DeviceUnavailable.
+    process `parent` (the app that started this worker) is still there. own_process: nothing else lives in this process,
+    so it may be replaced by a fresh worker when a run does not end as it is asked to. Raises DeviceUnavailable.
     """
     store = RunStore(home)
     claimant = Claimant.this_process(device, slot="", worker=worker)
@@ -43,7 +47,12 @@ def run_worker(
     _tidy(store)
     _warm_up()
     idle, decoded = _Idle(idle_exit, parent), False
-    with leave_on(signal.SIGTERM, signal.SIGINT) as leaving, Pulse(store, claimant, registered=True) as pulse:
+    again = None if once else worker_command(claimant.worker, device, idle_exit, parent)
+    end_process = (lambda watch: _end_by_force(store, claimant, watch, again)) if own_process else None
+    with (
+        leave_on(signal.SIGTERM, signal.SIGINT) as leaving,
+        Pulse(store, claimant, registered=True, end_process=end_process) as pulse,
+    ):
         while not leaving.is_set() and not idle.is_over() and store.is_there():
             record = store.claim(claimant)
             if record is not None:
@@ -70,6 +79,16 @@ def _serve(
         _log(f"{record.id}: {error}")
     else:
         _log(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}")
+
+
+def _end_by_force(store: RunStore, claimant: Claimant, watch: Watch, again: list[str] | None) -> NoReturn:
+    """The run is let go of already: go on as a fresh worker by the command `again`, or end. From the heartbeat."""
+    _log(f"{watch.run}: {watch.end} by force")
+    if again is None or watch.leave.is_asked:
+        store.unregister(claimant.worker)
+        os._exit(0)
+    store.register(claimant, "starting")  # so that nobody starts a second one meanwhile
+    replace_process(again, store.home)
 
 
 def _log(line: str) -> None:
@@ -117,23 +136,6 @@ def _decode_default_data() -> bool:
     except VitExploreError as error:  # the run that needs them will say so to the person
         _log(f"{name}: {error}")
     return True
-
-
-@contextmanager
-def leave_on(*signals: signal.Signals) -> Iterator[threading.Event]:
-    """An event that the first of these signals sets; the second one ends the process as usual. Main thread only."""
-    leaving = threading.Event()
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        leaving.set()
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    before = {number: signal.signal(number, leave) for number in signals}
-    try:
-        yield leaving
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Idle:

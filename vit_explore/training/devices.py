@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from vit_explore.errors import DeviceUnavailable
 
-PROBE_IMAGES = 16  # enough to tell the choices apart, few enough not to be waited for
+PROBE_IMAGES = 16  # enough to tell the choices apart, few enough not to be waited for; of a slow model fewer
 PROBE_ROUNDS = 4  # each choice in turn, the first round to warm up
+FEWEST = 2  # BatchNorm needs two images to train on
+CLEARLY_SLOW = 1.0  # seconds of a first pass that no warming up can explain
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,17 @@ def pick_device(wish: str) -> torch.device:
     return torch.device(wish)
 
 
-def pick_numerics(model: nn.Module, batch: Tensor, precision: str) -> Numerics:
+def pick_numerics(
+    model: nn.Module,
+    batch: Tensor,
+    precision: str,
+    images: int = PROBE_IMAGES,
+    leave: Callable[[], bool] = lambda: False,
+) -> Numerics:
     """How to compute a step of `model` on `batch` (B, 3, h, w); auto times a few steps on a copy and keeps the fastest.
 
-    A precision that is asked for is not probed, so that the same seed gives the same numbers.
+    A precision that is asked for is not probed, so that the same seed gives the same numbers. images: on how many it is
+    probed; one round must do where they are few. leave: asked before each step; then the first choice is taken.
     """
     if precision != "auto":
         return Numerics(precision, fused=batch.is_cuda or precision == "fp32")
@@ -60,14 +69,29 @@ def pick_numerics(model: nn.Module, batch: Tensor, precision: str) -> Numerics:
         return Numerics("bf16" if torch.cuda.is_bf16_supported() else "fp32", fused=True)
     attentions = [True, False] if hasattr(model, "set_fused_attention") else [True]
     choices = [Numerics(p, fused) for p in ("fp32", "bf16") for fused in attentions]
-    trial, part, threads = copy.deepcopy(model), batch[:PROBE_IMAGES], torch.get_num_threads()
+    if images == 0:
+        return choices[0]
+    trial, part, threads = copy.deepcopy(model), batch[: min(images, PROBE_IMAGES)], torch.get_num_threads()
+    times: list[list[float]] = [[] for _ in choices]
     torch.set_num_threads(1)  # threads that wait for a busy core would blur the picture
     try:
-        times = [[_time_step(trial, part, numerics) for numerics in choices] for _ in range(PROBE_ROUNDS)]
+        for _ in range(PROBE_ROUNDS if images > FEWEST else 1):
+            for numerics, taken in zip(choices, times, strict=True):
+                if leave():
+                    return choices[0]
+                taken.append(_time_step(trial, part, numerics))
     finally:
         torch.set_num_threads(threads)
-    best = [min(rounds) for rounds in zip(*times[1:], strict=True)]
+    best = [min(rounds[1:] or rounds) for rounds in times]
     return choices[best.index(min(best))]
+
+
+def seconds_of_an_image(model: nn.Module, batch: Tensor) -> float:
+    """About how long a forward and a backward pass takes an image: by FEWEST of them, on a copy, in fp32."""
+    trial, part, numerics = copy.deepcopy(model), batch[:FEWEST], Numerics("fp32", fused=True)
+    seconds = _time_step(trial, part, numerics)
+    seconds = seconds if seconds > CLEARLY_SLOW else min(_time_step(trial, part, numerics) for _ in range(2))
+    return seconds / len(part)
 
 
 def _time_step(model: nn.Module, batch: Tensor, numerics: Numerics) -> float:

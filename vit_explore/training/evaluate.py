@@ -1,10 +1,16 @@
-"""A model's results on a split, in large batches, the model left in the mode it was in."""
+"""A model's results on a split, in large batches, the model left in the mode it was in.
+
+Somebody may wait for its end: a batch of a slow model is small, and between two of them it can be left.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +22,10 @@ from vit_explore.training.devices import Numerics
 from vit_explore.training.metrics import confusion_matrix, recall
 
 BATCH = {"cpu": 125, "cuda": 2000}
+BATCH_SECONDS = 0.4  # of one batch of a slow model, about: so long waits who asks for the end
+FIRST, GROWTH = 4, 8  # images of the very first batch, and how much larger the next may be
+
+Over = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]  # maps a function over items, in threads maybe
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,43 @@ class Evaluation:
     predictions: np.ndarray  # (n,) int64
     seconds: float
     logits: Tensor  # (n, C) float32, on the CPU
+    labels: np.ndarray  # (n,) int64, the truth
+    places: np.ndarray  # (n,) int64, which of the images that were to be looked at
 
-    def first(self, n: int, labels: np.ndarray) -> Evaluation:
-        """The same on the first n images alone; `labels` are those of all."""
-        return of_logits(self.logits[:n], labels[:n], self.seconds)
+    def first(self, n: int) -> Evaluation:
+        """The same on the first n images alone, or on as many as there are."""
+        return of_logits(self.logits[:n], self.labels[:n], self.places[:n], self.seconds)
 
 
-def one_by_one(function: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> list[Tensor]:
-    """`function` of each batch, in this thread."""
-    return [function(batch) for batch in batches]
+@dataclass
+class Pace:
+    """The size of a model's next batch: it starts small and grows to `most`, or to what takes BATCH_SECONDS."""
+
+    most: int
+    size: int = FIRST
+    rate: float = 0.0  # images a second, as the last timed batch had them; 0 before any
+    _rounds: int = field(default=0, repr=False)
+    is_settled: bool = False
+
+    def __post_init__(self) -> None:
+        self.size = min(self.size, self.most)
+
+    def learn(self, images: int, seconds: float) -> None:
+        """A batch of so many images took so long; that of the first one has much in it that will not come again."""
+        self.rate, self._rounds = images / max(seconds, 1e-9), self._rounds + 1
+        wanted, reach = int(self.rate * BATCH_SECONDS), GROWTH * images
+        self.size = max(1, min(wanted, reach, self.most))
+        self.is_settled = self.size == self.most or (self._rounds > 1 and wanted < reach)
+
+
+def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """`function` of each item, in this thread."""
+    return [function(item) for item in items]
+
+
+def never() -> bool:
+    """Nobody asks for anything."""
+    return False
 
 
 def evaluate(
@@ -48,35 +86,91 @@ def evaluate(
     mean: Tensor,
     std: Tensor,
     numerics: Numerics,
-    over: Callable[[Callable[[Tensor], Tensor], Iterable[Tensor]], list[Tensor]] = one_by_one,
-) -> Evaluation:
+    over: Over = one_by_one,
+    pace: Pace | None = None,
+    leave: Callable[[], bool] = never,
+    seconds: float = math.inf,
+    least: int = 1,
+    order: np.ndarray | None = None,
+) -> Evaluation | None:
     """Evaluate on uint8 images (n, 3, h, w); `mean` and `std` are (1, 3, 1, 1) on the model's device.
 
-    `over` maps a function over batches, in several threads maybe.
+    pace: what is known of the model's speed, and learns more. leave: asked before each batch, and when it says so there
+    is no result: None. seconds: after so long it ends with the first images of `order` (all of them, each once; theirs
+    unless given), `least` at the fewest; the results of all are in the order of the images, those of a part in `order`.
     """
     start, training = time.perf_counter(), model.training
-    device = mean.device
+    pace = pace or Pace(BATCH.get(mean.device.type, 125))
+    order = np.arange(len(images)) if order is None else order
+    work = _Work(model, images, order, mean, std, numerics, leave, start + seconds, least)
+    model.eval()
+    try:
+        logits = work.all(over, pace)
+    finally:
+        model.train(training)
+    if work.left or not logits:
+        return None
+    scores, seen = torch.cat(logits).cpu(), order[: sum(map(len, logits))]
+    if len(seen) == len(images):
+        scores, seen = scores[torch.from_numpy(np.argsort(seen))], np.arange(len(images))
+    return of_logits(scores, np.array(labels[seen]), seen, time.perf_counter() - start)
+
+
+@dataclass
+class _Work:
+    """The batches of one evaluation. left: somebody asked for its end."""
+
+    model: nn.Module
+    images: np.ndarray  # (n, 3, h, w) uint8
+    order: np.ndarray  # (n,)
+    mean: Tensor
+    std: Tensor
+    numerics: Numerics
+    leave: Callable[[], bool]
+    deadline: float
+    least: int
+    left: bool = False
+
+    def all(self, over: Over, pace: Pace) -> list[Tensor]:
+        """Logits of one batch after another; first of single ones, until their size is found."""
+        done: list[Tensor] = []
+        at, n = 0, len(self.images)
+        while at < n and not pace.is_settled:
+            begun, part = time.perf_counter(), slice(at, min(at + pace.size, n))
+            logits = self.logits_of(part)
+            if logits is None:
+                return done
+            done.append(logits)
+            if part.stop - at == pace.size:  # what is left over at the end tells little
+                self._wait()
+                pace.learn(pace.size, time.perf_counter() - begun)
+            at = part.stop
+        parts = [slice(start, start + pace.size) for start in range(at, n, pace.size)]
+        return done + list(takewhile(lambda logits: logits is not None, over(self.logits_of, parts)))
 
     @torch.inference_mode()
-    def logits_of(batch: Tensor) -> Tensor:
-        x = to_input(batch.to(device), mean, std).contiguous(memory_format=torch.channels_last)
-        with numerics.autocast(device):
-            return model(x).float()
+    def logits_of(self, part: slice) -> Tensor | None:
+        """(B, classes) float32; None where nobody waits for it any more."""
+        self.left = self.left or self.leave()
+        if self.left or (part.start >= self.least and time.perf_counter() > self.deadline):
+            return None
+        device = self.mean.device
+        batch = torch.from_numpy(self.images[self.order[part]]).to(device)
+        x = to_input(batch, self.mean, self.std).contiguous(memory_format=torch.channels_last)
+        with self.numerics.autocast(device):
+            return self.model(x).float()
 
-    model.eval()
-    logits = over(logits_of, torch.from_numpy(np.array(images)).split(BATCH.get(device.type, 125)))
-    model.train(training)
-    scores = torch.cat(logits).cpu()
-    return of_logits(scores, labels, time.perf_counter() - start)
+    def _wait(self) -> None:
+        if self.mean.is_cuda:
+            torch.cuda.synchronize(self.mean.device)
 
 
-def of_logits(scores: Tensor, labels: np.ndarray, seconds: float) -> Evaluation:
-    """The results that the logits (n, C) give."""
-    truth = torch.from_numpy(np.array(labels))
+def of_logits(scores: Tensor, labels: np.ndarray, places: np.ndarray, seconds: float) -> Evaluation:
+    """The results that the logits (n, C) give; labels and places (n,)."""
     predictions = scores.argmax(1).numpy()
     confusion = confusion_matrix(labels, predictions, scores.shape[1])
     return Evaluation(
-        loss=F.cross_entropy(scores, truth).item(),
+        loss=F.cross_entropy(scores, torch.from_numpy(np.array(labels))).item(),
         top1=float(confusion.trace() / max(1, confusion.sum())),
         per_class=recall(confusion),
         confusion=confusion,
@@ -84,4 +178,6 @@ def of_logits(scores: Tensor, labels: np.ndarray, seconds: float) -> Evaluation:
         predictions=predictions,
         seconds=seconds,
         logits=scores,
+        labels=labels,
+        places=places,
     )

@@ -11,14 +11,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.config import TrainConfig
-from vit_explore.training.devices import Numerics, pick_numerics
-from vit_explore.training.parallel import LossOf, Replicas, pick_replicas
+from vit_explore.training.devices import (
+    FEWEST,
+    PROBE_IMAGES,
+    PROBE_ROUNDS,
+    Numerics,
+    pick_numerics,
+    seconds_of_an_image,
+)
+from vit_explore.training.parallel import ROUNDS, LossOf, Replicas, pick_replicas
 from vit_explore.training.replay import Pin
 
 logger = logging.getLogger(__name__)
 
 COMPILE_SECONDS = 60  # `auto` compiles on a GPU when the budget is this long, or COMPILE_EPOCHS
 COMPILE_EPOCHS = 5
+PROBE_SECONDS = 8.0  # of each probe, at most, about
+PROBED_PASSES = 4 * PROBE_ROUNDS  # two precisions, two kinds of attention
+SLOW_IMAGE = 1.0  # seconds of one image; a slower one is not probed at all
 
 
 def wants_compiling(train: TrainConfig, device: torch.device) -> bool:
@@ -37,12 +47,16 @@ def settle(
     y: Tensor,
     half: bool,
     pin: Pin | None = None,
+    leave: Callable[[], bool] = lambda: False,
 ) -> tuple[Numerics, Replicas]:
     """How to compute a step of `model` on batches like x (B, 3, h, w), y (B,), and with `half` on half-size ones too.
 
-    What is asked for, or pinned, is not probed, so that the same seed gives the same numbers.
+    What is asked for, or pinned, is not probed, so that the same seed gives the same numbers. A slow model is probed on
+    few images, or not at all. leave: asked between the probes; when it says so, what is settled by then must do.
     """
-    numerics = Numerics(pin.precision, pin.fused) if pin else pick_numerics(model, x, train.precision)
+    probed = train.precision == "auto" and not x.is_cuda and pin is None
+    each = seconds_of_an_image(model, x) if probed and not leave() else 0.0
+    numerics = _pinned(pin) or pick_numerics(model, x, train.precision, _probe_images(each), leave)
     numerics.apply(model)
     loss_of = loss_with(numerics)
     if wants_compiling(train, x.device):
@@ -50,8 +64,28 @@ def settle(
     if pin is not None:
         return numerics, Replicas(model, pin.replicas)
     has_dropout = any(getattr(module, "p", 0) or getattr(module, "rate", 0) for module in model.modules())
-    probed = train.precision == "auto" and not has_dropout  # replicas would draw from one generator
-    return numerics, Replicas(model, pick_replicas(model, loss_of, x, y) if probed else 1)
+    may_share = probed and not has_dropout  # replicas would draw from one generator
+    images = _affordable(each, 4 * ROUNDS, len(y)) if may_share else 0
+    if images < min(len(y), 2 * torch.get_num_threads()):
+        return numerics, Replicas(model, 1)
+    return numerics, Replicas(model, pick_replicas(model, loss_of, x[:images], y[:images], leave))
+
+
+def _pinned(pin: Pin | None) -> Numerics | None:
+    return Numerics(pin.precision, pin.fused) if pin else None
+
+
+def _affordable(each: float, passes: int, most: int) -> int:
+    """How many images, `most` at the most, may have so many passes that take `each` seconds an image."""
+    return min(most, int(PROBE_SECONDS / (passes * max(each, 1e-9))))
+
+
+def _probe_images(each: float) -> int:
+    """On how many images precision and attention are tried out; none of a model that is slower still."""
+    if each > SLOW_IMAGE:
+        logger.warning("An image takes %.1f s here, so it is not tried out what is fastest: fp32 is taken.", each)
+        return 0
+    return max(FEWEST, _affordable(each, PROBED_PASSES, PROBE_IMAGES))
 
 
 def _compiled(model: nn.Module, loss_of: LossOf, batches: list[Tensor], y: Tensor) -> nn.Module:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.config import RunConfig
 from vit_explore.data import Dataset, load_dataset
-from vit_explore.data.spread import spread
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model, summarise
 from vit_explore.training import failures
@@ -44,7 +44,7 @@ from vit_explore.training.events import (
 from vit_explore.training.fastest import settle, wants_compiling
 from vit_explore.training.held import Held
 from vit_explore.training.looks import Looks
-from vit_explore.training.metrics import macro_f1
+from vit_explore.training.metrics import macro_f1, recall
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import LossOf, Replicas
 from vit_explore.training.replay import Replay
@@ -52,16 +52,17 @@ from vit_explore.training.restore import restore
 from vit_explore.training.schedule import Budget, is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data
 
-SAMPLE = 16  # validation images of all classes whose predictions are followed
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
 PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
 PACE = 0.9  # weight of the past in the running images/s
+Looking = Generator[Evaluated, None, Evaluation | None]
 
 
 def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Iterator[Event]:
     """Train as `config` says and yield Started, then Step, Evaluated and Snapshot events, then Finished.
 
-    `should_stop` is asked after each step. Raises TrainingFailed when the loss is not finite or the memory is spent.
+    `should_stop` is asked after each step and within evaluations. Raises TrainingFailed when the loss is not finite or
+    the memory is spent.
     """
     events = Trainer(config, should_stop=should_stop).events()
     yield from (event for event in events if not isinstance(event, Checkpoint))
@@ -71,7 +72,8 @@ class Trainer:
     """A run in progress: `events()` trains; the state of a Checkpoint, passed as `state` later, goes on from there.
 
     `wants_checkpoint` and `wants_snapshot` are asked wherever one may be made: after a step and all that belongs to it.
-    `controls` is asked before each step; a difference from what holds is heeded and told. `skips_test`: at the end.
+    `controls` is asked before each step; a difference from what holds is heeded and told. `should_stop` is asked
+    between probes, steps and the batches of an evaluation; `skips_test`, once it trains no more, leaves out the test.
     `replay`: take the steps of a recorded run again, with what held for them, and look at nothing meanwhile.
     """
 
@@ -97,13 +99,14 @@ class Trainer:
         self.replay = replay
         if replay is not None:
             self.controls = lambda: replay.controls(self.step, self.train)
-        self.progress_note = progress
+        self.progress_note = progress or (lambda _what, _share: None)
         self.device = pick_device(self.train.device)
         self.dataset = dataset or load_dataset(config.data, progress)
         self.model_config = fit_to_data(config.model, self.dataset)
         self.batches = Batches(self.dataset, self.train, self.device)
         self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
-        self.sample = spread(self.dataset.val.labels[: self.looks.fixed], SAMPLE)
+        self.val_top1 = math.nan  # the latest
+        self._sample_probs = np.zeros((0, len(self.dataset.classes)), np.float32)
         self.step, self.rate = 0, 0.0
         self.share: float | None = None  # of the budget, at which the present step is taken
         self._heeded: Controls | None = None
@@ -174,11 +177,13 @@ class Trainer:
     def _settle(self) -> None:
         """Find the fastest way to do a step, and prepare it, before the clock starts."""
         half = self.model_config.takes_half_size and self.train.low_res_fraction > 0
-        if wants_compiling(self.train, self.device) and self.progress_note:
+        if wants_compiling(self.train, self.device):
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
         pin = self.replay.pin if self.replay else None
-        self.numerics, self.replicas = settle(self.model, self.train, self._loss_with, x, y, half, pin)
+        self.numerics, self.replicas = settle(
+            self.model, self.train, self._loss_with, x, y, half, pin, self.should_stop
+        )
 
     def _events(self) -> Iterator[Event]:
         yield self._started()
@@ -187,8 +192,8 @@ class Trainer:
             yield self._snapshot()
         self.looks.passed(self.progress)
         if (self.step == 0 or self.is_fork) and not self.replay:
-            yield self._evaluate("val", self.looks.fixed)
-        stopped = False
+            yield from self._look_on_the_way("val")
+        stopped = self.should_stop()
         pending: list[tuple[int, Tensor]] = []
         while self.progress < 1 and not stopped:
             if self.controls() != self._heeded:
@@ -212,8 +217,8 @@ class Trainer:
             yield self._snapshot(on_clock=True)
         if not self.replay and self.looks.is_due(self.progress, self.budget.elapsed):
             self.looks.passed(self.progress)
-            yield self._evaluate("val", self.looks.fixed)
-            yield self._evaluate("train")
+            yield from self._look_on_the_way("val")
+            yield from self._look_on_the_way("train")
 
     def _heed(self, pending: list[tuple[int, Tensor]]) -> Iterator[Event]:
         """Do as `controls` say: stand still, and go on with what is set by then."""
@@ -250,22 +255,27 @@ class Trainer:
         if not is_snapshot_step(self.step, self.batches.per_epoch):
             yield self._snapshot()
         yield from self._checkpoint(stopped or self.wants_checkpoint())
-        val, val_top1 = self._last_look()
-        yield val
-        yield from self._checkpoint(self.wants_checkpoint())
-        test = self._evaluate("test")
-        yield test
-        yield Finished(
+        test = None
+        if not stopped or (self.step > 0 and self.looks.is_worth_testing(len(self.replicas.models))):
+            yield from self._last_look("val", stopped, seconds)
+            yield from self._checkpoint(self.wants_checkpoint())
+            test = yield from self._last_look("test", stopped, seconds)
+            yield from self._checkpoint(test is None and self.wants_checkpoint())  # it was left
+        yield self._finished(stopped, seconds, test)
+
+    def _finished(self, stopped: bool, seconds: float, test: Evaluation | None) -> Finished:
+        nothing = np.zeros((len(self.dataset.classes),) * 2, np.int64)
+        return Finished(
             step=self.step,
             stopped=stopped,
-            test_top1=test.top1,
-            test_loss=test.loss,
-            macro_f1=macro_f1(test.confusion),
-            val_top1=val_top1,
-            per_class=test.per_class,
-            confusion=test.confusion,
-            predictions=self._predictions,
-            test_images=test.images,
+            test_top1=test.top1 if test else None,
+            test_loss=test.loss if test else None,
+            macro_f1=macro_f1(test.confusion) if test else None,
+            val_top1=self.val_top1,
+            per_class=test.per_class if test else recall(nothing),
+            confusion=test.confusion if test else nothing,
+            predictions=test.predictions if test else np.zeros(0, np.int64),
+            test_images=len(test.predictions) if test else 0,
             params=self.summary.params,
             flops=self.summary.flops,
             images_seen=self.images_seen,
@@ -350,8 +360,8 @@ class Trainer:
             val_size=len(val.labels),
             test_size=len(test.labels),
             steps_per_epoch=self.batches.per_epoch,
-            sample_images=val.images[self.sample],
-            sample_labels=val.labels[self.sample],
+            sample_images=val.images[self.looks.sample],
+            sample_labels=val.labels[self.looks.sample],
             resumed_at=self.step,
             fused=self.numerics.fused,
             replicas=len(self.replicas.models),
@@ -399,20 +409,29 @@ class Trainer:
         if wanted:
             yield Checkpoint(self.step, self.state_dict())
 
-    def _evaluate(self, split: str, at_most: int | None = None) -> Evaluated:
-        result = self._look(split, at_most)
-        self._predictions = result.predictions
-        return self._evaluated(split, result)
+    def _look_on_the_way(self, split: str) -> Iterator[Evaluated]:
+        """None where somebody asks for the end meanwhile."""
+        result = self._look(
+            split, self.looks.fixed, self.should_stop, self.looks.seconds_on_the_way(self.budget.elapsed)
+        )
+        if result is not None:
+            yield self._evaluated(split, result)
 
-    def _last_look(self) -> tuple[Evaluated, float]:
-        """The curve's last point, on the same images as the others; and the top-1 on all validation images."""
-        result = self._look("val")
-        return self._evaluated("val", result.first(self.looks.fixed, self.dataset.val.labels)), result.top1
+    def _last_look(self, split: str, stopped: bool, trained: float) -> Looking:
+        """At all images, as far as the time allows; None where it was left. The curve's last point is as the others."""
+        leave = self.skips_test if stopped else lambda: self.should_stop() or self.skips_test()
+        self.progress_note(self.looks.words(split), 0.0)
+        result = self._look(split, None, leave, self.looks.seconds_at_the_end(stopped, trained))
+        if result is not None:
+            on_the_curve = result.first(self.looks.fixed) if split == "val" else result
+            yield self._evaluated(split, on_the_curve)
+            self.val_top1 = result.top1 if split == "val" else self.val_top1
+        return result
 
-    def _look(self, split: str, at_most: int | None = None) -> Evaluation:
-        result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most)
-        if split == "val":
-            self._sample_probs = result.probs[self.sample]
+    def _look(self, split: str, at_most: int | None, leave: Callable[[], bool], seconds: float) -> Evaluation | None:
+        result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most, leave, seconds)
+        if split == "val" and result is not None:
+            self._sample_probs, self.val_top1 = self.looks.sample_probs(result), result.top1
         self._counted = self.budget.elapsed
         return result
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
+def order_of_test(n: int) -> np.ndarray:
+    """(n,) int64: the order in which n test images are looked at, random and always the same.
+
+    A test that is bounded in time is one on the first of them: a prediction there is that of the image at its place.
+    """
+    return np.random.default_rng(0).permutation(n)
+
+
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
     """(C, C) int64: how many images of class r were called c."""
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)

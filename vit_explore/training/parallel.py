@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 CLEARLY = 1.1  # when in doubt, replicas: they lose less to whatever else runs
+ROUNDS = 2  # each of them a step to warm up, and one that is timed, of both ways
 LossOf = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> the loss *summed* over the images
 
 
@@ -76,15 +77,22 @@ def _add_gradients(model: nn.Module, twin: nn.Module) -> None:
             total.grad.add_(part.grad)
 
 
-def pick_replicas(model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, repeats: int = 2) -> int:
-    """One replica for each CPU thread, or one in all where a step on this batch is clearly faster so; timed in turn."""
+def pick_replicas(
+    model: nn.Module, loss_of: LossOf, x: Tensor, y: Tensor, leave: Callable[[], bool] = lambda: False
+) -> int:
+    """One replica for each CPU thread, or one in all where a step on this batch is clearly faster so; timed in turn.
+
+    leave: asked before each pair of steps; then it is one.
+    """
     threads = torch.get_num_threads()
     if x.device.type != "cpu" or threads == 1 or len(y) < threads:
         return 1
     trial = copy.deepcopy(model)
     times: dict[int, list[float]] = {1: [], threads: []}
-    for _ in range(repeats):
+    for _ in range(ROUNDS):
         for count, found in times.items():
+            if leave():
+                return 1
             replicas = Replicas(trial, count)
             try:
                 replicas.backward(loss_of, x, y)  # to warm up

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 from vit_explore.runs.backends import DEFAULT, backends
 from vit_explore.runs.files import disk_errors
+from vit_explore.runs.fresh import worker_command, worker_environment
 from vit_explore.runs.records import WorkerInfo
 from vit_explore.runs.store import RunStore
 
@@ -58,11 +58,8 @@ def _ensure(store: RunStore, device: str) -> WorkerInfo:
 
 
 def _start(home: Path, worker: str, device: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vit_explore", "worker", "--device", device, "--id", worker]
-    command += ["--idle-exit", str(IDLE_EXIT_SECONDS), "--parent", str(os.getpid())]
-    root = str(Path(__file__).resolve().parents[3])  # the package may not be installed
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "VIT_EXPLORE_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
+    command = worker_command(worker, device, IDLE_EXIT_SECONDS, os.getpid())
+    environment = worker_environment(home)
     log = home / LOG
     with disk_errors(log), open(log, "wb" if _is_large(log) else "ab") as output:
         return subprocess.Popen(

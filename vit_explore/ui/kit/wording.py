@@ -51,6 +51,17 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
+def tested_on(record: RunRecord) -> str:
+    """Such as "10,000 test images", "1,250 of 10,000 test images" or "not tested"; "" before the end."""
+    tested = record.test_images
+    if tested is None:
+        return ""
+    if tested == 0:
+        return "not tested"
+    total = f" of {record.test_size:,}" if record.test_size and tested < record.test_size else ""
+    return f"{tested:,}{total} test images"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as 45 s, 2 min, 2 min 05 s or 3 h 20 min."""
     if seconds is None:
@@ -105,19 +116,30 @@ def state_line(record: RunRecord, ahead: str | None = None) -> str:
         return f"Waiting: {place} in the queue{behind}."
     if record.state == "running":
         return _running(record)
+    untested = " It was not tested." if record.test_images == 0 else ""
     if record.state == "finished":
-        return f"Finished after {duration(record.train_seconds)} of training."
+        return f"Finished after {duration(record.train_seconds)} of training.{untested}"
     where = f"at step {record.step:,}" if record.step else "before its first step"
     if record.state == "stopped":
-        return f"Stopped {where}. Resume goes on from there."
+        return f"Stopped {where}.{untested} {_goes_on(record)}"
     return f"{STATE_WORDS[record.state].capitalize()} {where}."
+
+
+def _goes_on(record: RunRecord) -> str:
+    """What Resume does; a run that was stopped by force says so itself."""
+    return escaped(record.error) if record.error else "Resume goes on from there."
 
 
 def _running(record: RunRecord) -> str:
     if record.stop_requested:
-        return "Stopping: it finishes this step and takes the test."
+        return f"Stopping: {_lowered(record.note) or 'it finishes this step'}."
     if not record.step or record.remaining is None:  # None: resumed, and not a step further yet
         return f"{escaped(record.note or 'Getting ready')}…"
     if progress_of(record) >= 1 or record.remaining == 0:
-        return "Training is over; it takes the test."
+        return f"Training is over: {_lowered(record.note) or 'it takes the test'}."
     return f"Training: {duration(record.remaining)} left."
+
+
+def _lowered(note: str | None) -> str:
+    """A note within a sentence."""
+    return escaped(note[:1].lower() + note[1:]) if note else ""

@@ -20,6 +20,7 @@ from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog, fragment
 from vit_explore.ui.kit.link_button import link_button
 from vit_explore.ui.kit.run_actions import new_run
+from vit_explore.ui.kit.stop import stop_button
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
 from vit_explore.ui.session import address, caches, choice
@@ -173,11 +174,8 @@ def _actions_of_one(store: RunStore, record: RunRecord) -> None:
 
 def _stop_or_resume(store: RunStore, record: RunRecord) -> None:
     with friendly():
-        if record.state in wording.ACTIVE:
-            if st.button("Stop", icon=":material/stop:", key="runs_stop", disabled=record.stop_requested):
-                store.request_stop(record.id)
-                st.rerun()
-        elif record.resume_refusal is None and st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
+        stop_button(store, record, "runs_stop", "secondary")
+        if record.resume_refusal is None and st.button("Resume", icon=":material/play_arrow:", key="runs_resume"):
             store.resume(record.id)
             get_backend().ensure()
             st.rerun()

@@ -17,7 +17,7 @@ from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, t
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.run_actions import no_parent, open_run, parent_of_new_run
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.pages.train import form
+from vit_explore.ui.pages.train import form, preflight
 from vit_explore.ui.session import caches
 
 
@@ -82,9 +82,12 @@ def _start_box() -> None:
                 st.error(trouble, icon=":material/error:")
             elif config is not None:
                 _say_cost(config, status, cost)
+        can_start = trouble is None and config is not None and not preflight.is_impossible(config)
         with button:
-            _start_button(config if trouble is None else None)
+            _start_button(config if can_start else None)
         _data_notice(status)
+        if trouble is None and config is not None:
+            preflight.say(config)
 
 
 def _meaningless() -> set[str]:

@@ -1,0 +1,63 @@
+"""How much a run's settings ask for, without loading any image: classes, and images of each split."""
+
+from __future__ import annotations
+
+from vit_explore.config import ModelConfig, RunConfig
+from vit_explore.data.base import DatasetStatus, datasets
+from vit_explore.data.loading import dataset_status
+
+TEST_SHARE = 0.2  # test images for each training image, about, as in CIFAR-10 and CIFAR-100
+
+
+def status_of(name: str) -> DatasetStatus | None:
+    """The dataset's status; None for an unknown one."""
+    return dataset_status(name) if name in datasets else None
+
+
+def model_of(config: RunConfig, status: DatasetStatus | None) -> ModelConfig:
+    """The model with as many outputs as the data have classes, where that is known."""
+    classes = count_classes(config, status)
+    return config.model.replace(num_classes=classes) if classes else config.model
+
+
+def count_classes(config: RunConfig, status: DatasetStatus | None) -> int:
+    """How many classes the run tells apart; 0 where only the data can tell."""
+    if config.data.classes is not None:
+        return len(config.data.classes)
+    if status is None:
+        return 0
+    return len(datasets.get(status.name).coarse_classes if config.data.coarse_labels else status.classes)
+
+
+def training_images(config: RunConfig, status: DatasetStatus | None) -> int | None:
+    """How many images the run trains on; None where only the data can tell."""
+    data = config.data
+    classes = count_classes(config, status)
+    if not classes:
+        return None
+    if data.per_class is not None:
+        return classes * data.per_class
+    pool = _pool(config, status)
+    return None if pool is None else pool if _is_drawn(status) else round(pool * (1 - data.val_fraction))
+
+
+def test_images(config: RunConfig, status: DatasetStatus | None) -> int | None:
+    """About how many images the run is tested on, which `per_class` does not cut; None where only the data can tell."""
+    pool = _pool(config, status)
+    return None if pool is None else round(TEST_SHARE * pool)
+
+
+def _pool(config: RunConfig, status: DatasetStatus | None) -> int | None:
+    """Images of the chosen classes to train on: all of a source, or as many as are drawn."""
+    classes, source = count_classes(config, status), None if status is None else datasets.get(status.name)
+    if source is None or not classes:
+        return None
+    if source.drawn_per_class is not None:
+        return classes * source.drawn_per_class
+    if source.train_images is None:
+        return None
+    return round(source.train_images * classes / (count_classes(config.update(classes=None), status) or 1))
+
+
+def _is_drawn(status: DatasetStatus | None) -> bool:
+    return status is not None and datasets.get(status.name).drawn_per_class is not None

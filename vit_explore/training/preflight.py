@@ -1,0 +1,289 @@
+"""What a run will ask of this machine: seconds of a step, seconds of the test, memory. Estimated before it is spent.
+
+Memory comes first, and nothing is built that would not fit. It is the sum of
+    weights     4 bytes a parameter (fp32), and as much again for the copy on which a step is tried out
+    gradients   4 bytes a parameter
+    optimiser   8 bytes a parameter for AdamW (two moments); 4 for the matrices that Muon takes (one)
+    activations what autograd keeps of an image for the way back, times the batch size: the model is run on the meta
+                device, where nothing is computed, and torch.autograd.graph.saved_tensors_hooks sees each tensor kept
+    images      uint8, as they lie on the device
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vit_explore.config import ModelConfig, RunConfig, settings
+from vit_explore.errors import TrainingFailed, VitExploreError
+from vit_explore.models import create_model, summarise
+from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
+from vit_explore.training.devices import Numerics, pick_device
+
+FORWARD_AND_BACK = 3  # FLOPs of a training step for each of a forward pass (Kaplan et al. 2020, section 2.1)
+PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take longer is not probed
+PROBE_IMAGES = 2  # BatchNorm needs two
+EFFICIENCY = 0.5  # of the rate of a plain matrix product that a network reaches, about
+TOGETHER = 0.85  # n threads are worth about n to this power of one
+MATMUL = 1024  # side of the matrices by which that rate is found
+LARGE = 5e10  # FLOPs of a batch's forward pass; with fewer the activations take two or three GB at the most
+SHARE_OF_FREE = 0.8  # of the free memory that a run may fill
+USUAL = {"patch_size": 4, "width": 128, "depth": 6, "batch_size": 64}
+LEAST_BATCH, MOST_CHANGES = 8, 12
+
+
+def estimate(
+    config: RunConfig, train_images: int, test_images: int, may_probe: bool = True, known_rate: float | None = None
+) -> Preflight:
+    """The estimate for a run on so many images.
+
+    may_probe: whether the machine has nothing better to do. known_rate: images/s of training of a run like it, here.
+    Raises BadConfig, ModelUnavailable, DeviceUnavailable.
+    """
+    device = pick_device(config.train.device)
+    free, machine = memory_of_device(device)
+    memory = memory_of(config, train_images + test_images)
+    rate, source = known_rate, "run"
+    if rate is None and may_probe and memory.total <= free and _probe_takes(config, device) <= PROBE_SECONDS:
+        rate, source = _probed_rate(config, device), "probe"
+    if rate is None:
+        rate, source = matmul_rate(device) * EFFICIENCY / (FORWARD_AND_BACK * _flops(config.model)), "matmul"
+    sized = _Sized(config, train_images, test_images, rate, free)
+    found = Preflight(
+        sized.step_seconds, test_images / (FORWARD_AND_BACK * rate), rate, sized.steps, memory, free, machine, source
+    )
+    return replace(found, smaller=_smaller(sized)) if found.is_slow or found.is_too_large else found
+
+
+def memory_of_device(device: torch.device) -> tuple[int, int]:
+    """Bytes that are free now, and bytes in all."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)
+    memory = psutil.virtual_memory()
+    return memory.available, memory.total
+
+
+def check_memory(config: RunConfig) -> None:
+    """Before anything is built. Raises TrainingFailed where the run needs more memory than the device has in all."""
+    if _flops(config.model) * config.train.batch_size < LARGE:
+        return
+    memory, (_, machine) = memory_of(config, images=0), memory_of_device(pick_device(config.train.device))
+    if refused := memory_refusal(memory, machine):
+        raise TrainingFailed(refused)
+
+
+# ---------------------------------------------------------------------- something smaller
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A run with its images, its pace and the memory that is free."""
+
+    config: RunConfig
+    train_images: int
+    test_images: int
+    rate: float
+    free: int
+
+    @property
+    def batch(self) -> int:
+        return min(self.config.train.batch_size, max(1, self.train_images))
+
+    @property
+    def step_seconds(self) -> float:
+        return self.batch / self.rate
+
+    @property
+    def steps(self) -> float:
+        """In the budget."""
+        train = self.config.train
+        if train.seconds is not None:
+            return train.seconds / self.step_seconds
+        return (train.epochs or 0) * max(1, self.train_images // self.batch)
+
+    @property
+    def is_sane(self) -> bool:
+        memory = memory_of(self.config, self.train_images + self.test_images).total
+        return self.step_seconds <= SLOW_STEP and self.steps >= FEW_STEPS and memory <= SHARE_OF_FREE * self.free
+
+    def changed(self, name: str, value: int) -> _Sized | None:
+        """The same run with one setting changed, faster as its FLOPs are fewer; None where that cannot be."""
+        try:
+            config = self.config.update(**{name: value})
+        except VitExploreError:
+            return None
+        return replace(self, config=config, rate=self.rate * _flops(self.config.model) / _flops(config.model))
+
+
+def _smaller(sized: _Sized) -> dict[str, Any] | None:
+    """Settings to change until the run is sane, each time the one that is furthest from usual; None: nothing helps."""
+    changes: dict[str, Any] = {}
+    for _ in range(MOST_CHANGES):
+        options = sorted(_steps_down(sized.config), reverse=True)
+        smaller = next(filter(None, (sized.changed(name, value) for _, name, value in options)), None)
+        if smaller is None:
+            return None
+        changes |= {name: value for _, name, value in options if _value(smaller.config, name) == value}
+        sized = smaller
+        if sized.is_sane:
+            return changes
+    return None
+
+
+def _steps_down(config: RunConfig) -> list[tuple[float, str, int]]:
+    """(how far from usual it is, setting, its value one step down): a larger patch, half the width, depth and batch."""
+    model, batch = config.model, config.train.batch_size
+    found = [
+        ((USUAL["patch_size"] / model.patch_size) ** 2, "patch_size", 2 * model.patch_size),
+        (model.width / USUAL["width"], "width", model.width // 2),
+        (model.depth / USUAL["depth"], "depth", model.depth // 2),
+    ]
+    found = [option for option in found if option[1] in model.card.fields]
+    return [*found, (batch / USUAL["batch_size"], "batch_size", batch // 2)] if batch >= 2 * LEAST_BATCH else found
+
+
+def _value(config: RunConfig, name: str) -> Any:
+    return settings()[name].value(config)
+
+
+# ---------------------------------------------------------------------- memory
+
+
+def memory_of(config: RunConfig, images: int) -> Memory:
+    """The memory of a run that holds so many images. Raises as create_model."""
+    model, train = config.model, config.train
+    shape = _shape(model)
+    matrices = shape.matrices if train.optimizer == "muon" else 0
+    return Memory(
+        weights=2 * 4 * shape.params,
+        gradients=4 * shape.params,
+        optimiser=8 * (shape.params - matrices) + 4 * matrices,
+        activations=train.batch_size * shape.kept,
+        images=images * 3 * model.image_size**2,
+    )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Of a model: parameters, those in Muon's matrices, and bytes that autograd keeps of one image."""
+
+    params: int
+    matrices: int
+    kept: int
+
+
+@lru_cache(maxsize=256)
+def _shape(config: ModelConfig) -> _Shape:
+    """On the meta device: of the size of the model nothing is allocated, and nothing is computed."""
+    with torch.device("meta"):
+        model = create_model(config.replace(pretrained=False)).train()
+        images = torch.empty(PROBE_IMAGES, 3, config.image_size, config.image_size)
+    of_the_model = {id(tensor.untyped_storage()) for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if id(storage) not in of_the_model:
+            kept[id(storage)] = storage.nbytes()
+            alive.append(storage)
+        return tensor
+
+    alive: list[torch.UntypedStorage] = []  # an id is given again when its owner is gone
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(images)
+    named = list(model.named_parameters())
+    matrices = sum(p.numel() for name, p in named if config.card.matrices(name, p.ndim))
+    return _Shape(sum(p.numel() for _, p in named), matrices, sum(kept.values()) // PROBE_IMAGES)
+
+
+# ---------------------------------------------------------------------- time
+
+
+def _flops(model: ModelConfig) -> int:
+    return max(1, summarise(model).flops)
+
+
+def _probe_takes(config: RunConfig, device: torch.device) -> float:
+    """Seconds that two images would take, about."""
+    return PROBE_IMAGES * FORWARD_AND_BACK * _flops(config.model) / (matmul_rate(device) * EFFICIENCY)
+
+
+def _probed_rate(config: RunConfig, device: torch.device) -> float:
+    """Images/s of a step of this very model."""
+    with _one_thread(device, config.train.threads) as worth:
+        return _rate_of_steps(config, device) * worth
+
+
+@contextmanager
+def _one_thread(device: torch.device, wished: int | None) -> Iterator[float]:
+    """A CPU is measured by one thread, as one that waits for a busy core tells nothing; gives what all are worth."""
+    if device.type != "cpu":
+        yield 1.0
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield min(wished or cores, cores) ** TOGETHER
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rate_of_steps(config: RunConfig, device: torch.device) -> float:
+    """On ever more images, while that takes a moment only."""
+    model = create_model(config.model.replace(pretrained=False)).to(device).train()
+    numerics = [Numerics("fp32", True), *([Numerics("bf16", True)] if config.train.precision != "fp32" else [])]
+    images, rate, end = PROBE_IMAGES, 0.0, time.perf_counter() + PROBE_SECONDS
+    for how in numerics:  # to warm up
+        _step(model, _noise(config, images, device), how)
+    while True:
+        x = _noise(config, images, device)
+        seconds = [_seconds(partial(_step, model, x, how), device) for how in numerics]
+        rate = max(rate, images / min(seconds))
+        more = min(4 * images, config.train.batch_size)
+        if images >= config.train.batch_size or time.perf_counter() + sum(seconds) * more / images > end:
+            return rate
+        images = more
+
+
+def _noise(config: RunConfig, images: int, device: torch.device) -> Tensor:
+    side = config.model.image_size
+    return torch.randn(images, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+
+
+def _step(model: nn.Module, x: Tensor, numerics: Numerics) -> None:
+    model.zero_grad(set_to_none=True)
+    with numerics.autocast(x.device):
+        logits = model(x)
+    F.cross_entropy(logits.float(), torch.zeros(len(x), dtype=torch.long, device=x.device)).backward()
+
+
+_rates: dict[str, float] = {}
+
+
+def matmul_rate(device: torch.device) -> float:
+    """FLOPs a second of a product of two fp32 matrices, measured once in a process; half a blink."""
+    if str(device) not in _rates:
+        a = torch.randn(MATMUL, MATMUL, device=device)
+        with _one_thread(device, None) as worth:
+            seconds = min(_seconds(lambda: a @ a, device) for _ in range(4))
+        _rates[str(device)] = worth * 2 * MATMUL**3 / seconds
+    return _rates[str(device)]
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
