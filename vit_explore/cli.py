@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vit_explore.errors import BadConfig, BadRunState, TrainingFailed, VitExploreError
-from vit_explore.flags import add_flags, config_from, unknown
+from vit_explore.errors import BadConfig, BadReference, BadRunState, TrainingFailed, VitExploreError
+from vit_explore.flags import add_flags, changes_from, config_from, named_by_flags, unknown
 from vit_explore.printing import print_table, say
 from vit_explore.run_commands import (
     delete_run,
@@ -24,6 +24,7 @@ from vit_explore.run_commands import (
     list_runs,
     open_store,
     rebuild_runs,
+    reproduce_run,
     results,
     show_run,
     summary,
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = _command(commands, "train", "train a model; the run appears in the app, too", _train)
     add_flags(train)
+    train.add_argument("--fork", metavar="RUN@STEP", help="start from a run's snapshot and settings")
     _add_output(train)
     train.add_argument("--dry-run", action="store_true", help="say what a step, the test and the memory cost; no run")
 
@@ -80,10 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", "train a stopped or interrupted run on, here", _runs_resume),
         ("diagnose", "what a run suffers from, with its evidence, and what to do about it", diagnose_run),
         ("delete", "remove a run and its files", delete_run),
+        ("reproduce", "train a run again from its record, and compare the losses; stores nothing", reproduce_run),
     ):
         child = _command(runs, name, text, command)
         child.add_argument("run", metavar="ID")
         _add_output(child) if name == "resume" else _add_json(child)
+        if name == "reproduce":
+            child.add_argument("--steps", type=int, metavar="N", help="only up to this step")
 
     data = commands.add_parser("data", help="list or fetch datasets").add_subparsers(required=True)
     _add_json(_command(data, "list", "the datasets, and whether they are here", _data_list))
@@ -127,6 +132,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    if arguments.fork is not None:
+        return _fork(arguments)
     config = config_from(arguments)
     if arguments.dry_run:
         return _dry_run(config, as_json=arguments.json)
@@ -161,6 +168,20 @@ def _warn_of_costs(config: RunConfig, store: RunStore) -> None:
         raise BadConfig(refusal)
     if trouble := advice.warning(found, config):
         say(f"warning: {trouble}", *filter(None, [advice.suggestion(found)]), file=sys.stderr)
+
+
+def _fork(arguments: argparse.Namespace) -> int:
+    parent, at, step = arguments.fork.removeprefix("run:").partition("@")
+    if not at or not step.isdecimal():
+        raise BadReference(f"{arguments.fork!r} is no snapshot to fork; write RUN@STEP.")
+    if arguments.preset is not None:
+        raise BadConfig("A fork starts from its parent's settings and not from a preset's; leave --preset out.")
+    changes = changes_from(arguments)
+    device = changes.get("device") or open_store().get(parent).settings().train.device
+    claimant, store = _this_process(device)
+    with named_by_flags():
+        run = store.fork(parent, int(step), claimant, **changes)
+    return _train_here(store, run, claimant, arguments, is_new=True)
 
 
 def _runs_resume(arguments: argparse.Namespace) -> int:

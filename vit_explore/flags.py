@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vit_explore.config import RunConfig, Setting, settings
@@ -18,7 +20,7 @@ _METAVARS = {"whole": "N", "number": "X", "names": "A,B,…", "text": "TEXT", "c
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add --preset, --name and a flag per setting; one that is not given stays as the preset has it."""
     known = f"what to start from: {', '.join(presets.names())} (default: {DEFAULT})"
-    parser.add_argument("--preset", default=DEFAULT, metavar="NAME", help=known)
+    parser.add_argument("--preset", metavar="NAME", help=known)
     parser.add_argument("--name", default=argparse.SUPPRESS, help="a name for people; made from the settings if empty")
     groups = {title: parser.add_argument_group(title) for title in ("data", "model", "train")}
     base = presets.get(DEFAULT).config
@@ -34,16 +36,28 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """The run that the flags describe. Raises UnknownName for the preset, BadConfig for a value."""
-    base = presets.get(arguments.preset).config
+    base, changes = presets.get(arguments.preset or DEFAULT).config, changes_from(arguments)
+    if changes.get("dataset", base.data.dataset) != base.data.dataset:
+        changes.setdefault("classes", None)  # the preset's classes are those of its own dataset
+    with named_by_flags():
+        return base.update(**changes)
+
+
+def changes_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the flags give, by their flat names. Raises BadConfig for two budgets."""
     known = settings()
     given = {name: value for name, value in vars(arguments).items() if name in known or name == "name"}
     changes = {name: _value(known[name], value) if name in known else value for name, value in given.items()}
-    if changes.get("dataset", base.data.dataset) != base.data.dataset:
-        changes.setdefault("classes", None)  # the preset's classes are those of its own dataset
     if changes.get("epochs") is not None and changes.get("seconds") is not None:
         raise BadConfig("The budget is given twice, in epochs and in seconds; give one of them.")
+    return changes
+
+
+@contextmanager
+def named_by_flags() -> Iterator[None]:
+    """What is wrong with a setting is said of its flag."""
     try:
-        return base.update(**changes)
+        yield
     except BadConfig as error:
         raise BadConfig(_with_flags(error), *error.fields) from None
 

@@ -8,8 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from vit_explore.errors import BadConfig
+from vit_explore.errors import BadConfig, DamagedFile
 from vit_explore.printing import mebibytes, percent, print_table, say
+from vit_explore.training.events import Changed
 
 if TYPE_CHECKING:
     from vit_explore.runs.records import RunRecord, State
@@ -19,7 +20,7 @@ JSON_KEYS = (
     "test_top1", "macro_f1", "test_images", "params", "flops", "images_seen", "images_per_second", "train_seconds",
     "device",
 )  # fmt: skip
-ORIGIN_KEYS = ("owner", "group", "parent")
+ORIGIN_KEYS = ("owner", "group", "parent", "fork_step")
 
 
 def open_store() -> RunStore:
@@ -49,13 +50,14 @@ def show_run(arguments: argparse.Namespace) -> int:
     record = store.get(arguments.run)
     snapshots = [row.step for row in store.snapshots(record.id)]
     if arguments.json:
-        print(json.dumps({**_as_json(record), "snapshots": snapshots}))
+        print(json.dumps({**_as_json(record), "snapshots": snapshots, "marks": _marks_json(store, record)}))
         return 0
     say(*summary(record))
     print(f"  created {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.created))}, "
           f"step {record.step or 0}, {mebibytes(record.disk_bytes)} on disk, {len(snapshots)} snapshots")  # fmt: skip
     say(*(f"  {text}" for text in dict.fromkeys((record.error, record.unreadable)) if text))
-    say(*(f"  {key}: {getattr(record, key)}" for key in ORIGIN_KEYS if getattr(record, key)))
+    say(*(f"  {key}: {getattr(record, key)}" for key in ORIGIN_KEYS if getattr(record, key) is not None))
+    say(*_marks(store, record), *_accuracies(store, record))
     if record.config is None:
         say(f"  stored: {record.stored}")
         return 0
@@ -87,6 +89,24 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def reproduce_run(arguments: argparse.Namespace) -> int:
+    """runs reproduce"""
+    from vit_explore.progress import Bar
+    from vit_explore.runs.reproduce import reproduce
+
+    with Bar(quiet=arguments.json) as bar:
+        done = reproduce(
+            open_store(), arguments.run, arguments.steps,
+            on_step=lambda step, last: bar.show(step.step / last, f"step {step.step:,} of {last:,}"),
+        )  # fmt: skip
+    if arguments.json:
+        print(json.dumps({**vars(done), "equal": done.is_equal}))
+    else:
+        compared = f"of {done.compared:,} recorded losses, the largest difference is {done.difference:.6f}"
+        say(f"Run {done.run} up to step {done.steps:,}: {compared}.")
+    return 0 if done.is_equal else 1
+
+
 def rebuild_runs(arguments: argparse.Namespace) -> int:
     """runs rebuild"""
     done = open_store().rebuild()
@@ -107,6 +127,32 @@ def delete_run(arguments: argparse.Namespace) -> int:
     open_store().delete(arguments.run)
     print(json.dumps({"run": arguments.run, "deleted": True}) if arguments.json else f"Run {arguments.run} is deleted.")
     return 0
+
+
+def _marks(store: RunStore, record: RunRecord) -> list[str]:
+    """What a person did to it, a line each."""
+    lines = []
+    for mark in store.marks(record.id):
+        if isinstance(mark, Changed):
+            what = f"lr × {mark.lr_factor:g}, weight decay {mark.weight_decay:g}, augmentation {mark.augment}"
+        else:
+            what = f"paused for {mark.seconds:.1f} s"
+        lines.append(f"  after step {mark.step}: {what}")
+    return lines
+
+
+def _marks_json(store: RunStore, record: RunRecord) -> list[dict[str, Any]]:
+    return [{"kind": type(mark).__name__.lower(), **vars(mark)} for mark in store.marks(record.id)]
+
+
+def _accuracies(store: RunStore, record: RunRecord) -> list[str]:
+    """The last looks at training and validation images, on fixed parts of them."""
+    try:
+        looks = {look.split: look for look in store.evaluations(record.id) if look.split in ("train", "val")}
+    except DamagedFile as error:
+        return [f"  {error}"]
+    said = [f"{name} {percent(look.top1)} ({look.images:,} images, step {look.step})" for name, look in looks.items()]
+    return [f"  looked at: {', '.join(said)}"] if said else []
 
 
 def _as_json(record: RunRecord) -> dict[str, Any]:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
+import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from run_tools import checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
+from run_tools import (
+    checkpoint,
+    evaluated,
+    finished,
+    me,
+    snapshot,
+    started,
+    step,
+    tiny_config,
+    tiny_dataset,
+    tiny_trainer,
+)
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, RunNotFound
+from vit_explore.runs import recorder
+from vit_explore.runs.pulse import Pulse
+from vit_explore.runs.recorder import train_run
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunStore
-from vit_explore.training import Changed, Controls, Paused
+from vit_explore.training import Changed, Checkpoint, Controls, Evaluated, Finished, Paused, Step, loop
 
 
 @pytest.fixture
@@ -175,3 +194,144 @@ def test_a_fork_knows_its_start_after_the_database_is_lost(store: RunStore, tmp_
     again = RunStore(tmp_path)
     again.rebuild()
     assert again.get(run).fork_step == 4
+
+
+# ------------------------------------------------------------------ the trainer
+
+
+def test_a_pause_stops_the_clock_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "PAUSE_POLL", 0.01)
+    until: list[float] = []
+
+    def controls() -> Controls:
+        if trainer.step == 5 and not until:
+            until.append(time.monotonic() + 0.3)
+        return Controls(paused=trainer.step == 5 and time.monotonic() < until[0])
+
+    trainer = tiny_trainer(tiny_config(), controls=controls)
+    found = list(trainer.events())
+    (pause,) = [event for event in found if isinstance(event, Paused)]
+    assert pause.step == 5
+    assert pause.seconds >= 0.2
+    before, after = (next(e for e in found if isinstance(e, Step) and e.step == n) for n in (5, 6))
+    assert after.elapsed - before.elapsed < 0.25
+    assert isinstance(found[-1], Finished)
+    assert found[-1].step == 32
+
+
+def test_a_paused_run_can_be_stopped_left_and_looked_into() -> None:
+    asked: list[str] = []
+
+    def wants_checkpoint() -> bool:
+        asked.append("checkpoint")
+        return len(asked) == 2  # at first after step 1, then in the pause
+
+    trainer = tiny_trainer(
+        tiny_config(),
+        controls=lambda: Controls(paused=trainer.step == 1),
+        wants_checkpoint=wants_checkpoint,
+        wants_snapshot=lambda: len(asked) == 1,
+        should_stop=lambda: len(asked) == 3,
+    )
+    kinds = [type(event).__name__ for event in trainer.events()]
+    at = kinds.index("Step")
+    assert kinds[at : at + 6] == ["Step", "Snapshot", "Snapshot", "Checkpoint", "Paused", "Checkpoint"]
+    assert kinds[-1] == "Finished"
+
+
+def test_what_is_set_reaches_the_optimiser_and_the_batches() -> None:
+    def controls() -> Controls:
+        return Controls(False, 10.0, 0.7, "none") if trainer.step >= 4 else Controls()
+
+    trainer = tiny_trainer(tiny_config(augment="flip", weight_decay=0.0), controls=controls)
+    found = list(trainer.events())
+    plain = [event.lr for event in tiny_trainer(tiny_config()).events() if isinstance(event, Step)]
+    lr = [event.lr for event in found if isinstance(event, Step)]
+    assert lr[:4] == plain[:4]
+    assert lr[4:] == pytest.approx([10 * value for value in plain[4:]])
+    groups = [group for part in trainer.optimizer.parts.values() for group in part.param_groups]
+    decays = {group["weight_decay"] for group in groups if group.get("decays", True)}
+    assert decays == {0.7}
+    assert {group["weight_decay"] for group in groups if not group.get("decays", True)} == {0.0}
+    assert trainer.batches.augment == "none"
+    change = next(event for event in found if isinstance(event, Changed))
+    assert change == Changed(4, change.elapsed, 10.0, 0.7, "none")
+
+
+def test_a_checkpoint_knows_what_held_and_the_present_controls_apply_after_it() -> None:
+    trainer = tiny_trainer(tiny_config(), controls=lambda: Controls(lr_factor=0.5), wants_checkpoint=lambda: True)
+    state = next(copy.deepcopy(e.state) for e in trainer.events() if isinstance(e, Checkpoint))
+    same = tiny_trainer(tiny_config(), state=state, controls=lambda: Controls(lr_factor=0.5))
+    assert not [event for event in same.events() if isinstance(event, Changed)]
+    other = tiny_trainer(tiny_config(), state=state)
+    changes = [event for event in other.events() if isinstance(event, Changed)]
+    assert [(change.step, change.lr_factor) for change in changes] == [(1, 1.0)]
+
+
+def test_every_look_is_at_the_same_images_and_the_result_is_on_all() -> None:
+    found = list(tiny_trainer(tiny_config(val_images=16)).events())
+    looks = [event for event in found if isinstance(event, Evaluated)]
+    assert [(look.split, look.images) for look in looks] == [
+        ("val", 16), ("val", 16), ("train", 8), ("val", 16), ("test", 24)
+    ]  # fmt: skip
+    labels = tiny_dataset().val.labels[:16]
+    assert all(
+        (look.confusion.sum(1) == np.bincount(labels, minlength=3)).all() for look in looks if look.split == "val"
+    )
+    assert found[-1].val_top1 * 24 == pytest.approx(round(found[-1].val_top1 * 24))
+
+
+# ------------------------------------------------------------------ from the store to the trainer and back
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def train_on(store: RunStore, run: str) -> None:
+    claimant = me()
+    store.claim(claimant)
+    with Pulse(store, claimant, registered=False) as pulse:
+        train_run(store, store.get(run), pulse, threading.Event(), make_trainer=tiny_trainer)
+
+
+def test_what_a_person_does_reaches_the_trainer_and_leaves_its_marks(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "SNAPSHOT_SECONDS", 0.2)
+    run = store.create(tiny_config(epochs=4000))
+    store.control(run, lr_factor=0.5)
+    thread = threading.Thread(target=train_on, args=(store, run))
+    thread.start()
+    wait_for(lambda: store.marks(run))
+    assert [(mark.step, mark.lr_factor) for mark in store.marks(run)] == [(0, 0.5)]
+    store.watched(run)
+    wait_for(lambda: store._on_clock(run))
+    store.control(run, paused=True)
+    time.sleep(0.5)
+    standing = store.get(run).step
+    time.sleep(0.5)
+    assert store.get(run).step == standing
+    assert store.get(run).state == "running"
+    store.control(run, paused=False, augment="none")
+    wait_for(lambda: len(store.marks(run)) == 3)
+    assert [type(mark) for mark in store.marks(run)] == [Changed, Paused, Changed]
+    assert store.marks(run)[1].seconds >= 0.8
+    store.request_stop(run)
+    thread.join(60)
+    assert store.get(run).state == "stopped"
+    assert not store._on_clock(run)  # at the end, those of the schedule and the last are left
+
+
+def test_of_the_snapshots_on_the_clock_a_few_are_kept(store: RunStore) -> None:
+    run, _ = running(store)
+    store.record_all(run, [started(), snapshot(0), snapshot(16)])
+    for at in range(17, 25):
+        store.record(run, replace(snapshot(at), on_clock=True))
+    assert [row.step for row in store.snapshots(run)] == [0, 16, 21, 22, 23, 24]
+    assert not store.folder(run).snapshot(20).exists()
+    store.record_all(run, [snapshot(25), finished(25)])
+    assert [row.step for row in store.snapshots(run)] == [0, 16, 25]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vit_explore.training.events import Started
 
 MAX_SNAPSHOTS = 64
+MAX_ON_CLOCK = 4  # snapshots beside the schedule, while a run goes on
 MAX_SNAPSHOT_BYTES = 512 * 2**20  # of one run; large models keep fewer snapshots
 
 
@@ -147,6 +148,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             raise BadRunState(f"The folder {path.parent} is gone; duplicate the run to start it again.") from None
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def clock_snapshots_to_drop(steps: list[int], on_clock: set[int], has_ended: bool) -> list[int]:
+    """Which of the (sorted) steps to give up of those that were made for whoever watched: all but the newest few while
+    the run goes on, and all at its end; the last snapshot of a run stays."""
+    passing = [step for step in steps if step in on_clock]
+    if has_ended:
+        return [step for step in passing if step != steps[-1]]
+    return passing[:-MAX_ON_CLOCK]
 
 
 def snapshots_to_drop(steps: list[int], bytes_each: int) -> list[int]:

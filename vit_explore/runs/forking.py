@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,13 +13,14 @@ from sqlalchemy import Connection
 
 from vit_explore.config import RunConfig, settings
 from vit_explore.errors import BadConfig, BadReference, BadRunState
-from vit_explore.runs import schema
+from vit_explore.runs import reading, schema
 from vit_explore.runs.base import update
 from vit_explore.runs.files import RunFolder, disk_errors
 from vit_explore.runs.playing import Playing
 from vit_explore.runs.records import RunRecord, SnapshotRow
 from vit_explore.training.controls import Controls
 from vit_explore.training.events import Changed
+from vit_explore.training.weights import difference
 
 _STANDS_FOR = {"lr": "lr_factor", "weight_decay": "weight_decay", "augment": "augment"}  # setting -> control
 
@@ -30,6 +32,7 @@ class Fork:
         self.store, self.parent, self.at = store, parent, at
         self.config = parent.settings().update(**{"name": f"{parent.name} · fork at {at.step}"[:120], **changes})
         _check_data(parent.settings(), self.config)
+        _check_model(parent, self.config, store.folder(parent.id).snapshot(at.step))
         _check_budget(self.config, at)
         self.controls = _held(store, parent, at.step, changes)
 
@@ -63,8 +66,31 @@ def _check_data(parent: RunConfig, config: RunConfig) -> None:
         if setting.section == "data" and setting.value(parent) != setting.value(config):
             raise BadConfig(
                 f"A fork goes on with its parent's images, and {setting.words} is another here; "
-                "leave it as it was, or start a new run."
+                "leave it as it was, or start a new run.",
+                setting.name,
             )
+
+
+def _check_model(parent: RunRecord, config: RunConfig, path: Path) -> None:
+    """The weights of the snapshot must fit the model with its changes."""
+    changed = [s for s in settings().values() if s.section == "model" and s.value(config) != s.value(parent.settings())]
+    if not changed or parent.model is None:
+        return
+    import torch
+
+    from vit_explore.models import create_model
+
+    data = {"num_classes": parent.model.num_classes, "image_size": parent.model.image_size}
+    with reading.guarded(f"The snapshot {path}", "choose another step"), torch.device("meta"):
+        own = create_model(config.model.replace(**data, pretrained=False)).state_dict()
+        why = difference(reading.weights(path), own)
+    if why is not None:
+        words = ", ".join(setting.words for setting in changed)
+        raise BadConfig(
+            f"A fork starts with its parent's weights, which do not fit with another {words}: {why}; "
+            "leave that as it was, or start a new run.",
+            *(setting.name for setting in changed),
+        )
 
 
 def _check_budget(config: RunConfig, at: SnapshotRow) -> None:

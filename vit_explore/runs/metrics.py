@@ -19,7 +19,7 @@ from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference
 from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, release, update
-from vit_explore.runs.files import snapshots_to_drop
+from vit_explore.runs.files import clock_snapshots_to_drop, snapshots_to_drop
 from vit_explore.runs.playing import insert_marks
 from vit_explore.runs.records import SnapshotRow, pack
 from vit_explore.training.events import (
@@ -80,7 +80,7 @@ class RunMetrics(StoreBase):
         if any(isinstance(event, Finished) and not event.stopped for event in events):
             self.folder(run).remove_checkpoint()
         if not all(isinstance(event, Step | Evaluated | Changed | Paused) for event in events):
-            self._tidy_files(run)
+            self._tidy_files(run, any(isinstance(event, Finished) for event in events))
 
     def steps(self, run: str, after: int = -1) -> dict[str, np.ndarray]:
         """The columns of Step, for the steps greater than `after`: name -> (n,) array."""
@@ -198,11 +198,20 @@ class RunMetrics(StoreBase):
                 folder.write_checkpoint(event.state)
         return sizes
 
-    def _tidy_files(self, run: str) -> None:
+    def _on_clock(self, run: str) -> set[int]:
+        """The steps of the snapshots that were made since someone watched."""
+        table = schema.snapshots
+        with self._reading() as connection:
+            query = sa.select(table.c.step).where(table.c.run == run, table.c.on_clock.is_(True))
+            return set(connection.execute(query).scalars())
+
+    def _tidy_files(self, run: str, has_ended: bool = False) -> None:
         """Keep the snapshots within bounds, and count the folder's bytes; only for the process that trains the run."""
         folder, rows = self.folder(run), self.snapshots(run)
         steps = [row.step for row in rows]
-        dropped = snapshots_to_drop(steps, rows[-1].bytes) if rows else []
+        passing = clock_snapshots_to_drop(steps, self._on_clock(run), has_ended)
+        kept = [step for step in steps if step not in passing]
+        dropped = [*passing, *(snapshots_to_drop(kept, rows[-1].bytes) if rows else [])]
         with self._writing() as connection:
             table = schema.snapshots
             connection.execute(sa.delete(table).where(table.c.run == run, table.c.step.in_(dropped)))

@@ -20,12 +20,13 @@ from vit_explore.runs.metrics import RunLost
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.records import RunRecord, State
 from vit_explore.runs.store import RunStore
-from vit_explore.training.events import Checkpoint, Event, Finished, Started, Step
+from vit_explore.training.events import Checkpoint, Event, Finished, Snapshot, Started, Step
 
 FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
 CHECKPOINT_SECONDS = 10.0
 FIRST_CHECKPOINT_SECONDS = 2.0
-CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints: large models have fewer
+SNAPSHOT_SECONDS = 2.5  # between two snapshots, while someone watches
+SHARE = 0.05  # of the time, at most, goes into checkpoints, and as much into such snapshots: large models have fewer
 NOTE_SECONDS = 0.3
 LEFT = "The process that trained this run was asked to end; resume the run to go on."
 
@@ -73,7 +74,7 @@ def train_run(
     with pulse.watching(record.id, leaving, left_as) as watch, _log_into(folder):
         try:
             folder.create()  # a process that was killed while it entered the run has left none
-            state: State = _train(store, record, watch, worker, leaving, told, make_trainer or _trainer)
+            state: State = _train(store, record, watch, worker, leaving, told, make_trainer or the_trainer)
             outcome = Outcome(state, started=True)
         except Leaving:
             outcome = Outcome(left_as if watch.leave.is_asked else "stopped", started=told.started)
@@ -105,7 +106,7 @@ class Told:
             self.listener(event)
 
 
-def _trainer(config: RunConfig, **options: Any) -> AnyTrainer:
+def the_trainer(config: RunConfig, **options: Any) -> AnyTrainer:
     from vit_explore.training import Trainer
     from vit_explore.training.preflight import check_memory
 
@@ -122,16 +123,17 @@ def _train(
     told: Told,
     make_trainer: TrainerFactory,
 ) -> State:
-    state = _state(store, record)
+    state = start_state(store, record)
     watch.kept_step = state["step"] if state else 0
-    note, clock = _Notes(store, watch, told), _Clock()
+    note, clocks = _Notes(store, watch, told), Clocks()
     trainer = make_trainer(
         record.settings(), should_stop=watch.should_stop, state=state, progress=note,
-        wants_checkpoint=lambda: leaving.is_set() or clock.is_due(), controls=lambda: watch.orders.controls,
-        wants_snapshot=lambda: False, skips_test=watch.skips_test,
+        wants_checkpoint=lambda: leaving.is_set() or clocks.checkpoints.is_due(),
+        controls=lambda: watch.orders.controls,
+        wants_snapshot=lambda: clocks.snapshots.is_due() and watch.orders.is_watched, skips_test=watch.skips_test,
     )  # fmt: skip
     end: State = "finished"
-    with _recording(store, record.id, worker, clock) as recorder:
+    with _recording(store, record.id, worker, clocks) as recorder:
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
@@ -147,7 +149,7 @@ def _train(
     return end
 
 
-def _state(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
+def start_state(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
     """What the run goes on from: its checkpoint, or the snapshot that a fork starts from; None: from the start."""
     folder = store.folder(record.id)
     if record.has_checkpoint:
@@ -183,29 +185,52 @@ class _Notes:
 
 
 class _Clock:
-    """When the next checkpoint is due: soon after the start, then more and more seldom, and never too costly."""
+    """When the next checkpoint, or snapshot, is due: at first after `first` seconds, then more and more seldom up to
+    every `longest`, never too costly, and not before the run has moved."""
 
-    def __init__(self) -> None:
-        self._pause, self._next = FIRST_CHECKPOINT_SECONDS, math.inf
+    def __init__(self, first: float, longest: float) -> None:
+        self._pause, self._longest, self._next, self._moved = first, longest, math.inf, False
 
     def start(self) -> None:
-        self._next = time.monotonic() + self._pause
+        self._next, self._moved = time.monotonic() + self._pause, True
+
+    def moved(self) -> None:
+        """A step was taken."""
+        self._moved = True
 
     def is_due(self) -> bool:
-        return time.monotonic() >= self._next
+        return self._moved and time.monotonic() >= self._next
 
     def done(self, begun: float) -> None:
-        """A checkpoint is written; the work on it began at `begun`."""
+        """It is written; the work on it began at `begun`."""
         now = time.monotonic()
-        self._pause = min(2 * self._pause, CHECKPOINT_SECONDS)
-        self._next = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
+        self._pause, self._moved = min(2 * self._pause, self._longest), False
+        self._next = now + max(self._pause, (now - begun) / SHARE)
+
+
+class Clocks:
+    """That of the checkpoints and that of the snapshots for whoever watches."""
+
+    def __init__(self) -> None:
+        self.checkpoints = _Clock(FIRST_CHECKPOINT_SECONDS, CHECKPOINT_SECONDS)
+        self.snapshots = _Clock(SNAPSHOT_SECONDS, SNAPSHOT_SECONDS)
+
+    def heed(self, event: Event, begun: float) -> None:
+        """An event was written; the work on it began at `begun`."""
+        for clock, kind in ((self.checkpoints, Checkpoint), (self.snapshots, Snapshot)):
+            if isinstance(event, Started):
+                clock.start()
+            elif isinstance(event, Step):
+                clock.moved()
+            elif isinstance(event, kind):
+                clock.done(begun)
 
 
 class Recorder:
     """Buffers steps, and writes everything else at once."""
 
-    def __init__(self, store: RunStore, run: str, worker: str, clock: _Clock) -> None:
-        self.store, self.run, self.worker, self.clock = store, run, worker, clock
+    def __init__(self, store: RunStore, run: str, worker: str, clocks: Clocks) -> None:
+        self.store, self.run, self.worker, self.clocks = store, run, worker, clocks
         self._events: list[Event] = []
         self._next_flush = 0.0
 
@@ -216,10 +241,7 @@ class Recorder:
         if not isinstance(event, Step) or now >= self._next_flush:
             self.flush()
             self._next_flush = now + FLUSH_SECONDS
-        if isinstance(event, Started):
-            self.clock.start()
-        elif isinstance(event, Checkpoint):
-            self.clock.done(begun=now)
+        self.clocks.heed(event, begun=now)
 
     def flush(self) -> None:
         """Write what is buffered."""
@@ -229,9 +251,9 @@ class Recorder:
 
 
 @contextmanager
-def _recording(store: RunStore, run: str, worker: str, clock: _Clock) -> Iterator[Recorder]:
+def _recording(store: RunStore, run: str, worker: str, clocks: Clocks) -> Iterator[Recorder]:
     """A recorder whose buffered steps are kept also when training fails."""
-    recorder = Recorder(store, run, worker, clock)
+    recorder = Recorder(store, run, worker, clocks)
     try:
         yield recorder
     except BaseException:

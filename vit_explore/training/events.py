@@ -39,6 +39,7 @@ class Started:
     fused: bool | None = None  # fused attention or explicit; None: an earlier release did not say
     replicas: int | None = None  # of the model, each with its share of a batch
     compiled: bool | None = None
+    mixed: bool = False  # an earlier part of the run was computed in another way than this says
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from vit_explore.training.looks import Looks
 from vit_explore.training.metrics import macro_f1, recall
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import LossOf, Replicas
-from vit_explore.training.replay import Replay
+from vit_explore.training.replay import Pin, Replay
 from vit_explore.training.restore import restore
 from vit_explore.training.schedule import Budget, is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.setup import fit_to_data
@@ -110,6 +110,8 @@ class Trainer:
         self.step, self.rate = 0, 0.0
         self.share: float | None = None  # of the budget, at which the present step is taken
         self._heeded: Controls | None = None
+        self._pin = replay.pin if replay else None
+        self._mixed = False
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
@@ -141,6 +143,8 @@ class Trainer:
         self.is_fork = state["optimizer"] is None
         self.origin = state.get("origin", self.origin)
         self.share = state.get("share")
+        self._pin = Pin.stored(state.get("settled"), self.device.type)
+        self._mixed = state.get("mixed", False) or (self._pin is None and not self.is_fork)
         self._hold(Held.stored(state.get("held"), self.train))
 
     def state_dict(self) -> dict[str, Any]:
@@ -153,6 +157,8 @@ class Trainer:
             "origin": self.origin,
             "share": self.share,
             "held": vars(self.held),
+            "settled": {**vars(self._settled()), "device": self.device.type},
+            "mixed": self._mixed,
         }
 
     # ------------------------------------------------------------------ the run
@@ -180,10 +186,14 @@ class Trainer:
         if wants_compiling(self.train, self.device):
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
-        pin = self.replay.pin if self.replay else None
+        if self._pin is not None and self._pin.threads != torch.get_num_threads():
+            self._pin, self._mixed = None, True  # another machine than the one where it was found out
         self.numerics, self.replicas = settle(
-            self.model, self.train, self._loss_with, x, y, half, pin, self.should_stop
+            self.model, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
         )
+
+    def _settled(self) -> Pin:
+        return Pin(self.numerics.precision, self.numerics.fused, len(self.replicas.models), self.replicas.threads)
 
     def _events(self) -> Iterator[Event]:
         yield self._started()
@@ -366,6 +376,7 @@ class Trainer:
             fused=self.numerics.fused,
             replicas=len(self.replicas.models),
             compiled=self.replicas.models[0] is not self.model,
+            mixed=self._mixed,
         )
 
     def _tell(self, pending: list[tuple[int, Tensor]]) -> Iterator[Step]:

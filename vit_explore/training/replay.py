@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,13 @@ class Pin:
     fused: bool
     replicas: int
     threads: int
+
+    @classmethod
+    def stored(cls, values: Any, device: str) -> Pin | None:
+        """That of a checkpoint; None for one of an earlier release, or of another kind of device than this."""
+        if not isinstance(values, dict) or values.get("device") != device:
+            return None
+        return cls(**{name: values[name] for name in ("precision", "fused", "replicas", "threads")})
 
 
 @dataclass(frozen=True)

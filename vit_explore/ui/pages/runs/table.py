@@ -91,7 +91,10 @@ def weights_zip(store: RunStore, record: RunRecord) -> bytes:
 
 
 def metrics_csv(store: RunStore, record: RunRecord) -> str:
-    """Every step and every look at the validation and test images, in one table ordered by step."""
+    """Every step and every look at validation, training and test images, in one table ordered by step.
+
+    Rows of split "train" are the steps; "train_look" is what the model says of training images that are not augmented.
+    """
     steps = store.steps(record.id)
     rows = [
         {"step": int(step), "split": "train", **{name: steps[name][i].item() for name in STEP_COLUMNS}}
@@ -99,7 +102,8 @@ def metrics_csv(store: RunStore, record: RunRecord) -> str:
     ]
     rows += [
         {
-            "step": look.step, "split": look.split, "epoch": look.epoch, "elapsed": look.elapsed,
+            "step": look.step, "split": "train_look" if look.split == "train" else look.split,
+            "epoch": look.epoch, "elapsed": look.elapsed,
             "images_seen": look.images_seen, "loss": look.loss, "top1": look.top1,
         }
         for look in store.evaluations(record.id)

@@ -1,0 +1,149 @@
+"""A run is repeated from its record, step for step: budget in seconds, changes by hand, interruptions and forks."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_tools import me, started, step, tiny_config, tiny_dataset, tiny_trainer
+
+from vit_explore.config import RunConfig
+from vit_explore.errors import BadConfig, BadRunState
+from vit_explore.runs.pulse import Pulse
+from vit_explore.runs.recorder import train_run
+from vit_explore.runs.reproduce import reproduce
+from vit_explore.runs.store import RunStore
+from vit_explore.training import Changed, Controls, Event, Step, Trainer, schedule
+
+BY_HAND = [(0, Controls()), (5, Controls(lr_factor=0.3)), (9, Controls(False, 0.3, 0.4, "none"))]
+BY_HAND += [(14, Controls(False, 3.0, 0.4, "none"))]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+class Clock:
+    """A clock that goes on by itself, irregularly, at each look at it."""
+
+    def __init__(self) -> None:
+        self.now, self.random = 1.0, random.Random(0)
+
+    def perf_counter(self) -> float:
+        self.now += self.random.uniform(0.0, 0.004)
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some fifty steps in the budget, however busy the machine."""
+    monkeypatch.setattr(schedule, "time", Clock())
+
+
+def by_hand(config: RunConfig, **options: Any) -> Trainer:
+    """A trainer whose learning rate is changed twice, its weight decay and augmentation once."""
+    options["controls"] = lambda: [controls for step, controls in BY_HAND if step <= trainer.step][-1]
+    trainer = Trainer(config, tiny_dataset(), **options)
+    return trainer
+
+
+def train(store: RunStore, run: str, leave_at: int | None = None, make: Callable[..., Trainer] = by_hand) -> None:
+    leaving = threading.Event()
+
+    def told(event: Event) -> None:
+        if isinstance(event, Step) and leave_at is not None and event.step >= leave_at:
+            leaving.set()
+
+    claimant = me()
+    assert store.claim_id(claimant) == run
+    with Pulse(store, claimant, registered=False) as pulse:
+        outcome = train_run(store, store.get(run), pulse, leaving, on_event=told, make_trainer=make)
+    assert outcome.state == ("finished" if leave_at is None else "interrupted"), outcome.error
+
+
+def timed(**changes: Any) -> RunConfig:
+    return tiny_config(seconds=0.6, threads=1, augment="flip+crop", **changes)
+
+
+def test_a_run_changed_by_hand_repeats_its_losses_exactly(store: RunStore) -> None:
+    run = store.create(timed())
+    train(store, run)
+    changes = [mark for mark in store.marks(run) if isinstance(mark, Changed)]
+    assert [(c.step, c.lr_factor, c.weight_decay, c.augment) for c in changes] == [
+        (5, 0.3, 0.05, "flip+crop"), (9, 0.3, 0.4, "none"), (14, 3.0, 0.4, "none")
+    ]  # fmt: skip
+    done = reproduce(store, run, make_trainer=tiny_trainer)
+    assert done.difference == 0.0
+    assert (done.steps, done.compared) == (store.get(run).step, len(store.steps(run)["step"]))
+    assert done.steps > 20
+    assert reproduce(store, run, steps=7, make_trainer=tiny_trainer).compared == 7
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE marks SET lr_factor = 1.0 WHERE step = 5")
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference > 1e-6
+
+
+def test_an_interruption_changes_nothing_in_what_is_repeated(store: RunStore) -> None:
+    run = store.create(timed())
+    train(store, run, leave_at=11)
+    assert store.get(run).has_checkpoint
+    store.resume(run)
+    train(store, run)
+    assert [mark.step for mark in store.marks(run)] == [5, 9, 14]
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
+def test_a_fork_goes_on_from_its_parent_and_is_repeated_too(store: RunStore) -> None:
+    parent = store.create(timed())
+    train(store, parent)
+    run = store.fork(parent, 16, seconds=1.0, batch_size=12)
+    train(store, run)
+    steps = store.steps(run)
+    assert steps["step"][0] == 17
+    assert steps["epoch"][0] == pytest.approx(1 + 1 / 8)  # an epoch of the parent, and a step of the larger batches
+    assert steps["images_seen"][0] == 16 * 6 + 12
+    parents = store.steps(parent)
+    at = parents["step"].tolist().index(16)
+    assert parents["elapsed"][at] <= steps["elapsed"][0] <= 1.0
+    assert next(look.step for look in store.evaluations(run)) == 16
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
+def test_a_fork_that_was_interrupted_early_starts_from_its_snapshot_again(store: RunStore) -> None:
+    parent = store.create(timed())
+    train(store, parent)
+    run = store.fork(parent, 16)
+    claimant = me()
+    store.claim(claimant)
+    store.record_all(run, [started(resumed_at=16), step(17)])
+    store.let_go(run, claimant.worker, "interrupted")
+    store.resume(run)
+    train(store, run)
+    assert store.steps(run)["step"][0] == 17
+    assert store.snapshots(run)[0].step == 16
+
+
+def test_epochs_are_repeated_by_their_steps(store: RunStore) -> None:
+    run = store.create(tiny_config(epochs=2, threads=1))
+    train(store, run)
+    assert store.steps(run)["progress"].tolist() == [i / 32 for i in range(32)]
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
+def test_a_record_that_does_not_say_enough_is_one_sentence(store: RunStore) -> None:
+    run = store.create(timed())
+    with pytest.raises(BadRunState, match="no recorded steps"):
+        reproduce(store, run)
+    train(store, run)
+    with pytest.raises(BadConfig, match="begins at step 1"):
+        reproduce(store, run, steps=0)
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE steps SET progress = NULL WHERE step = 3")
+    with pytest.raises(BadRunState, match="an earlier release"):
+        reproduce(store, run)
