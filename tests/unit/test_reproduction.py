@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from run_tools import me, started, step, tiny_config, tiny_dataset, tiny_trainer
 
+from vit_explore import cli
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadRunState
 from vit_explore.runs.pulse import Pulse
@@ -112,6 +114,8 @@ def test_a_fork_goes_on_from_its_parent_and_is_repeated_too(store: RunStore) -> 
     at = parents["step"].tolist().index(16)
     assert parents["elapsed"][at] <= steps["elapsed"][0] <= 1.0
     assert next(look.step for look in store.evaluations(run)) == 16
+    with pytest.raises(BadConfig, match="do not fit with another width D: their cls_token is 1 × 1 × 8 and not"):
+        store.fork(parent, 16, width=16)
     assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
 
 
@@ -147,3 +151,46 @@ def test_a_record_that_does_not_say_enough_is_one_sentence(store: RunStore) -> N
         connection.execute("UPDATE steps SET progress = NULL WHERE step = 3")
     with pytest.raises(BadRunState, match="an earlier release"):
         reproduce(store, run)
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def test_the_command_line_reproduces_and_forks(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vit_explore.runs.reproduce.the_trainer", tiny_trainer)
+    monkeypatch.setattr("vit_explore.runs.recorder.the_trainer", tiny_trainer)
+    store = RunStore(home)
+    run = store.create(timed())
+    train(store, run)
+    assert cli.main(["runs", "reproduce", run, "--steps", "8", "--json"]) == 0
+    told = {"run": run, "steps": 8, "compared": 8, "difference": 0.0, "equal": True}
+    assert json.loads(capsys.readouterr().out) == told
+    assert cli.main(["train", "--fork", f"{run}@8", "--lr", "0.002", "--json", "--quiet"]) == 0
+    fork = store.get(json.loads(capsys.readouterr().out)["run"])
+    assert (fork.parent, fork.fork_step, fork.settings().train.lr) == (run, 8, 0.002)
+    assert cli.main(["runs", "reproduce", fork.id]) == 0
+    assert "the largest difference is 0.000000" in capsys.readouterr().out
+    assert cli.main(["runs", "show", run]) == 0
+    shown = capsys.readouterr().out
+    assert "after step 9: lr × 0.3, weight decay 0.4, augmentation none" in shown
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE steps SET loss = loss + 0.001 WHERE step = 4 AND run = ?", (run,))
+    assert cli.main(["runs", "reproduce", run]) == 1
+    assert "the largest difference is 0.001000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--fork", "3f2a"], "is no snapshot to fork; write RUN@STEP"),
+        (["--fork", "3f2a@8", "--preset", "minute"], "leave --preset out"),
+        (["--fork", "3f2a@8"], "There is no run '3f2a'"),
+    ],
+)
+def test_a_fork_that_cannot_be_is_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", *arguments]) == 2
+    assert sentence in capsys.readouterr().err

@@ -388,7 +388,7 @@ class Trainer:
         losses = torch.stack([loss for _, loss in pending]).tolist()  # waits for the GPU
         for (step, _), loss in zip(pending, losses, strict=True):
             if not math.isfinite(loss):
-                raise TrainingFailed(failures.not_finite(step, loss, self.train.lr))
+                raise TrainingFailed(failures.not_finite(step, loss, self.train.lr * self.held.lr_factor))
         return Step(
             step=self.step,
             epoch=self.epoch,
