@@ -18,9 +18,10 @@ from vit_explore.runs import references
 from vit_explore.runs.backends.local import Local
 from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
+from vit_explore.training.advice import Memory, Preflight
 from vit_explore.training.events import Event, Finished
 from vit_explore.ui import site
-from vit_explore.ui.kit import waiting
+from vit_explore.ui.kit import background, waiting
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = {page.name: page.path for page in site.PAGES}
@@ -54,6 +55,18 @@ def events_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig],
         return known[key]
 
     return events
+
+
+@pytest.fixture(autouse=True)
+def foreseen(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What each run is estimated to cost, in place of a try of its model; a test may change it."""
+    found: dict[str, object] = {
+        "step_seconds": 0.03, "test_seconds": 2.0, "images_per_second": 1900.0, "steps": 2000.0,
+        "memory": Memory(10**8, 10**8, 10**8, 10**8, 10**6), "free": 8 * 10**9, "machine": 16 * 10**9,
+        "source": "probe", "smaller": None,
+    }  # fmt: skip
+    monkeypatch.setattr(background, "foresee", lambda *_: Preflight(**found))  # type: ignore[arg-type]
+    return found
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from vit_explore.cards import Knob, card_of, cards
 from vit_explore.config import RunConfig
+from vit_explore.data import sizes
 from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import config_facts, forms
+from vit_explore.ui.kit import forms
 from vit_explore.ui.pages.train import form
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
@@ -164,13 +165,13 @@ def test_presets_fill_the_form(open_page: OpenPage) -> None:
 def test_missing_data_are_said_before_start_and_shapes_is_one_click_away(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = config_facts.dataset_status
+    real = sizes.dataset_status
 
     def status(name: str) -> DatasetStatus:
         found = real(name)
         return DatasetStatus(name, found.title, found.description, found.classes, name == "shapes", "nowhere")
 
-    monkeypatch.setattr(config_facts, "dataset_status", status)
+    monkeypatch.setattr(sizes, "dataset_status", status)
     at = open_page("train")
     assert "CIFAR-10 is not on this machine" in at.warning[0].value
     at.button(key="train_use_shapes").click().run()
@@ -233,6 +234,58 @@ def test_stop_and_resume(open_page: OpenPage, make_run: MakeRun) -> None:
     at = open_page("train", run=stopped)
     at.button(key="live_resume").click().run()
     assert store.get(stopped).state == "queued"
+
+
+def test_a_second_button_leaves_out_the_test(open_page: OpenPage, make_run: MakeRun) -> None:
+    store, running = RunStore(), make_run("running")
+    at = open_page("train", run=running)
+    assert "live_stop_untested" not in {element.key for element in at.button}
+    at.button(key="live_stop").click().run()
+    assert not store.get(running).skip_test
+    at.button(key="live_stop_untested").click().run()
+    assert store.get(running).skip_test
+    assert at.button(key="live_stop_untested").disabled
+
+
+def test_what_goes_on_while_it_stops_is_said(open_page: OpenPage, make_run: MakeRun) -> None:
+    store, running = RunStore(), make_run("running")
+    store.request_stop(running)
+    store.set_note(running, "Finishing the step, or ending it by force in 3 s")
+    at = open_page("train", run=running)
+    assert "Stopping: finishing the step, or ending it by force in 3 s." in progress_words(at)
+
+
+def progress_words(at: AppTest) -> str:
+    return " ".join(element.proto.text for element in at.get("progress"))
+
+
+# ---------------------------------------------------------------------- what it will cost
+
+
+def test_what_a_run_costs_is_said_before_start(open_page: OpenPage) -> None:
+    at = open_page("train")
+    assert any("On this machine about 30 ms a step" in element.value for element in at.caption)
+    assert not at.button(key="train_start").disabled
+
+
+def test_a_slow_run_gets_a_warning_and_something_smaller(open_page: OpenPage, foreseen: dict[str, object]) -> None:
+    foreseen |= {"step_seconds": 40.0, "steps": 1.5, "test_seconds": 3600.0, "smaller": {"width": 48, "patch_size": 8}}
+    at = open_page("train")
+    assert any("About 40 s a step here" in element.value for element in at.warning)
+    assert not at.button(key="train_start").disabled
+    assert at.button(key="train_smaller").label == "Make it smaller: width D 48, patch size 8"
+    foreseen |= {"step_seconds": 0.03, "steps": 2000.0, "test_seconds": 2.0}
+    at.button(key="train_smaller").click().run()
+    assert at.number_input(key="form_width").value == 48
+    assert at.number_input(key="form_patch_size").value == 8
+    assert not any("a step here" in element.value for element in at.warning)
+
+
+def test_what_cannot_fit_cannot_be_started(open_page: OpenPage, foreseen: dict[str, object]) -> None:
+    foreseen |= {"machine": 10**8, "free": 10**7}
+    at = open_page("train")
+    assert any("of memory and the device has 0.1 GB in all" in element.value for element in at.error)
+    assert at.button(key="train_start").disabled
 
 
 def test_a_failed_run_gives_its_sentence_and_fills_the_form(open_page: OpenPage, make_run: MakeRun) -> None:

@@ -7,6 +7,7 @@ threads that know nothing of a session: it must not call Streamlit.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import logging
 import math
@@ -22,6 +23,7 @@ from vit_explore.ui.session.kept import Kept, make_read_only, size_of
 
 T = TypeVar("T")
 ABANDONED = 10.0  # seconds without anybody asking, after which a job is stopped; the slowest page asks each 4 s
+LAST_SECONDS = 4.0  # that the end of the process waits for what cannot be left at once
 ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
 THREADS = 3
 MOST, MOST_BYTES = 512, 2**30
@@ -83,6 +85,7 @@ class _Task:
     ended: threading.Event = field(default_factory=threading.Event)
 
 
+_threads: set[threading.Thread] = set()
 _here = threading.local()  # .pool, and .tasks: the job that runs in this thread, and those within it
 
 
@@ -166,7 +169,7 @@ class Jobs:
 
     def _is_unwanted(self, task: _Task) -> bool:
         now = self._clock()
-        return all(now - asked >= ABANDONED for asked in task.askers.values())
+        return _is_over.is_set() or all(now - asked >= ABANDONED for asked in task.askers.values())
 
     def _task_of(self, job: Job[Any]) -> _Task:
         task = self._tasks.get(job.key)
@@ -178,7 +181,9 @@ class Jobs:
     def _start_a_thread(self) -> None:
         if self._waiting and self._threads < self._most_threads:
             self._threads += 1
-            threading.Thread(target=self._work, name="jobs", daemon=True).start()
+            thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+            _threads.add(thread)
+            thread.start()
 
     def _work(self) -> None:
         """A thread's life: one task after another, while there is any that may run."""
@@ -195,11 +200,12 @@ class Jobs:
             finally:
                 with self._lock:
                     self._is_long_running &= not task.job.is_long
+        _threads.discard(threading.current_thread())
 
     def _next(self) -> _Task | None:
         with self._lock:
             self._drop_unwanted()
-            for task in self._waiting:
+            for task in [] if _is_over.is_set() else self._waiting:
                 if not (task.job.is_long and self._is_long_running):
                     self._waiting.remove(task)
                     self._is_long_running |= task.job.is_long
@@ -241,6 +247,18 @@ class Jobs:
                     task.job.key, done, size_of(done.result), ERROR_SECONDS if done.error is not None else math.inf
                 )
         task.ended.set()
+
+
+_is_over = threading.Event()  # this process ends
+
+
+@atexit.register
+def _end() -> None:
+    """Give the threads a moment: one that is inside torch when Python ends aborts the process."""
+    _is_over.set()
+    end = time.monotonic() + LAST_SECONDS
+    for thread in list(_threads):
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def within(job: Job[T], shown: Progress | None = None) -> Work[T]:

@@ -19,6 +19,7 @@ from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chose
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
+from vit_explore.ui.kit.stop import stop_button
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.train import diagnosing, playing, stage
 from vit_explore.ui.pages.train.live_pictures import how_to_read, pictures
@@ -30,6 +31,7 @@ _PACE: dict[str, float | None] = {  # seconds between two ticks; each redraw tak
     "queued": 1.0,
     "starting": 0.5,
     "training": 2.0,
+    "stopping": 0.5,  # somebody waits
     "over": None,
 }
 _DIAGNOSIS = 4.0  # seconds between two looks for what the run suffers from
@@ -74,11 +76,13 @@ def _strip(store: RunStore, record: RunRecord, phase: str) -> None:
 
 
 def phase_of(record: RunRecord) -> str:
-    """queued, starting (looked at often), training, or over (not looked at any more)."""
+    """queued, starting and stopping (looked at often), training, or over (not looked at any more)."""
     if record.state not in wording.ACTIVE:
         return "over"
     if record.state == "queued":
         return "queued"
+    if record.stop_requested:
+        return "stopping"
     return "training" if record.step else "starting"
 
 
@@ -137,15 +141,10 @@ def _head(store: RunStore, record: RunRecord) -> None:
 
 def _buttons(store: RunStore, record: RunRecord) -> None:
     with friendly():
-        if record.state in wording.ACTIVE:
-            if not stage.is_presenting():
-                _new_run()
-            if st.button(
-                "Stop", icon=":material/stop:", key="live_stop", type="primary", disabled=record.stop_requested
-            ):
-                store.request_stop(record.id)
-                st.rerun()
-        elif record.resume_refusal is None and st.button(
+        if record.state in wording.ACTIVE and not stage.is_presenting():
+            _new_run()
+        stop_button(store, record, "live_stop")
+        if record.resume_refusal is None and st.button(
             "Resume", icon=":material/play_arrow:", key="live_resume", type="primary"
         ):
             store.resume(record.id)

@@ -32,7 +32,7 @@ def say(config: RunConfig) -> None:
         if found is None:
             background.wait_for_preflight(config, _is_busy())
         elif refusal := advice.refusal(found):
-            st.error(escaped(refusal), icon=":material/memory_alert:")
+            st.error(escaped(refusal), icon=":material/memory:")
             _offer(found)
         elif trouble := advice.warning(found, config):
             st.warning(escaped(trouble), icon=":material/speed:")

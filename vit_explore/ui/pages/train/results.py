@@ -9,6 +9,7 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
+from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.session import address
 
@@ -34,10 +35,13 @@ def next_steps(record: RunRecord) -> None:
 def results(store: RunStore, record: RunRecord) -> None:
     """Confusion matrix and accuracy of each class on the test images; nothing before there are any."""
     finished = store.finished(record.id)
-    if finished is None or record.classes is None or finished.test_images == 0:
+    if finished is None or record.classes is None:
         return
     when = "at the end" if record.state == "finished" else "where it stopped"
-    st.markdown(f"#### On the {finished.test_images:,} test images, {when}")
+    if finished.test_images == 0:
+        st.markdown(f"#### Not tested {when}")
+        return
+    st.markdown(f"#### On {wording.tested_on(record)}, {when}")
     matrix, classes = st.columns([1.6, 1], gap="large")
     with matrix:
         st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")
