@@ -8,6 +8,7 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.advice import Preflight
 
+UNKNOWN = 10_000  # training images, where only the data can tell
 LOOKED_AT = 50  # of the latest runs
 _PACE = ("batch_size", "device", "precision", "compiled", "threads", "low_res_fraction", "optimizer")
 
@@ -20,7 +21,7 @@ def foresee(config: RunConfig, store: RunStore, may_probe: bool = True) -> Prefl
     from vit_explore.training.preflight import estimate
 
     status = status_of(config.data.dataset)
-    trained, tested = training_images(config, status) or 0, test_images(config, status) or 0
+    trained, tested = training_images(config, status) or UNKNOWN, test_images(config, status) or UNKNOWN // 5
     sized = config.model_copy(update={"model": model_of(config, status)})
     may_probe = may_probe and not store.states().get("running")
     return estimate(sized, trained, tested, may_probe, known_rate(config, store))

@@ -7,38 +7,30 @@ from typing import Any
 import streamlit as st
 
 from vit_explore.config import RunConfig
-from vit_explore.errors import VitExploreError
 from vit_explore.training import advice
 from vit_explore.training.advice import Preflight
 from vit_explore.ui.kit import background, forms
-from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import caches
 
 
-def is_impossible(config: RunConfig) -> bool:
-    """Whether it is known by now that this run cannot fit the machine. Waits for nothing."""
-    try:
-        found = background.preflight(config, _is_busy())
-    except VitExploreError:  # `say` says it
-        return False
-    return found is not None and found.is_impossible
+def found_by_now(config: RunConfig) -> Preflight | None:
+    """The estimate where it is there; waits for nothing. Raises BadConfig, ModelUnavailable, DeviceUnavailable."""
+    return background.preflight(config, _is_busy())
 
 
-def say(config: RunConfig) -> None:
+def say(config: RunConfig, found: Preflight | None) -> None:
     """A line for a run that is sane; for another a warning, and a button that makes it smaller."""
-    with friendly():
-        found = background.preflight(config, _is_busy())
-        if found is None:
-            background.wait_for_preflight(config, _is_busy())
-        elif refusal := advice.refusal(found):
-            st.error(escaped(refusal), icon=":material/memory:")
-            _offer(found)
-        elif trouble := advice.warning(found, config):
-            st.warning(escaped(trouble), icon=":material/speed:")
-            _offer(found)
-        else:
-            st.caption(f"On this machine {advice.short(found)} of memory.", help=_help(found))
+    if found is None:
+        background.wait_for_preflight(config, _is_busy())
+    elif refusal := advice.refusal(found):
+        st.error(escaped(refusal), icon=":material/memory:")
+        _offer(found)
+    elif trouble := advice.warning(found, config):
+        st.warning(escaped(trouble), icon=":material/speed:")
+        _offer(found)
+    else:
+        st.caption(f"On this machine {advice.short(found)} of memory.", help=_help(found))
 
 
 def _is_busy() -> bool:

@@ -66,11 +66,12 @@ def _chosen_preset() -> Preset:
 def _start_box() -> None:
     """The choice in words and numbers, the button, and what stands in the way."""
     preset = _chosen_preset()
-    config, cost, mistake = None, None, None
+    config, cost, found, mistake = None, None, None, None
     status = status_of(forms.value_of("dataset") or "")
     try:
         config = forms.read(skip=_meaningless())
         cost = background.cost(model_of(config, status))
+        found = preflight.found_by_now(config)
     except VitExploreError as error:
         mistake = error
     trouble = forms.mark(mistake)
@@ -82,12 +83,11 @@ def _start_box() -> None:
                 st.error(trouble, icon=":material/error:")
             elif config is not None:
                 _say_cost(config, status, cost)
-        can_start = trouble is None and config is not None and not preflight.is_impossible(config)
         with button:
-            _start_button(config if can_start else None)
+            _start_button(None if trouble or (found is not None and found.is_impossible) else config)
         _data_notice(status)
-        if trouble is None and config is not None:
-            preflight.say(config)
+        if config is not None and not trouble:
+            preflight.say(config, found)
 
 
 def _meaningless() -> set[str]:
