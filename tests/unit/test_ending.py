@@ -239,5 +239,13 @@ def test_on_how_many_images_it_was_tested_is_said(images: int, on_the_page: str,
     store, run = recorded(replace(finished(4), **changes))
     record = store.get(run)
     assert wording.tested_on(record) == on_the_page
+    assert wording.part_tested(record) == (f"on {on_the_page}" if images == 3 else "")
     assert in_the_terminal in "\n".join(run_commands.summary(record))
     assert ("not tested" in wording.state_line(record)) == (images == 0)
+
+
+def test_a_run_that_was_stopped_by_force_says_so() -> None:
+    store, claimant = RunStore(), me()
+    run = store.create(tiny_config(), claimant)
+    store.let_go(run, claimant.worker, "stopped", "It did not end in 5 s; resume it to go on from step 2.")
+    assert wording.state_line(store.get(run)) == "Stopped by force before its first step."

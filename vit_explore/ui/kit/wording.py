@@ -62,6 +62,12 @@ def tested_on(record: RunRecord) -> str:
     return f"{tested:,}{total} test images"
 
 
+def part_tested(record: RunRecord) -> str:
+    """Such as "on 1,250 of 10,000 test images"; "" where it was tested on all of them, or not at all."""
+    words = tested_on(record)
+    return f"on {words}" if " of " in words else ""
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as 45 s, 2 min, 2 min 05 s or 3 h 20 min."""
     if seconds is None:
@@ -121,13 +127,9 @@ def state_line(record: RunRecord, ahead: str | None = None) -> str:
         return f"Finished after {duration(record.train_seconds)} of training.{untested}"
     where = f"at step {record.step:,}" if record.step else "before its first step"
     if record.state == "stopped":
-        return f"Stopped {where}.{untested} {_goes_on(record)}"
+        by_force = " by force" if record.error else ""  # the error says from where it can go on
+        return f"Stopped{by_force} {where}.{untested}{'' if by_force else ' Resume goes on from there.'}"
     return f"{STATE_WORDS[record.state].capitalize()} {where}."
-
-
-def _goes_on(record: RunRecord) -> str:
-    """What Resume does; a run that was stopped by force says so itself."""
-    return escaped(record.error) if record.error else "Resume goes on from there."
 
 
 def _running(record: RunRecord) -> str:

@@ -30,6 +30,8 @@ def status(store: RunStore, record: RunRecord, curves: Curves) -> None:
         st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
     elif record.state == "interrupted":
         st.warning(escaped(record.error or "It was interrupted."), icon=":material/power_off:")
+    elif record.state == "stopped" and record.error:  # by force
+        st.warning(escaped(record.error), icon=":material/stop_circle:")
     elif record.state == "queued":
         _check_worker()
     if record.unreadable:
@@ -43,7 +45,7 @@ def numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | Non
     rate = ("Images per second", wording.count(record.images_per_second), f"{wording.count(record.images_seen)} seen")
     if record.test_top1 is not None and record.macro_f1 is not None:
         return [
-            ("Test accuracy", wording.percent(record.test_top1), guess),
+            ("Test accuracy", wording.percent(record.test_top1), wording.part_tested(record) or guess),
             ("Macro F1", f"{record.macro_f1:.3f}", None),
             rate,
             ("Validation accuracy", wording.percent(record.top1), None),
