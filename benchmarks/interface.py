@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from browser import cold_start, first_point, go, reload_home, slider_frames, timed, upload
@@ -34,6 +35,17 @@ FIRST_POINT_SECONDS = 50  # the budget of a run that is stopped at its first poi
 MANY = 10
 IMPORTS = ("vit_explore", "vit_explore.cli")
 WAKING_SECONDS = 2
+NOTE_PICTURES = """() => {
+    window.newPictures = [];
+    const tiles = () => [...document.querySelectorAll('*')]
+        .map(element => element.shadowRoot && element.shadowRoot.querySelector('.tiles img')).find(Boolean);
+    const waiting = setInterval(() => {
+        if (!tiles()) return;
+        clearInterval(waiting);
+        const note = () => window.newPictures.push(performance.now() / 1000);
+        new MutationObserver(note).observe(tiles(), { attributes: true, attributeFilter: ['src'] });
+    }, 250);
+}"""
 
 
 def imports(repeats: int) -> dict[str, list[float]]:
@@ -70,11 +82,15 @@ def waiting(page: Page, url: str, args: argparse.Namespace) -> None:
     row("Start → first point, warm worker", points, "s")
 
 
-def watched_by_chromium(page: Page, url: str, store: RunStore, config: RunConfig) -> float:
-    """Images/s of a run whose page is open in the browser."""
+def watched_by_chromium(page: Page, url: str, store: RunStore, config: RunConfig, gaps: list[float]) -> float:
+    """Images/s of a run whose stage is open in the browser, curves and pictures; `gaps` gets the seconds between new
+    pictures."""
     run = store.create(config)
     page.goto(f"{url}/train?run={run}")
+    page.evaluate(NOTE_PICTURES)
     record = finished(store, run)
+    seen: list[float] = page.evaluate("window.newPictures")
+    gaps += [after - before for before, after in pairwise(seen)]
     page.goto("about:blank")
     return record.images_per_second or 0.0
 
@@ -86,9 +102,10 @@ def watching(page: Page, url: str, store: RunStore, config: RunConfig, repeats: 
     def unseen(count: int) -> Callable[[], float]:
         return lambda: watched_run(url, store, config, count).images_per_second or 0.0
 
+    gaps: list[float] = []
     ways = {
         "unwatched": unseen(0),
-        "watched in Chromium": lambda: watched_by_chromium(page, url, store, config),
+        "watched in Chromium": lambda: watched_by_chromium(page, url, store, config, gaps),
         f"watched by {MANY} pages, browsers elsewhere": unseen(MANY),
     }
     rounds = [{name: way() for name, way in ways.items()} for _ in range(repeats)]
@@ -96,6 +113,8 @@ def watching(page: Page, url: str, store: RunStore, config: RunConfig, repeats: 
         row(f"training, {name}", [speeds[name] for speeds in rounds], "images/s", 0)
     for name in list(ways)[1:]:
         row(f"{name} ÷ unwatched", [speeds[name] / speeds["unwatched"] for speeds in rounds])
+    if gaps:
+        row("watched in Chromium, from new pictures to the next", gaps, "s")
 
 
 def measure(browser: Browser, home: Path, args: argparse.Namespace) -> None:
