@@ -141,10 +141,11 @@ def _head(store: RunStore, record: RunRecord) -> None:
 
 def _buttons(store: RunStore, record: RunRecord) -> None:
     with friendly():
-        if record.state in wording.ACTIVE and not stage.is_presenting():
-            _new_run()
-        stop_button(store, record, "live_stop")
-        if record.resume_refusal is None and st.button(
+        if record.state in wording.ACTIVE:
+            if not (stage.is_presenting() or record.stop_requested):  # a second button of Stop takes its room
+                _new_run()
+            stop_button(store, record, "live_stop")
+        elif record.resume_refusal is None and st.button(
             "Resume", icon=":material/play_arrow:", key="live_resume", type="primary"
         ):
             store.resume(record.id)
