@@ -34,7 +34,7 @@ def test_every_class_is_on_the_stage(classes: int, shown: int) -> None:
 
 
 def view(probs: np.ndarray, **parts: Any) -> inside.Inside:
-    return inside.Inside(7, probs, picture="data:p", blocks=((1, "data:a"), (2, "data:b")), **parts)
+    return inside.Inside(7, 1, probs, picture="data:p", blocks=((1, "data:a"), (2, "data:b")), **parts)
 
 
 def test_answers_are_held_against_the_truth() -> None:
@@ -55,14 +55,14 @@ def test_probabilities_that_are_no_numbers_are_no_answer() -> None:
 
 def test_every_picture_is_said_in_words() -> None:
     seen = view(np.eye(8, 4, dtype=np.float32), tiles="data:t", correlation=0.5)
-    tiles, attention = live_pictures._tiles(seen), live_pictures._attention(seen, samples(4), pinned=1, blocks=2)
+    tiles, attention = live_pictures._tiles(seen), live_pictures._attention(seen, samples(4), blocks=2)
     assert attention.shots[2].alt == "Attention of block 2 on a validation image of class class 1"
     assert all(shot.alt and shot.uri for shot in (*tiles.shots, *attention.shots))
     assert tiles.aside == "r = +0.50"
 
 
 def test_what_is_not_known_yet_keeps_its_place() -> None:
-    attention = live_pictures._attention(None, None, 0, blocks=6)
+    attention = live_pictures._attention(None, None, blocks=6)
     answers = live_pictures._answers(None, None, 0)
     assert [shot.uri for shot in attention.shots] == [""] * 7
     assert len(answers.said) == len(samples(4).labels)

@@ -1,7 +1,7 @@
 // Three panels, built once and then only changed where something is new: a picture replaces its predecessor in its own node.
 // The cells of the attention are as large as the panel allows. Class names are typed by people: they only become text.
 
-const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACw="; // a picture without a source would have a border
+const NOTHING = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"; // a picture without a source would have a border
 
 export default function (component) {
   const root = component.parentElement.querySelector(".inside");

@@ -39,6 +39,7 @@ class Inside:
     sentence says why."""
 
     step: int
+    pinned: int  # the sample picture that is attended to
     probs: np.ndarray  # (n, C) float32, of the sample pictures
     tiles: str | None = None
     tiles_note: str = ""
@@ -51,7 +52,7 @@ class Inside:
 
 @dataclass
 class Watcher:
-    """Follows the snapshots of a run on one pinned picture: a new one is looked into once."""
+    """Follows the snapshots of a run on the pinned picture: a new one is looked into once, and shown until the next."""
 
     run: str
     pinned: int
@@ -65,7 +66,8 @@ class Watcher:
         """
         self.awaited = None
         snapshots = store.snapshots(self.run)
-        if not snapshots or (self.view is not None and self.view.step == snapshots[-1].step):
+        wanted = (snapshots[-1].step, self.pinned) if snapshots else None
+        if wanted is None or (self.view is not None and (self.view.step, self.view.pinned) == wanted):
             return self.view
         job = looking_inside(self.run, snapshots[-1].step, self.pinned, images, store)
         done = waiting.peek(job)
@@ -108,7 +110,9 @@ def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int)
     except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
     probs, numbers = probabilities(loaded, images), numbers_of(step, similarity, maps)
-    return Inside(step, probs, tiles, tiles_note, correlation, picture_uri(picture), blocks, attention_note, numbers)
+    return Inside(
+        step, pinned, probs, tiles, tiles_note, correlation, picture_uri(picture), blocks, attention_note, numbers
+    )
 
 
 def probabilities(loaded: LoadedModel, images: np.ndarray) -> np.ndarray:

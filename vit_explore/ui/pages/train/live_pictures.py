@@ -39,8 +39,9 @@ def pictures(store: RunStore, record: RunRecord) -> None:
         return
     pinned = inside_view.pinned(_KEY, len(samples.images))
     watcher = st.session_state.get("live_watcher")
-    if watcher is None or (watcher.run, watcher.pinned) != (record.id, pinned):
+    if watcher is None or watcher.run != record.id:
         watcher = st.session_state["live_watcher"] = Watcher(record.id, pinned)
+    watcher.pinned = pinned
     view = watcher.look(store, samples.images, record.state == "running")
     _draw(record, view, samples, pinned)
     if watcher.awaited is not None:
@@ -51,7 +52,7 @@ def pictures(store: RunStore, record: RunRecord) -> None:
 def _draw(record: RunRecord, view: Inside | None, samples: Samples | None, pinned: int) -> None:
     """The three panels; what is not known yet keeps its place."""
     blocks = min(record.config.model.depth, MAX_BLOCKS) if record.config else 0
-    panels = _tiles(view), _attention(view, samples, pinned, blocks), _answers(view, samples, pinned)
+    panels = _tiles(view), _attention(view, samples, blocks), _answers(view, samples, pinned)
     inside_view.inside_view(*panels, key=_KEY, tall=stage.view() == "inside")
 
 
@@ -96,13 +97,13 @@ def _tiles(view: Inside | None) -> Panel:
     return Panel(title, [Shot("", view.tiles, alt)], f"r = {view.correlation:+.2f}" if known else "")
 
 
-def _attention(view: Inside | None, samples: Samples | None, pinned: int, blocks: int) -> Panel:
+def _attention(view: Inside | None, samples: Samples | None, blocks: int) -> Panel:
     title = "Attention"
     if view is None or samples is None:
         return Panel(title, [Shot()] * (1 + blocks))
     if not view.blocks:
         return Panel(title, note=view.attention_note)
-    name = samples.classes[samples.labels[pinned]]
+    name = samples.classes[samples.labels[view.pinned]]
     on = f"a validation image of class {name}"
     shots = [Shot(name, view.picture, f"The pinned picture: {on}")]
     shots += [Shot(f"Block {block}", uri, f"Attention of block {block} on {on}") for block, uri in view.blocks]
