@@ -17,6 +17,7 @@ from vit_explore.ui.kit.fragments import dialog
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address, caches
 
+_OPEN = "fork_of"  # the run whose dialog is open: it stays so when the page behind it is drawn anew
 _LEAST_SECONDS = 10.0  # that a fork is offered where its parent's budget is spent
 
 
@@ -24,8 +25,16 @@ def button(record: RunRecord, key: str) -> None:
     """Opens the dialog; nothing for a run without a snapshot, or with settings that cannot be read."""
     if record.config is None or record.model is None:
         return
-    if st.button("Fork …", icon=":material/fork_right:", key=key, help="Go on from any snapshot with other settings"):
+    st.button(
+        "Fork …", icon=":material/fork_right:", key=key, help="Go on from any snapshot with other settings",
+        on_click=_open, args=(record.id,),
+    )  # fmt: skip
+    if st.session_state.get(_OPEN) == record.id:
         _ask(record.id)
+
+
+def _open(run: str | None = None) -> None:
+    st.session_state[_OPEN] = run
 
 
 def origin(store: RunStore, record: RunRecord) -> None:
@@ -41,9 +50,10 @@ def origin(store: RunStore, record: RunRecord) -> None:
     )  # fmt: skip
 
 
-@dialog("Fork this run", icon=":material/fork_right:")
+@dialog("Fork this run", icon=":material/fork_right:", on_dismiss=_open)
 def _ask(run: str) -> None:
     if (new := form(run)) is not None:
+        _open(None)
         st.switch_page(site.path("train"), query_params=address.link("train", run=new))
 
 

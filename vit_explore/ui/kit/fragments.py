@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Literal, ParamSpec
 
 import streamlit as st
 
@@ -18,9 +18,11 @@ def fragment(draw: Callable[P, None], every: float | None = None) -> Callable[P,
     return st.fragment(_guarded(draw), run_every=every)
 
 
-def dialog(title: str, icon: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """`st.dialog`, a decorator."""
-    return lambda draw: st.dialog(title, icon=icon)(_guarded(draw))
+def dialog(
+    title: str, icon: str, on_dismiss: Callable[[], None] | Literal["ignore"] = "ignore"
+) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """`st.dialog`, a decorator. on_dismiss: what is called when it is closed without a choice."""
+    return lambda draw: st.dialog(title, icon=icon, on_dismiss=on_dismiss)(_guarded(draw))
 
 
 def _guarded(draw: Callable[P, None]) -> Callable[P, None]:

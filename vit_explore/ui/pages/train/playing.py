@@ -22,14 +22,13 @@ DECAYS = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
 _REFUSED = "live_playing_refused"  # the sentence of what the store did not take
 
 _CSS = """<style>
-.st-key-live_playing { flex-wrap: nowrap; align-items: center; gap: 0.75rem; max-height: 48px; }
+.st-key-live_playing { flex-wrap: nowrap; align-items: center; gap: 0.75rem; max-height: 44px; }
 .st-key-live_playing_row { flex-wrap: nowrap; align-items: center; gap: 0.75rem; }
 .st-key-live_playing [data-testid="stSliderTickBar"] { display: none; }
-.st-key-live_playing [data-testid="stSlider"] { padding-top: 0.35rem; }
-.st-key-live_playing p { white-space: nowrap; }
+.st-key-live_playing [data-testid="stSlider"] { padding: 0.6rem 4.5rem 0 4.5rem; }
 .st-key-live_playing_folded { display: none; }
 @media (max-width: 900px) {
-  .st-key-live_playing_row { display: none; }
+  .st-key-live_playing > [data-testid="stLayoutWrapper"]:has(> .st-key-live_playing_row) { display: none; }
   .st-key-live_playing_folded { display: flex; }
 }
 </style>"""
@@ -63,37 +62,34 @@ def _strip(run: str) -> None:
 def _pause(run: str, held: Controls) -> None:
     words, icon = ("Go on", ":material/play_arrow:") if held.paused else ("Pause", ":material/pause:")
     st.button(
-        words, icon=icon, key="live_pause", type="primary" if held.paused else "secondary", width=130,
+        words, icon=icon, key="live_pause", type="primary" if held.paused else "secondary", width=110,
         help="The clock stands still, too", on_click=_set, args=(run, {"paused": not held.paused}),
     )  # fmt: skip
 
 
 def _settings(record: RunRecord, held: Controls, place: str, label: Any) -> None:
+    """The three widgets; in the row they have no labels, and say themselves what they are."""
+    bare = label == "collapsed"
     train = record.settings().train
     factor = min(LR_FACTORS, key=lambda known: abs(known / held.lr_factor - 1))
     decay = train.weight_decay if held.weight_decay is None else held.weight_decay
     augment = train.augment if held.augment is None else held.augment
-    if label == "collapsed":
-        st.markdown("Learning rate", width="content")
     _widget(
         st.select_slider, record.id, "lr_factor", factor, place, label="Learning rate", options=LR_FACTORS,
-        format_func=lambda one: f"× {one:g} = {train.lr * one:.2g}", label_visibility=label,
+        format_func=lambda one: f"{'Learning rate ' if bare else ''}× {one:g} = {train.lr * one:.2g}",
+        label_visibility=label, width=290 if bare else "stretch",
     )  # fmt: skip
     _widget(
         st.selectbox, record.id, "weight_decay", decay, place, label="Weight decay",
-        options=sorted({*DECAYS, train.weight_decay, decay}), format_func=_words("Weight decay {:g}", "{:g}", label),
-        label_visibility=label,
+        options=sorted({*DECAYS, train.weight_decay, decay}),
+        format_func=("Weight decay {:g}" if bare else "{:g}").format,
+        label_visibility=label, width=165 if bare else "stretch",
     )  # fmt: skip
     _widget(
         st.selectbox, record.id, "augment", augment, place, label="Augmentation",
-        options=settings()["augment"].options, format_func=_words("Augmentation: {}", "{}", label),
-        label_visibility=label,
+        options=settings()["augment"].options, format_func=("Augmentation: {}" if bare else "{}").format,
+        label_visibility=label, width=215 if bare else "stretch",
     )  # fmt: skip
-
-
-def _words(bare: str, labelled: str, label: str) -> Callable[[Any], str]:
-    """A value says what it is where no label does."""
-    return (bare if label == "collapsed" else labelled).format
 
 
 def _widget(draw: Callable[..., Any], run: str, name: str, value: Any, place: str, **options: Any) -> None:
