@@ -150,13 +150,12 @@ def test_the_dialog_opens_on_the_run(open_page: OpenPage, make_run: MakeRun) -> 
     assert not at.exception
 
 
-def test_the_list_of_runs_forks_and_says_what_is_a_fork(make_run: MakeRun) -> None:
+def test_the_list_of_runs_says_what_a_fork_comes_from(make_run: MakeRun) -> None:
     def script(run: str) -> None:
         from vit_explore.runs.store import RunStore
         from vit_explore.ui.pages.runs import view
 
         store = RunStore()
-        view._actions_of_one(store, store.get(run))
         view._details(store, store.get(run))
 
     run, store = make_run(), RunStore()
@@ -165,7 +164,6 @@ def test_the_list_of_runs_forks_and_says_what_is_a_fork(make_run: MakeRun) -> No
     at = AppTest.from_function(script, args=(fork,), default_timeout=60).run()
     assert any("Forked at step" in caption.value for caption in at.caption)
     at = AppTest.from_function(script, args=(make_run(),), default_timeout=60).run()
-    assert "Fork …" in labels(at)
     assert not at.caption
 
 
