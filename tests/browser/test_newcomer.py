@@ -107,12 +107,19 @@ def test_no_formula_is_cut_and_no_page_scrolls_sideways(page: Page, home_of_two:
         assert main.evaluate("node => node.scrollWidth - node.clientWidth") <= 1, f"/{path} scrolls sideways"
 
 
-@pytest.mark.parametrize("path", ["train?run=new", "train", "versus", "runs"])
-def test_no_label_of_a_button_is_cut_at_1280(page: Page, home_of_two: App, path: str) -> None:
+@pytest.mark.parametrize("path", ["train?run=new", "train", "versus", "runs", "attention", "positions", "filters"])
+def test_no_label_is_cut_at_1280(page: Page, home_of_two: App, path: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 720})
     address = f"{home_of_two.url}/{path}"
     ready(page, f"{address}?run={RunStore(home_of_two.home).list()[0].id}" if path == "train" else address)
-    for label in page.locator("[data-testid=stMain] button p:visible, [data-testid=stMetricLabel] p:visible").all():
+    labels = (
+        "button",
+        "[data-testid=stMetricLabel]",
+        "[data-testid=stWidgetLabel]",
+        "label",
+        "[data-testid=stPageLink]",
+    )
+    for label in page.locator(", ".join(f"[data-testid=stMain] {kind} p:visible" for kind in labels)).all():
         cut = label.evaluate("node => node.scrollWidth - node.clientWidth")
         assert cut <= 1, f"{label.inner_text()!r} is cut"
 

@@ -13,6 +13,7 @@ FAINT = "rgb(128, 132, 149)"  # Streamlit's grey of the letters in charts on a l
 _EVERYWHERE = f"""<style>
 [data-testid="stCaptionContainer"] {{ opacity: {CAPTION}; }}
 button[kind="primary"]:enabled, button[kind="primaryFormSubmit"]:enabled {{ background-color: {BUTTON}; }}
+button[kind="primary"]:enabled:hover, [class*="st-key-link_primary"] a:hover {{ filter: brightness(0.9); }}
 .js-plotly-plot text[style*="fill: {FAINT}"] {{ fill: currentColor !important; }}
 a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus-visible,
 [data-testid="stSidebarNavLink"]:focus-visible {{ outline: 3px solid {FOCUS}; outline-offset: 2px; }}

@@ -36,7 +36,7 @@ def show() -> None:
     with narrow:
         seen_and_predicted(choice.ref, picture)
     with wide:
-        left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
+        left, right = st.columns([7, 4], vertical_alignment="bottom", gap="medium")
         with left:
             model_picker.snapshot_slider()
         with right:
