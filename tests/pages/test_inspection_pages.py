@@ -17,6 +17,7 @@ from conftest import APP, PAGES, TINY, MakeRun, OpenPage, param
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from vit_explore import plots
 from vit_explore.config import RunConfig
 from vit_explore.runs.store import Claimant, RunStore
 from vit_explore.training.events import Event, Snapshot
@@ -430,6 +431,60 @@ def test_a_model_without_its_data_here_opens_on_the_cat(open_page: OpenPage, bun
     at = open_page("attention", model=bundled)  # its card does not say what it was trained on
     assert not at.warning
     assert param(at, "picture") == "sample:cat"
+
+
+def test_filters_after_little_training_are_called_noise_beside_those_of_a_bundled_model(
+    open_page: OpenPage, make_run: MakeRun, really_bundled: None
+) -> None:
+    run = make_run()
+    at = open_page("filters", model=f"run:{run}")
+    assert not at.exception
+    assert "These filters are still" in at.info[0].value
+    assert "neighbouring weights correlate by" in at.info[0].value
+    assert at.segmented_control(key="filters_beside").value == "ViT on CIFAR-10"
+    assert len(at.get("plotly_chart")) == 2
+    at.segmented_control(key="filters_beside").set_value("Step 0").run()
+    assert not at.exception
+    assert param(at, "compare") == "on"
+    assert "Step 0, before training" in shown(at)
+    at = open_page("filters", model="bundled:vit-cifar10")
+    assert not [info for info in at.info if "noise" in info.value]
+    assert "In these filters neighbouring weights correlate by **+0.2" in shown(at)
+
+
+def test_positions_beside_a_model_with_another_grid(
+    open_page: OpenPage, make_run: MakeRun, really_bundled: None
+) -> None:
+    run = make_run()  # 4 x 4 patches, and the bundled one has 8 x 8
+    at = open_page("positions", model=f"run:{run}", compare="bundled", patch="16")
+    assert not at.exception
+    assert not at.error
+    assert not at.warning
+    assert "ViT on CIFAR-10" in shown(at)
+
+
+def test_tiles_of_a_large_grid_are_an_overview_and_a_close_view(open_page: OpenPage) -> None:
+    at = open_page("positions", model="timm:vit_tiny_patch16_384@random")  # 24 x 24
+    assert not at.exception
+    control = next(one for one in at.segmented_control if one.label == "Tiles")
+    assert control.options == ["Every 3rd patch", "Around the chosen patch"]
+    control.set_value("Around the chosen patch").run()
+    assert not at.exception
+    assert not at.error
+
+
+@pytest.mark.parametrize("view", ["attention_rollout", "relevance", "grad_cam"])
+def test_maps_side_by_side_have_one_scale_until_each_is_given_its_own(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    seen, real = [], plots.common_limits
+    monkeypatch.setattr(plots, "common_limits", lambda *maps: seen.append(len(maps)) or real(*maps), raising=False)
+    at = open_page("attention", model=f"run:{make_run()}")
+    choose_tab(at, view)
+    assert seen == [2, 2]
+    at.toggle(key="attention_own_scale").set_value(True).run()
+    assert not at.exception
+    assert seen == [2, 2, 1, 1]
 
 
 HEADLESS = "timm:test_vit@random"

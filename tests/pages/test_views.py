@@ -80,9 +80,9 @@ def test_the_form_has_an_address_too(open_page: OpenPage, make_run: MakeRun) -> 
 def test_the_address_of_positions(open_page: OpenPage, make_run: MakeRun) -> None:
     at = open_page("positions", model=f"run:{make_run()}", patch="3", compare="off")
     assert not at.exception
-    assert at.toggle(key="positions_compare").value is False
+    assert at.segmented_control(key="positions_beside").value == "Nothing"
     assert "Step 0, before training" not in shown(at)
-    at.toggle(key="positions_compare").set_value(True).run()
+    at.segmented_control(key="positions_beside").set_value("Step 0").run()
     assert said(at, "compare") == "on"
     assert said(at, "patch") == "3"
 

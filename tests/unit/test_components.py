@@ -15,7 +15,7 @@ from vit_explore.errors import BadConfig
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui.components import attention_explorer as explorer
 from vit_explore.ui.components import live_chart as chart
-from vit_explore.ui.components.attention_explorer import View, in_one_phrase, pack_attention
+from vit_explore.ui.components.attention_explorer import View, in_one_phrase, pack_attention, query_rows
 from vit_explore.ui.components.live_chart import LiveSeries, pack_series, running_mean, thin_indices
 
 
@@ -182,3 +182,15 @@ def test_components_mount_in_a_page_and_start_where_asked() -> None:
 def test_the_tokens_before_the_patches_are_named_together(names: tuple[str, ...], phrase: str) -> None:
     assert in_one_phrase(names) == phrase
     assert pack_attention(dataclasses.replace(_maps(len(names)), prefix_names=names))["prefix"] == phrase
+
+
+def test_tops_are_the_largest_weights_of_all_that_stand_side_by_side() -> None:
+    maps, other = _maps(), _maps()
+    other = dataclasses.replace(other, weights=other.weights[..., ::-1, :] * 2)
+    (layers, heads), rows = maps.weights.shape[1:3], maps.grid[0] * maps.grid[1] + 1
+    for beside, expected in (((), (maps,)), ((other,), (maps, other))):
+        packed = pack_attention(maps, beside=beside)
+        tops = np.frombuffer(base64.b64decode(packed["tops"]), "<f4").reshape(layers, heads + 1, rows)
+        parts = [query_rows(one, 0, slice(None)) for one in expected]
+        assert np.allclose(tops[:, :-1], np.max([part.max(-1) for part in parts], axis=0))
+        assert np.allclose(tops[:, -1], np.max([part.mean(1).max(-1) for part in parts], axis=0))

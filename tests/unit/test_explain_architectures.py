@@ -270,3 +270,9 @@ def test_a_norm_behind_the_attention_is_not_taken_for_one_before_it() -> None:
 def test_models_without_a_known_layer_offer_none() -> None:
     assert vx.explain.grad_cam_layers(REFUSED["unknown"]()) == []
     assert vx.explain.grad_cam_layers(REFUSED["pit"]().eval()) == []
+
+
+def test_a_model_of_timm_is_called_by_its_name() -> None:
+    net = timm.create_model("regnety_002")
+    with pytest.raises(NotApplicable, match=r"^timm's regnety_002 "):
+        vx.explain.attention_maps(net, torch.zeros(1, 3, 64, 64))

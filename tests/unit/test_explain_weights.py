@@ -277,3 +277,20 @@ def test_cka_of_what_does_not_vary_is_undefined() -> None:
 def test_cka_refuses_what_does_not_fit_together(x: np.ndarray, y: np.ndarray, words: str) -> None:
     with pytest.raises(BadConfig, match=words):
         vx.explain.cka(x, y)
+
+
+def test_noise_has_no_smoothness_and_a_wave_has() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 64, 8, stride=8))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        net[0].weight.copy_(torch.randn(net[0].weight.shape, generator=generator))
+    noise = vx.explain.filter_components(net)
+    assert abs(noise.smoothness) < 4 * noise.smoothness_noise
+    assert noise.smoothness_noise == pytest.approx((64 * 3 * 2 * 56) ** -0.5)
+    wave = torch.sin(torch.linspace(0, 2 * torch.pi, 8))
+    with torch.no_grad():
+        net[0].weight.copy_((wave[:, None] * torch.ones(8)).expand_as(net[0].weight))
+    assert vx.explain.filter_components(net).smoothness > 0.75
+    with torch.no_grad():
+        net[0].weight.copy_(((torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2.0 - 1).expand_as(net[0].weight))
+    assert vx.explain.filter_components(net).smoothness == pytest.approx(-1, abs=1e-6)

@@ -9,6 +9,7 @@ import io
 import pkgutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -451,3 +452,33 @@ def test_mosaic_places_tiles_row_by_row_with_clear_gaps() -> None:
     assert out[2].max() == 0
     assert out[:, 3].max() == 0
     assert out[3:, 8:, 3].max() == 0, "the sixth place is empty"
+
+
+def test_maps_side_by_side_share_one_scale() -> None:
+    weak, strong = np.linspace(0, 1, 16).reshape(4, 4), np.linspace(0, 4, 16).reshape(4, 4)
+    limits = plots.common_limits(weak, strong)
+    assert limits == (0.0, 4.0)
+    for draw in (plots.attention_rollout, plots.relevance, plots.grad_cam):
+        shared, own = (draw(weak, limits=given).data for given in (limits, None))
+        assert touches(shared)[-1].endswith("0.25")
+        assert touches(own)[-1].endswith(": 1")
+        assert touches(draw(strong, limits=limits).data)[-1].endswith(": 1")
+
+
+def touches(traces: tuple[Any, ...]) -> tuple[str, ...]:
+    return next(trace for trace in traces if trace.name == "touch").hovertext
+
+
+def test_a_large_grid_is_read_in_parts() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((20, 24, 20, 24)).astype(np.float32)
+    result = PositionSimilarity(values, np.zeros((0, 20, 24)), (20, 24), 0.1, 0.0, ())
+    every = position_touch(plots.position_similarity(result, every=4))
+    assert list(every.customdata) == [r * 24 + c for r in range(2, 20, 4) for c in range(2, 24, 4)]
+    near = position_touch(plots.position_similarity(result, selected=(19, 0), around=5))  # at a corner: still 5 x 5
+    assert list(near.customdata) == [r * 24 + c for r in range(15, 20) for c in range(5)]
+    assert near.hovertext[0].startswith("patch 361 (row 16, column 1)")
+
+
+def position_touch(figure: go.Figure) -> Any:
+    return next(trace for trace in figure.data if trace.name == "touch")

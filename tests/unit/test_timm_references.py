@@ -147,6 +147,16 @@ def test_models_on_which_the_counter_used_to_fail_are_counted(name: str) -> None
     assert summary.flops > 0
 
 
+def test_a_model_beyond_the_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = type("Memory", (), {"available": 3e9})
+    monkeypatch.setattr(timm_reference.psutil, "virtual_memory", lambda: free)
+    says = r"vit_gigantic_patch14_224 has 1,8\d\d million parameters and takes 7\.\d GB .* 3\.0 GB free; choose a"
+    with pytest.raises(ModelUnavailable, match=says) as caught:
+        load_model("timm:vit_gigantic_patch14_224@random")
+    advised = next(word for word in str(caught.value).split() if word.startswith("timm:")).rstrip(".")
+    assert load_model(advised).image_size == 224
+
+
 def test_a_model_without_a_head_has_no_classes() -> None:
     loaded = load_model("timm:vit_tiny_patch16_224@random")
     headless = timm.create_model("vit_tiny_patch16_224", num_classes=0)

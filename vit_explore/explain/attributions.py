@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.explain.catalogue import Explanation
-from vit_explore.explain.geometry import geometry, has_tokens
+from vit_explore.explain.geometry import geometry, has_tokens, name_of
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.registry import Registry
 
@@ -93,7 +93,7 @@ def attribution(
     net = module_of(model)
     if method not in attribution_methods(net):
         raise NotApplicable(
-            f"{method} handles ReLU networks only, and on this {type(net).__name__} would repeat a plainer method; "
+            f"{method} handles ReLU networks only, and on {name_of(net)} would repeat a plainer method; "
             f"choose one of {', '.join(attribution_methods(net))}."
         )
     if steps < 1:

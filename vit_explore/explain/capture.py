@@ -21,7 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions
+from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions, name_of
 from vit_explore.explain.inputs import check_logits
 from vit_explore.explain.layout import NoMap
 
@@ -60,7 +60,7 @@ def differentiable(net: nn.Module) -> Iterator[None]:
     """Gradients on, whatever the caller has switched off. Raises BadConfig for weights that bear none."""
     if any(value.is_inference() for value in (*net.parameters(), *net.buffers())):
         raise BadConfig(
-            f"This {type(net).__name__} was made inside torch.inference_mode(), so nothing can be differentiated "
+            f"{name_of(net, at_start=True)} was made inside torch.inference_mode(), so nothing can be differentiated "
             "through its weights; build or load it outside, or under torch.no_grad()."
         )
     with torch.inference_mode(False), torch.enable_grad():
@@ -94,7 +94,7 @@ def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geom
     """
     for module in net.modules():
         if type(module).__name__ in _WHY_NOT:
-            raise _refusal(net, images, f"This {type(net).__name__} {_WHY_NOT[type(module).__name__]}")
+            raise _refusal(net, images, f"{name_of(net, at_start=True)} {_WHY_NOT[type(module).__name__]}")
     shape = geometry_of(net, images)
     with undisturbed(net):
         if takes_taps(net):
@@ -128,8 +128,7 @@ def _tapped(net: Any, images: Tensor, kind: str) -> tuple[Tensor, list[Tensor]]:
 def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     layers = _attention_modules(net)
     if not layers:
-        name = type(net).__name__
-        raise _refusal(net, images, f"This {name} has no attention layer whose weights can be read")
+        raise _refusal(net, images, f"{name_of(net, at_start=True)} has no attention layer whose weights can be read")
     maps: list[Tensor] = []
     thread = threading.get_ident()  # a plain pass of another thread meanwhile is none of ours
 
@@ -183,18 +182,18 @@ def _check_heads(net: nn.Module, images: Tensor, layers: list[Any], maps: list[T
         raise _refusal(
             net,
             images,
-            f"The attention of this {type(net).__name__} computes {max(passed)} maps for {max(heads)} heads and "
+            f"The attention of {name_of(net)} computes {max(passed)} maps for {max(heads)} heads and "
             "combines them, so none of them says what a head looks at",
         )
 
 
 def _check_maps(net: Any, images: Tensor, maps: list[Tensor], tokens: int) -> None:
-    name, layers = type(net).__name__, len(block_names(net))
+    layers = len(block_names(net))
     if len(maps) != layers:
         raise _refusal(
             net,
             images,
-            f"Only one attention map for each of the {layers} layers of this {name} can be shown, "
+            f"Only one attention map for each of the {layers} layers of {name_of(net)} can be shown, "
             f"and {len(maps)} were recorded",
         )
     for attention in maps:
@@ -202,12 +201,12 @@ def _check_maps(net: Any, images: Tensor, maps: list[Tensor], tokens: int) -> No
             raise _refusal(
                 net,
                 images,
-                f"The attention of this {name} has shape {tuple(attention.shape)}, "
+                f"The attention of {name_of(net)} has shape {tuple(attention.shape)}, "
                 f"which is not {tokens} x {tokens} tokens for each image",
             )
         if (attention.detach().float().sum(-1) - 1).abs().max() > 0.01:  # half precision misses 1 by up to 0.004
             raise _refusal(
-                net, images, f"The attention rows of this {name} do not sum to 1, so they are no distribution"
+                net, images, f"The attention rows of {name_of(net)} do not sum to 1, so they are no distribution"
             )
 
 
@@ -252,6 +251,6 @@ def _submodule(net: nn.Module, layer: str) -> nn.Module:
     if layer not in names:
         near = get_close_matches(str(layer), names, n=3) or names[:3]
         raise BadConfig(
-            f"The {type(net).__name__} has no layer {layer!r}; name one of its modules, such as {', '.join(near)}."
+            f"{name_of(net, at_start=True)} has no layer {layer!r}; name one of its modules, such as {', '.join(near)}."
         )
     return net.get_submodule(layer)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.catalogue import Explanation
-from vit_explore.explain.geometry import embedding
+from vit_explore.explain.geometry import embedding, name_of
 from vit_explore.explain.inputs import check_finite, module_of
 from vit_explore.explain.results import FilterComponents
 
@@ -89,7 +89,7 @@ def _first_filters(net: nn.Module) -> tuple[Tensor, bool]:
         if isinstance(module, nn.Conv2d) and module.in_channels == 3:
             return module.weight, False
     raise NotApplicable(
-        f"This {type(net).__name__} has no convolution or patch projection on RGB pixels; choose a ViT or a ResNet."
+        f"{name_of(net, at_start=True)} has no convolution or patch projection on RGB pixels; choose a ViT or a ResNet."
     )
 
 

@@ -42,7 +42,7 @@ def geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry:
         from vit_explore.explain.layers import what_fits  # which asks for the geometry itself
 
         raise NotApplicable(
-            f"This {type(net).__name__} keeps no single sequence of patch tokens, which the question is about; "
+            f"{name_of(net, at_start=True)} keeps no single sequence of patch tokens, which the question is about; "
             f"{what_fits(net)}."
         )
     return found
@@ -51,6 +51,18 @@ def geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry:
 def geometry_of(net: nn.Module, images: Tensor) -> Geometry:
     """The token geometry for a batch (B, 3, h, w)."""
     return geometry(net, (int(images.shape[2]), int(images.shape[3])))
+
+
+def name_of(net: Any, at_start: bool = False) -> str:
+    """How a sentence calls a model: timm's by its own name, "timm's resnet50", any other by its class: "this ResNet".
+
+    at_start: of the sentence.
+    """
+    config = getattr(net, "pretrained_cfg", None) or {}
+    name = config.get("architecture") if isinstance(config, dict) else getattr(config, "architecture", None)
+    if name:
+        return f"timm's {name}"
+    return f"{'This' if at_start else 'this'} {type(net).__name__}"
 
 
 def has_tokens(net: nn.Module) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
 from vit_explore.explain.capture import differentiable, output_pass
 from vit_explore.explain.catalogue import Explanation
+from vit_explore.explain.geometry import name_of
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
 from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
@@ -68,7 +69,7 @@ def grad_cam(
         return _grad_cam(net, images, target, default_layer(net), layout)
     except NoMap as error:
         raise NotApplicable(
-            f"The last stage of this {type(net).__name__} gives no single map of places; "
+            f"The last stage of {name_of(net)} gives no single map of places; "
             "choose a ViT, a ResNet or a ConvNeXt, or ask for an attribution."
         ) from error
 

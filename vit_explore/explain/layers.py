@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
 from vit_explore.explain.capture import outputs_of
-from vit_explore.explain.geometry import block_names, embedding, find_geometry
+from vit_explore.explain.geometry import block_names, embedding, find_geometry, name_of
 from vit_explore.explain.inputs import module_of, ready_images
 from vit_explore.explain.layout import NoMap, layout_of
 
@@ -36,7 +36,7 @@ def grad_cam_layers(model: Any, images: Tensor | None = None) -> list[str]:
         raise
     except (RuntimeError, ValueError, AssertionError) as error:  # how a model says that a size does not fit it
         raise BadConfig(
-            f"The {type(net).__name__} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
+            f"{name_of(net, at_start=True)} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
             "give images of its size."
         ) from error
     return [name for name in names if _is_map(net, name, outputs.get(name), images)]
@@ -51,7 +51,7 @@ def default_layer(net: nn.Module) -> str:
     names = _stages(net)
     if not names:
         raise NotApplicable(
-            f"The last stage of this {type(net).__name__} is not known; "
+            f"The last stage of {name_of(net)} is not known; "
             "choose a ViT, a ResNet or a ConvNeXt, or ask for an attribution."
         )
     return names[0]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import residual_pass, undisturbed
 from vit_explore.explain.catalogue import Explanation
-from vit_explore.explain.geometry import geometry_of, is_torchvisions
+from vit_explore.explain.geometry import geometry_of, is_torchvisions, name_of
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 
 __all__ = ["logit_lens"]
@@ -49,16 +49,14 @@ def logit_lens(model: Any, images: Tensor) -> np.ndarray:
     shape = geometry_of(net, images)
     if getattr(net, "attn_pool", None) is not None:
         raise NotApplicable(
-            f"The head of this {type(net).__name__} pools the tokens by attention and cannot read a single one; "
+            f"The head of {name_of(net)} pools the tokens by attention and cannot read a single one; "
             "choose a ViT with a class token or average pooling."
         )
     with torch.no_grad():
         logits, residuals = residual_pass(net, images)
         ready_targets(net, logits, None)
         if any(r.ndim != 3 or r.shape[1] != shape.n_tokens for r in residuals):
-            raise NotApplicable(
-                f"The blocks of this {type(net).__name__} do not keep one row per token; choose a plain ViT."
-            )
+            raise NotApplicable(f"The blocks of {name_of(net)} do not keep one row per token; choose a plain ViT.")
         with undisturbed(net):
             probabilities = [_read(net, residual).float().softmax(dim=-1) for residual in residuals]
     return torch.stack(probabilities, dim=1).cpu().numpy()

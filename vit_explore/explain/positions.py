@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.catalogue import Explanation
-from vit_explore.explain.geometry import Geometry, geometry, is_torchvisions
+from vit_explore.explain.geometry import Geometry, geometry, is_torchvisions, name_of
 from vit_explore.explain.inputs import check_finite, module_of
 from vit_explore.explain.results import PositionSimilarity
 
@@ -66,7 +66,7 @@ def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
     table = _table(net)
     if table is None:
         raise NotApplicable(
-            f"This {type(net).__name__} adds no position embedding to its tokens; "
+            f"{name_of(net, at_start=True)} adds no position embedding to its tokens; "
             "choose a model with learned or sincos2d ones."
         )
     check_finite("The position embeddings", table)
@@ -74,7 +74,7 @@ def _embeddings(net: Any, shape: Geometry) -> tuple[np.ndarray, np.ndarray]:
     n_prefix = len(rows) - shape.n_patches  # 0 where the prefix tokens have none (timm's no_embed_class)
     if not 0 <= n_prefix <= shape.n_prefix:
         raise NotApplicable(
-            f"This {type(net).__name__} has {len(rows)} position embeddings for {shape.n_patches} patches, "
+            f"{name_of(net, at_start=True)} has {len(rows)} position embeddings for {shape.n_patches} patches, "
             "so they cannot be laid out on the grid; choose a plain ViT."
         )
     return rows[:n_prefix], rows[n_prefix:]

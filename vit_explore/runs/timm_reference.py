@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import psutil
 import timm
 import torch
 from PIL import Image
@@ -18,6 +19,9 @@ from vit_explore.models.timm_models import timm_errors, trouble
 from vit_explore.runs.loaded import LoadedModel
 
 SEED = 0
+_BYTES = 4  # of a weight
+_SHARE = 0.7  # of the free memory that a model may take
+_SMALL = "timm:vit_small_patch16_224@random"
 
 
 def load_timm(name: str, random: bool) -> LoadedModel:
@@ -54,14 +58,31 @@ def _create(name: str, random: bool) -> nn.Module:
     instead = None if random else f"use timm:{name}@random for random weights"
     try:
         with torch.random.fork_rng(devices=[]), timm_errors(f"timm's {name} cannot be built", name, instead):
+            _check_memory(name, random)
             torch.manual_seed(SEED)
             return timm.create_model(name, pretrained=not random)
     except BadConfig as error:
         raise ModelUnavailable(str(error)) from error
 
 
+def _check_memory(name: str, random: bool) -> None:
+    """Raises ModelUnavailable for a model whose weights do not fit the free memory; counted on the meta device."""
+    try:
+        with torch.device("meta"):
+            weights = sum(p.numel() for p in timm.create_model(name, pretrained=False).parameters())
+    except RuntimeError:
+        return  # a few constructors compute with their weights, which have no values there: those models are small
+    needed = weights * _BYTES * (1 if random else 2)  # published weights lie beside the model while they are read
+    free = psutil.virtual_memory().available
+    if needed > _SHARE * free:
+        raise ModelUnavailable(
+            f"timm's {name} has {weights / 1e6:,.0f} million parameters and takes {needed / 1e9:.1f} GB of memory to "
+            f"open, and this machine has {free / 1e9:.1f} GB free; choose a smaller one, such as {_SMALL}."
+        )
+
+
 def _classes(model: nn.Module) -> tuple[str, ...]:
-    """ImageNet's descriptions where the head is ImageNet's; else numbers."""
+    """ImageNet's descriptions where the head is ImageNet's; else numbers; none without a head."""
     count = int(getattr(model, "num_classes", 0))
     subset = infer_imagenet_subset(model)
     if subset is not None:

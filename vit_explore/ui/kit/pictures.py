@@ -66,7 +66,7 @@ def pick_picture(of_model: bool = False) -> Picture:
         "Picture", list(SOURCES), format_func=SOURCES.__getitem__, required=True, wrap=True, key="picture_source",
         on_change=_choose_source, label_visibility="collapsed",
     )  # fmt: skip
-    with row.container(width=560 if source in ("dataset", "upload") else "content"):
+    with row.container(width={"dataset": 640, "upload": 560}.get(source, "content")):
         picture = None
         with friendly():
             draw = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]
@@ -220,8 +220,8 @@ def _dataset_image(picture: Picture) -> Picture:
     sources = list(dict.fromkeys([*_sources(), chosen]))
     titles = {source: _title(source) for source in sources}
     st.session_state["picture_dataset"] = chosen
-    st.selectbox("Dataset", sources, format_func=titles.__getitem__, key="picture_dataset", on_change=_choose_data)
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    names, left, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    names.selectbox("Dataset", sources, format_func=titles.__getitem__, key="picture_dataset", on_change=_choose_data)
     last = len(result(caches.loading(_config(chosen))).val) - 1
     right.button("Another", icon=":material/casino:", on_click=_another, args=(chosen, last), width="stretch")
     st.session_state["picture_index"] = int(index)
