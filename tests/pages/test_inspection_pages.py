@@ -554,6 +554,18 @@ def test_only_patches_that_divide_the_image_are_on_offer(open_page: OpenPage) ->
     assert "do not divide 24 px" in at.info[0].value
 
 
+def test_patches_are_cut_as_the_chosen_model_cuts_them(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("finished", TINY.update(patch_size=8))
+    at = open_page("patches")
+    assert not at.exception
+    assert f"run {run}" in shown(at)
+    assert "So the chosen model cuts it: 16 px in patches of 8 px" in shown(at)
+    at.select_slider(key="patch_px").set_value(4).run()
+    assert "So the chosen model" not in shown(at)
+    make_run("finished", TINY.update(model="resnet-slim"))
+    assert "So the chosen model" not in shown(open_page("patches", model=f"run:{RunStore().list()[0].id}"))
+
+
 def test_home_walks_through_the_figure(open_page: OpenPage) -> None:
     at = open_page("home")
     for _ in range(5):

@@ -8,8 +8,13 @@ import numpy as np
 import streamlit as st
 
 from vit_explore import plots
+from vit_explore.config import ModelConfig
+from vit_explore.home import home
+from vit_explore.runs.references import find_stored, parse_reference
 from vit_explore.ui.kit.chart import chart, image
+from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session import address
+from vit_explore.ui.session.choice import TIMM, Choice, awaited_run, chosen_model
 
 SIZES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 _MOST_PATCHES = 64  # along a side; more cannot be told apart on the page
@@ -23,14 +28,16 @@ def divisors(size: int) -> list[int]:
 def pick_sizes() -> tuple[int, int]:
     """Sliders for the image and the patch size, in the URL; only patches that divide the image are on offer."""
     left, right = st.columns(2, gap="large")
-    size = _fitting("image_px", SIZES, 32)
+    own = cut_of_model()
+    size = _fitting("image_px", SIZES, own[0] if own else 32)
     fits = divisors(size)
     asked = address.get("patch_px")
     if asked is not None and asked not in fits:
         nearest = min(fits, key=lambda p: abs(p - asked))
         address.settle(patch_px=nearest)
         right.info(f"Patches of {asked} px do not divide {size} px; {nearest} px is the nearest size that does.")
-    patch = _fitting("patch_px", fits, 4 if 4 in fits else fits[0])
+    usual = own[1] if own and own[1] in fits else 4
+    patch = _fitting("patch_px", fits, usual if usual in fits else fits[0])
     left.select_slider(
         "Size of the image that the model sees", SIZES, format_func=lambda s: f"{s} px",
         **address.widget("image_px", "image_px", size),
@@ -40,7 +47,26 @@ def pick_sizes() -> tuple[int, int]:
         help="Only sizes that divide the image: a patch cannot be cut in two.",
         **address.widget("patch_px", "patch_px", patch),
     )  # fmt: skip
+    if (size, patch) == own:
+        st.caption(f"So the chosen model cuts it: {size} px in patches of {patch} px.")
     return size, patch
+
+
+def cut_of_model() -> tuple[int, int] | None:
+    """Sides of the image and of a patch of the chosen run or bundled model, in pixels; None where it cuts none."""
+    choice, awaited = chosen_model(), awaited_run()
+    model = None
+    with friendly():
+        model = awaited.settings().model if awaited is not None else _config_of(choice)
+    if model is None or "patch_size" not in model.card.fields or model.image_size not in SIZES:
+        return None
+    return model.image_size, model.patch_size
+
+
+def _config_of(choice: Choice | None) -> ModelConfig | None:
+    if choice is None or choice.base.startswith(TIMM):
+        return None
+    return find_stored(parse_reference(choice.base), home()).config
 
 
 def _fitting(name: str, sizes: Sequence[int], default: int) -> int:

@@ -7,7 +7,7 @@ import streamlit as st
 from vit_explore import plots
 from vit_explore.data.images import resize_crop
 from vit_explore.explain.patches import patch_grid
-from vit_explore.ui.kit import panel
+from vit_explore.ui.kit import model_head, panel
 from vit_explore.ui.kit.chart import chart, image
 from vit_explore.ui.kit.pictures import pick_picture
 from vit_explore.ui.pages.patches import cutting
@@ -15,8 +15,7 @@ from vit_explore.ui.pages.patches import cutting
 
 def show() -> None:
     """Draw the page."""
-    st.title("Patches")
-    st.markdown("A transformer reads sequences. **How does a picture become one?**")
+    model_head.head("Patches", "A transformer reads sequences. **How does a picture become one?**")
     picture = pick_picture()
     size, patch = cutting.pick_sizes()
     seen = resize_crop(picture.pixels, size)
