@@ -8,7 +8,8 @@ from vit_explore import plots
 from vit_explore.config import DataConfig
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side, chart
-from vit_explore.ui.kit.pictures import OF_THIS_MODEL, Picture, dataset_configs
+from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
 
 

@@ -73,6 +73,7 @@ def _following(choice: Choice) -> None:
     store, run = caches.store(), choice.base.partition(":")[2]
     if not store.has(run) or store.get(run).state not in wording.ACTIVE:
         st.rerun()
+    store.watched(run)  # so that its process makes snapshots on the clock
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(line(choice), width="content")
         newest = store.snapshots(run)[-1].step

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from vit_explore.config import DataConfig
-from vit_explore.data import dataset_status, datasets
 from vit_explore.data.images import load_image, sample_images
 from vit_explore.errors import BadData, DiskFull, UnknownName, VitExploreError
-from vit_explore.runs.references import bundled_facts
+from vit_explore.ui.kit import picture_data as data
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.kit.waiting import peek, result, watch
 from vit_explore.ui.session import address, caches, uploads
-from vit_explore.ui.session.choice import chosen_model
 from vit_explore.ui.session.jobs import Job
 
 SOURCES = {
@@ -35,9 +31,6 @@ SOURCES = {
 }
 _TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "bmp", "tif", "tiff", "jp2"]
 _UPLOAD_MB = 20
-_DRAWN_PER_CLASS = 40
-OF_THIS_MODEL = " (of this model)"
-_WITH_DATA = ("run:", "bundled:")  # models whose data are known
 _PICTURE, _FILE, _SOURCE = "picked_picture", "picked_file", "picked_source"
 _OPENED = "picked_default"  # the name of the picture that a page opened on: nobody chose it
 _TRUTHS = {"cat": "cat", "drawn star": "star", "drawn heart": "heart", "drawn ring": "ring"}  # of the samples
@@ -66,7 +59,7 @@ def pick_picture(of_model: bool = False) -> Picture:
         "Picture", list(SOURCES), format_func=SOURCES.__getitem__, required=True, wrap=True, key="picture_source",
         on_change=_choose_source, label_visibility="collapsed",
     )  # fmt: skip
-    with row.container(width={"dataset": 640, "upload": 560}.get(source, "content")):
+    with row.container(width={"dataset": 540, "upload": 560}.get(source, "content")):
         picture = None
         with friendly():
             draw = {"sample": _sample, "dataset": _dataset_image, "upload": _upload, "camera": _camera}[source]
@@ -96,7 +89,7 @@ def _settle(of_model: bool) -> tuple[str, Picture, Job[Any] | None]:
     try:
         return name, _open(name), None
     except NotYet:
-        return name, _last_seen(), caches.loading(_config(name.rpartition(":")[0]))
+        return name, _last_seen(), caches.loading(data.config_of(name.rpartition(":")[0]))
     except VitExploreError as error:
         address.refuse("picture", f"{error} Here is the first sample instead.")
     name = _first_sample()
@@ -106,14 +99,8 @@ def _settle(of_model: bool) -> tuple[str, Picture, Job[Any] | None]:
 
 def _own_image() -> str:
     """The first validation image of the chosen model's data; the first sample where they are not on this machine."""
-    own = _own_source()
+    own = data.own_source()
     return f"{own}:0" if own else _first_sample()
-
-
-def _own_source() -> str | None:
-    choice = chosen_model()
-    is_ours = choice is not None and choice.base.startswith(_WITH_DATA)
-    return choice.base if choice is not None and is_ours and _is_here(choice.base) else None
 
 
 def _first_sample() -> str:
@@ -131,8 +118,8 @@ def _open(name: str) -> Picture:
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != name:
         kept = st.session_state[_PICTURE] = (name, _read(name))
-    elif name.startswith(_WITH_DATA):
-        _config(name.rpartition(":")[0])  # raises where the run was deleted meanwhile
+    elif name.startswith(data.WITH_DATA):
+        data.config_of(name.rpartition(":")[0])  # raises where the run was deleted meanwhile
     return kept[1]
 
 
@@ -145,21 +132,23 @@ def _read(name: str) -> Picture:
         return picture_of(samples()[title], title, _TRUTHS.get(title))
     if source == "upload":
         return picture_of(uploads.find(which), "your upload")
-    data, _, index = name.rpartition(":")
-    return _image(data, int(index))
+    source, _, index = name.rpartition(":")
+    return _image(source, int(index))
 
 
 def _image(source: str, index: int) -> Picture:
     """A validation image of `run:3f2a` or `dataset:cifar10`. Raises NotYet while the data are being read."""
-    done = peek(caches.loading(_config(source)))
+    done = peek(caches.loading(data.config_of(source)))
     if done is None:
         raise NotYet  # the picker draws the progress
-    data = done.value
-    if index >= len(data.val):
-        raise BadData(f"There is no validation image {index} in these data: they have {len(data.val)}, counted from 0.")
-    label = data.classes[int(data.val.labels[index])]
-    pixels = np.ascontiguousarray(data.val.images[index].transpose(1, 2, 0))
-    return picture_of(pixels, f"{_title(source)} {index}", label)
+    there = done.value
+    if index >= len(there.val):
+        raise BadData(
+            f"There is no validation image {index} in these data: they have {len(there.val)}, counted from 0."
+        )
+    label = there.classes[int(there.val.labels[index])]
+    pixels = np.ascontiguousarray(there.val.images[index].transpose(1, 2, 0))
+    return picture_of(pixels, f"{data.title_of(source)} {index}", label)
 
 
 def picture_of(pixels: np.ndarray, title: str, truth: str | None = None) -> Picture:
@@ -190,8 +179,8 @@ def _choose_source() -> None:
     st.session_state[_SOURCE] = (source, now)
     if source == "sample":
         address.choose(picture=_first_sample())
-    elif source == "dataset" and _sources():
-        address.choose(picture=f"{_sources()[0]}:0")
+    elif source == "dataset" and data.sources():
+        address.choose(picture=f"{data.sources()[0]}:0")
 
 
 def _named_sample(title: str) -> str:
@@ -214,15 +203,15 @@ def _choose_sample() -> None:
 
 def _dataset_image(picture: Picture) -> Picture:
     chosen, _, index = str(address.get("picture")).rpartition(":")
-    if not chosen.startswith(("dataset:", *_WITH_DATA)):
+    if not chosen.startswith(("dataset:", *data.WITH_DATA)):
         st.info("No dataset is on this machine yet; the page Home says how to get one.", icon=":material/info:")
         return picture
-    sources = list(dict.fromkeys([*_sources(), chosen]))
-    titles = {source: _title(source) for source in sources}
+    sources = list(dict.fromkeys([*data.sources(), chosen]))
+    titles = {source: data.title_of(source) for source in sources}
     st.session_state["picture_dataset"] = chosen
     names, left, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     names.selectbox("Dataset", sources, format_func=titles.__getitem__, key="picture_dataset", on_change=_choose_data)
-    last = len(result(caches.loading(_config(chosen))).val) - 1
+    last = len(result(caches.loading(data.config_of(chosen))).val) - 1
     right.button("Another", icon=":material/casino:", on_click=_another, args=(chosen, last), width="stretch")
     st.session_state["picture_index"] = int(index)
     left.number_input("Validation image", 0, last, key="picture_index", on_change=_choose_data)
@@ -237,71 +226,6 @@ def _choose_data() -> None:
 
 def _another(source: str, last: int) -> None:
     address.choose(picture=f"{source}:{int(np.random.default_rng().integers(last + 1))}")
-
-
-def _sources() -> list[str]:
-    """What can be shown without a download: the data of the chosen model first, then the datasets on this machine."""
-    own = _own_source()
-    here = [name for name in datasets.names() if name != "folder" and dataset_status(name).available]
-    return [*([own] if own else []), *(f"dataset:{name}" for name in here)]
-
-
-def _is_here(source: str) -> bool:
-    try:
-        _config(source)
-    except VitExploreError:
-        return False
-    return True
-
-
-def _config(source: str) -> DataConfig:
-    """The data of `run:3f2a`, `bundled:vit-cifar10` or `dataset:cifar10`.
-
-    Raises BadReference (RunNotFound), BadConfig, UnknownName, BadData.
-    """
-    kind, _, name = source.partition(":")
-    if kind == "bundled":
-        return _bundled_config(name)
-    if kind == "run":
-        config = caches.store().get(name).settings().data
-        _check_here(config.dataset)
-        if config.path is not None and not Path(config.path).expanduser().exists():
-            raise BadData(f"The pictures that the run {name} was trained on are gone: there is no {config.path}.")
-        return config
-    if name == "folder":
-        raise BadData("The pictures of a folder have no address of their own.")
-    _check_here(name)
-    # a drawn dataset is drawn anew: a few images suffice to look at
-    return DataConfig(dataset=name, per_class=_DRAWN_PER_CLASS if name == "shapes" else None)
-
-
-def _bundled_config(name: str) -> DataConfig:
-    data = bundled_facts(name).get("data")
-    if data is None:
-        raise BadData(f"The card of the bundled model {name} does not say what it was trained on.")
-    config = DataConfig(**data)
-    _check_here(config.dataset)
-    # the splits are the same for any number of images kept, and a drawn dataset is drawn anew
-    return config.replace(per_class=_DRAWN_PER_CLASS) if config.dataset == "shapes" else config
-
-
-def _check_here(name: str) -> None:
-    if not dataset_status(name).available:
-        raise BadData(f"The data {name} are not on this machine; the page Home says how to get them.")
-
-
-def _title(source: str) -> str:
-    kind, _, name = source.partition(":")
-    if kind == "dataset":
-        return name
-    choice = chosen_model()
-    is_this = choice is not None and choice.base == source
-    return _config(source).dataset + (OF_THIS_MODEL if is_this else f" (of {source.replace(':', ' ')})")
-
-
-def dataset_configs() -> dict[str, DataConfig]:
-    """The data that can be shown without a download, by title."""
-    return {_title(source): _config(source) for source in _sources()}
 
 
 def _upload(picture: Picture) -> Picture:
