@@ -70,6 +70,7 @@ def test_opening_a_page_makes_no_entry_of_its_own(page: Page, app: App) -> None:
 def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -> None:
     page.goto(f"{app.url}/attention?model={MODEL}")
     wait_for(page, model=MODEL)
+    page.get_by_text("Samples", exact=True).click()  # where its data are, it opens on an image of them
     page.get_by_text("Drawn heart", exact=True).first.click()
     wait_for(page, picture="sample:drawn-heart")
     page.get_by_role("slider").first.focus()

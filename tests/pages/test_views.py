@@ -145,7 +145,7 @@ def test_a_pair_and_its_older_address(open_page: OpenPage, make_run: MakeRun) ->
         ("attention", {"head": "x"}, "no head"),
         ("positions", {"patch": "9999"}, "no patch 9999 here"),
         ("attention", {"picture": "upload:0123456789abcdef"}, "does not have the picture"),
-        ("patches", {"picture": "sample:cat"}, "no sample picture"),
+        ("patches", {"picture": "sample:cow"}, "no sample picture"),
         ("patches", {"picture": "dataset:nothing:1"}, "nothing"),
         ("patches", {"picture": "dataset:shapes:99999"}, "no validation image 99999"),
         ("patches", {"picture": "run:ffff:1"}, "ffff"),
@@ -198,6 +198,7 @@ def test_the_view_of_a_page_does_not_follow_to_another(open_page: OpenPage, make
     assert not at.warning
     assert (param(at, "model"), param(at, "step")) == (f"run:{run}", "1")
     assert (param(at, "tab"), param(at, "compare")) == (None, None)
+    at.segmented_control(key="picture_source").set_value("sample").run()
     at.button_group(key="sample").set_value("drawn ring").run()
     click(at, "positions")
     assert param(at, "picture") is None
