@@ -392,7 +392,7 @@ def test_the_race_starts_two_runs_that_differ_in_the_model_alone(open_page: Open
     assert (vit.config.data, vit.config.train) == (resnet.config.data, resnet.config.train)
     assert vit.config.train.seconds == 7.0
     assert vit.group == resnet.group is not None
-    assert (param(at, "one"), param(at, "other")) == (vit.id, resnet.id)
+    assert (param(at, "one"), param(at, "other"), param(at, "model")) == (vit.id, resnet.id, f"run:{vit.id}")
 
 
 def test_a_race_with_an_impossible_budget_does_not_start(open_page: OpenPage) -> None:

@@ -14,7 +14,7 @@ from vit_explore.ui.kit.config_facts import model_of, status_of
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.versus import comparison
-from vit_explore.ui.session import address
+from vit_explore.ui.session.choice import select_run
 
 
 def start_box(store: RunStore) -> None:
@@ -74,7 +74,7 @@ def _pick_budget(name: str, config: RunConfig) -> dict[str, float]:
 def _start(store: RunStore, config: RunConfig, rival: str) -> None:
     one, other = comparison.start_pair(store, config, rival)
     get_backend().ensure()
-    address.choose(one=one, other=other)
+    select_run(one, one=one, other=other)
     st.rerun()
 
 
