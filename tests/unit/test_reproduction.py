@@ -157,11 +157,11 @@ def test_a_record_that_does_not_say_enough_is_one_sentence(store: RunStore) -> N
 
 
 def test_the_command_line_reproduces_and_forks(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("vit_explore.runs.reproduce.the_trainer", tiny_trainer)
     monkeypatch.setattr("vit_explore.runs.recorder.the_trainer", tiny_trainer)
-    store = RunStore(home)
+    store = RunStore()
     run = store.create(timed())
     train(store, run)
     assert cli.main(["runs", "reproduce", run, "--steps", "8", "--json"]) == 0
