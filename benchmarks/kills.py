@@ -40,7 +40,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig  
 from vit_explore.data import Dataset, load_dataset  # noqa: E402
 from vit_explore.errors import RunNotFound  # noqa: E402
 from vit_explore.models import summarise  # noqa: E402
-from vit_explore.runs import base, files, metrics, queue, recorder  # noqa: E402
+from vit_explore.runs import base, files, inserts, metrics, queue, recorder  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
 from vit_explore.runs.tidy import tidy  # noqa: E402
 from vit_explore.runs.worker import run_worker  # noqa: E402
@@ -71,7 +71,7 @@ def _file(ending: str) -> tuple[Any, str, Callable[..., bool]]:
 
 
 def _row(kind: type) -> tuple[Any, str, Callable[..., bool]]:
-    return metrics._INSERT, kind, lambda *_: True  # type: ignore[return-value]
+    return inserts.INSERT, kind, lambda *_: True  # type: ignore[return-value]
 
 
 def _call(owner: Any, name: str) -> tuple[Any, str, Callable[..., bool]]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from vit_explore.errors import BadConfig, DamagedFile
 from vit_explore.printing import mebibytes, percent, print_table, say
-from vit_explore.training.events import Changed
 
 if TYPE_CHECKING:
     from vit_explore.runs.records import RunRecord, State
@@ -131,14 +130,9 @@ def delete_run(arguments: argparse.Namespace) -> int:
 
 def _marks(store: RunStore, record: RunRecord) -> list[str]:
     """What a person did to it, a line each."""
-    lines = []
-    for mark in store.marks(record.id):
-        if isinstance(mark, Changed):
-            what = f"lr × {mark.lr_factor:g}, weight decay {mark.weight_decay:g}, augmentation {mark.augment}"
-        else:
-            what = f"paused for {mark.seconds:.1f} s"
-        lines.append(f"  after step {mark.step}: {what}")
-    return lines
+    from vit_explore.runs.playing import in_words
+
+    return [f"  after step {mark.step}: {in_words(mark)}" for mark in store.marks(record.id)]
 
 
 def _marks_json(store: RunStore, record: RunRecord) -> list[dict[str, Any]]:

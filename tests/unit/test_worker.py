@@ -74,7 +74,7 @@ def test_a_run_to_its_end(store: RunStore) -> None:
     assert record.state == "finished"
     assert record.test_top1 == end.test_top1
     assert store.steps(run)["step"].tolist() == list(range(1, 33))
-    assert {event.split for event in store.evaluations(run)} == {"val", "test"}
+    assert {event.split for event in store.evaluations(run)} == {"val", "train", "test"}
     assert [row.step for row in store.snapshots(run)] == [0, 1, 2, 4, 8, 16, 32]
     assert not store.checkpoint_path(run).exists()
     assert store.started(run) is not None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from sqlalchemy import Connection
 from vit_explore.config import ModelConfig
 from vit_explore.errors import BadReference
 from vit_explore.runs import reading, schema, sidecars
-from vit_explore.runs.base import StoreBase, release, update
+from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import clock_snapshots_to_drop, snapshots_to_drop
-from vit_explore.runs.playing import insert_marks
-from vit_explore.runs.records import SnapshotRow, pack
+from vit_explore.runs.inserts import EVALUATED_ARRAYS, FINISHED_ARRAYS, INSERT, INTEGERS
+from vit_explore.runs.records import SnapshotRow
 from vit_explore.training.events import (
     Changed,
     Checkpoint,
@@ -33,16 +32,9 @@ from vit_explore.training.events import (
     Started,
     Step,
 )
-from vit_explore.training.schedule import is_kept
-from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_model
+from vit_explore.upgrades import VERSION_KEY, stored_model
 
 STEP_COLUMNS = tuple(field.name for field in dataclasses.fields(Step))
-_INTEGERS = {"step", "images_seen"}
-_NOT_SHOWN = {*_INTEGERS, "lr", "progress"}  # of a Step, in the run's own row
-# name -> number of axes, and NumPy's letters for the kinds of number that it may hold
-_EVALUATED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "sample_probs": (2, "f")}
-_FINISHED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "predictions": (1, "iu")}
-_TOP1 = {"val": "top1", "test": "test_top1"}  # split -> column of the run's own row
 _REPEAT = "duplicate the run to train it again, or delete it"
 
 
@@ -74,7 +66,7 @@ class RunMetrics(StoreBase):
         with self._writing() as connection:
             self._check_owner(connection, run, worker)
             for kind, group in itertools.groupby(events, key=type):
-                _INSERT[kind](connection, run, list(group), sizes)
+                INSERT[kind](connection, run, list(group), sizes)
         if any(isinstance(event, Started) for event in events):
             self.keep_card(run)
         if any(isinstance(event, Finished) and not event.stopped for event in events):
@@ -98,7 +90,7 @@ class RunMetrics(StoreBase):
                 self._row(connection, run)
         values = list(zip(*rows, strict=True)) or [()] * len(STEP_COLUMNS)
         return {
-            name: np.array(column, dtype=np.int64 if name in _INTEGERS else np.float64)
+            name: np.array(column, dtype=np.int64 if name in INTEGERS else np.float64)
             for name, column in zip(STEP_COLUMNS, values, strict=True)
         }
 
@@ -141,7 +133,7 @@ class RunMetrics(StoreBase):
                 self._row(connection, run)
                 return None
         with reading.guarded(f"The result of the run {run!r}", _REPEAT):
-            arrays = _arrays(row._asdict(), _FINISHED_ARRAYS)
+            arrays = _arrays(row._asdict(), FINISHED_ARRAYS)
             return Finished(**sidecars.whole(reading.mapping(row.scalars), arrays))
 
     def snapshots(self, run: str) -> list[SnapshotRow]:
@@ -224,7 +216,7 @@ def _evaluated(run: str, row: dict[str, Any]) -> Evaluated:
     del row["run"]
     with reading.guarded(f"The evaluation of the run {run!r} at step {row['step']}", _REPEAT):
         values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
-        return Evaluated(**values | _arrays(row, _EVALUATED_ARRAYS))
+        return Evaluated(**values | _arrays(row, EVALUATED_ARRAYS))
 
 
 def _arrays(row: Mapping[str, Any], kinds: dict[str, tuple[int, str]]) -> dict[str, np.ndarray]:
@@ -236,94 +228,3 @@ def _arrays(row: Mapping[str, Any], kinds: dict[str, tuple[int, str]]) -> dict[s
     if "sample_probs" in arrays and arrays["sample_probs"].shape[1] != classes:
         raise reading.Misfit(f"probabilities {arrays['sample_probs'].shape} of {classes} classes")
     return arrays
-
-
-def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert or replace; NumPy's scalars become Python's, which SQLite knows (its NaN is NULL)."""
-    plain = [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in rows]
-    connection.execute(sa.insert(table).prefix_with("OR REPLACE"), plain)
-
-
-def _insert_steps(connection: Connection, run: str, events: list[Step], _sizes: dict[int, int]) -> None:
-    kept = [{"run": run, **vars(event)} for event in events if is_kept(int(event.step))]
-    if kept:
-        _insert(connection, schema.steps, kept)
-    progress = {name: float(value) for name, value in vars(events[-1]).items() if name not in _NOT_SHOWN}
-    update(connection, run, note=None, step=int(events[-1].step), images_seen=int(events[-1].images_seen), **progress)
-
-
-def _insert_started(connection: Connection, run: str, events: list[Started], _sizes: dict[int, int]) -> None:
-    """Keep the facts; of a resumed run, forget what came after its checkpoint, so that curves stay single-valued."""
-    event = events[-1]
-    for table in (schema.steps, schema.evaluations, schema.snapshots, schema.marks):
-        later = table.c.step > event.resumed_at if event.resumed_at else sa.true()
-        connection.execute(sa.delete(table).where(table.c.run == run, later))
-    facts = {name: value for name, value in vars(event).items() if not name.startswith("sample_")}
-    facts |= {"model": event.model.model_dump(mode="json"), VERSION_KEY: CONFIG_VERSION}
-    update(
-        connection,
-        run,
-        facts=json.dumps(facts, default=float),
-        note=None,
-        params=event.params,
-        flops=event.flops,
-        device=event.device,
-        step=event.resumed_at,
-    )
-
-
-def _insert_evaluated(connection: Connection, run: str, events: list[Evaluated], _sizes: dict[int, int]) -> None:
-    for event in events:
-        arrays = {name: pack(getattr(event, name)) for name in _EVALUATED_ARRAYS}
-        _insert(connection, schema.evaluations, [{"run": run, **vars(event), **arrays}])
-        if event.split in _TOP1:
-            update(connection, run, **{_TOP1[event.split]: float(event.top1)})
-
-
-def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], sizes: dict[int, int]) -> None:
-    columns = ("step", "epoch", "elapsed", "on_clock")
-    rows = [{"run": run, "bytes": sizes[e.step], **{name: getattr(e, name) for name in columns}} for e in events]
-    _insert(connection, schema.snapshots, rows)
-
-
-def _insert_checkpoints(connection: Connection, run: str, _events: list[Checkpoint], _sizes: dict[int, int]) -> None:
-    update(connection, run, has_checkpoint=True)
-
-
-def insert_finished(connection: Connection, run: str, events: list[Finished], _sizes: dict[int, int]) -> None:
-    """The result and the end of the run are one: a run with a result is over, and needs no checkpoint."""
-    event = events[-1]
-    if not event.stopped:
-        update(connection, run, has_checkpoint=False)
-    release(connection, run, "stopped" if event.stopped else "finished")
-    scalars = {name: value for name, value in vars(event).items() if name not in _FINISHED_ARRAYS}
-    arrays = {name: pack(getattr(event, name)) for name in _FINISHED_ARRAYS}
-    _insert(connection, schema.finishes, [{"run": run, "scalars": json.dumps(scalars, default=float), **arrays}])
-    update(
-        connection,
-        run,
-        step=int(event.step),
-        images_seen=int(event.images_seen),
-        device=event.device,
-        remaining=0.0,
-        top1=float(event.val_top1),
-        test_images=event.test_images,
-        **{name: _maybe_float(getattr(event, name)) for name in ("test_top1", "macro_f1")},
-        **{name: float(getattr(event, name)) for name in ("images_per_second", "train_seconds")},
-    )
-
-
-def _maybe_float(value: float | None) -> float | None:
-    return None if value is None else float(value)
-
-
-_INSERT: dict[type, Callable[[Connection, str, list[Any], dict[int, int]], None]] = {
-    Started: _insert_started,
-    Step: _insert_steps,
-    Evaluated: _insert_evaluated,
-    Snapshot: _insert_snapshots,
-    Checkpoint: _insert_checkpoints,
-    Changed: insert_marks,
-    Paused: insert_marks,
-    Finished: insert_finished,
-}

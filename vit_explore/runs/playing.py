@@ -113,6 +113,13 @@ def insert_marks(connection: Connection, run: str, events: list[Changed | Paused
         connection.execute(sa.insert(schema.marks).values(run=run, **vars(event)))
 
 
+def in_words(mark: Changed | Paused) -> str:
+    """What a mark says, without its step."""
+    if isinstance(mark, Paused):
+        return f"paused for {mark.seconds:.1f} s"
+    return f"lr × {mark.lr_factor:g}, weight decay {mark.weight_decay:g}, augmentation {mark.augment}"
+
+
 def _mark(row: Row[Any]) -> Changed | Paused:
     if row.seconds is not None:
         return Paused(row.step, row.elapsed, row.seconds)

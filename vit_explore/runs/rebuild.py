@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from vit_explore.runs import schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import RunFolder
-from vit_explore.runs.metrics import insert_finished
+from vit_explore.runs.inserts import insert_finished
 from vit_explore.runs.records import facts_of
 from vit_explore.training.events import Finished
 

@@ -26,7 +26,7 @@ FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
 CHECKPOINT_SECONDS = 10.0
 FIRST_CHECKPOINT_SECONDS = 2.0
 SNAPSHOT_SECONDS = 2.5  # between two snapshots, while someone watches
-SHARE = 0.05  # of the time, at most, goes into checkpoints, and as much into such snapshots: large models have fewer
+CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints, and as much into such snapshots: large models have fewer
 NOTE_SECONDS = 0.3
 LEFT = "The process that trained this run was asked to end; resume the run to go on."
 
@@ -205,7 +205,7 @@ class _Clock:
         """It is written; the work on it began at `begun`."""
         now = time.monotonic()
         self._pause, self._moved = min(2 * self._pause, self._longest), False
-        self._next = now + max(self._pause, (now - begun) / SHARE)
+        self._next = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
 
 
 class Clocks:
