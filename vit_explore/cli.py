@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", "train a stopped or interrupted run on, here", _runs_resume),
         ("diagnose", "what a run suffers from, with its evidence, and what to do about it", diagnose_run),
         ("delete", "remove a run and its files", delete_run),
-        ("reproduce", "train a run again from its record, and compare the losses; stores nothing", reproduce_run),
+        ("reproduce", "train a run again from its record, and compare the losses; stores nothing", _reproduce),
     ):
         child = _command(runs, name, text, command)
         child.add_argument("run", metavar="ID")
@@ -182,6 +182,13 @@ def _fork(arguments: argparse.Namespace) -> int:
     with named_by_flags():
         run = store.fork(parent, int(step), claimant, **changes)
     return _train_here(store, run, claimant, arguments, is_new=True)
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from vit_explore.progress import Bar
+
+    with Bar(quiet=arguments.json) as bar:
+        return reproduce_run(arguments, bar.show)
 
 
 def _runs_resume(arguments: argparse.Namespace) -> int:

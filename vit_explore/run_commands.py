@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vit_explore.errors import BadConfig, DamagedFile
@@ -88,16 +89,14 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def reproduce_run(arguments: argparse.Namespace) -> int:
-    """runs reproduce"""
-    from vit_explore.progress import Bar
+def reproduce_run(arguments: argparse.Namespace, show: Callable[[float, str], None]) -> int:
+    """runs reproduce; show: takes the progress, as a share and in words."""
     from vit_explore.runs.reproduce import reproduce
 
-    with Bar(quiet=arguments.json) as bar:
-        done = reproduce(
-            open_store(), arguments.run, arguments.steps,
-            on_step=lambda step, last: bar.show(step.step / last, f"step {step.step:,} of {last:,}"),
-        )  # fmt: skip
+    done = reproduce(
+        open_store(), arguments.run, arguments.steps,
+        on_step=lambda step, last: show(step.step / last, f"step {step.step:,} of {last:,}"),
+    )  # fmt: skip
     if arguments.json:
         print(json.dumps({**vars(done), "equal": done.is_equal}))
     else:

@@ -26,7 +26,9 @@ FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
 CHECKPOINT_SECONDS = 10.0
 FIRST_CHECKPOINT_SECONDS = 2.0
 SNAPSHOT_SECONDS = 2.5  # between two snapshots, while someone watches
-CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into checkpoints, and as much into such snapshots: large models have fewer
+CHECKPOINT_SHARE = (
+    0.05  # of the time, at most, goes into checkpoints, as much into such snapshots: fewer of large models
+)
 NOTE_SECONDS = 0.3
 LEFT = "The process that trained this run was asked to end; resume the run to go on."
 
