@@ -79,7 +79,7 @@ def train_run(
             state: State = _train(store, record, watch, worker, leaving, told, make_trainer or the_trainer)
             outcome = Outcome(state, started=True)
         except Leaving:
-            outcome = Outcome(left_as if watch.leave.is_asked else "stopped", started=told.started)
+            outcome = Outcome(left_as if leaving.is_set() else "stopped", started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
         except VitExploreError as error:
