@@ -16,6 +16,7 @@ from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
 
 LOSS = "canvas[aria-label*='training loss']"
+SMALL = presets.get("shapes").config.update(per_class=40, patch_size=8, width=32, depth=2)
 Train = Callable[[float], str]
 
 
@@ -27,7 +28,7 @@ def train(page: Page, app: App) -> Iterator[Train]:
     def begin(seconds: float) -> str:
         page.goto(app.url)  # the server starts its worker after its first page
         expect(page.get_by_text("Where to go next")).to_be_visible()
-        run = store.create(presets.get("shapes").config.update(seconds=seconds))
+        run = store.create(SMALL.update(seconds=seconds))
         page.goto(f"{app.url}/train?run={run}")
         expect(page.locator(f"{LOSS}[aria-label*=' at ']")).to_be_visible(timeout=90_000)
         return run
@@ -37,6 +38,18 @@ def train(page: Page, app: App) -> Iterator[Train]:
         store.request_stop(record.id)
     while store.list(states=("queued", "running")):
         time.sleep(0.2)
+
+
+def still(page: Page, seconds: float = 30) -> float:
+    """The last x of the loss once it has not moved for four seconds: two ticks of the page."""
+    end, last = time.monotonic() + seconds, points(page)
+    while time.monotonic() < end:
+        page.wait_for_timeout(4000)
+        now = points(page)
+        if now == last:
+            return now
+        last = now
+    raise AssertionError(f"a paused run goes on: {last}")
 
 
 def test_a_change_is_a_mark_and_a_pause_stops_the_clock(page: Page, train: Train) -> None:
@@ -56,14 +69,11 @@ def test_a_change_is_a_mark_and_a_pause_stops_the_clock(page: Page, train: Train
 
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
-    page.wait_for_timeout(4000)  # the page has read what came before the pause
-    stood = points(page)
-    page.wait_for_timeout(4000)
-    assert points(page) == stood, "a paused run goes on"
+    stood = still(page)
     page.get_by_role("button", name="Go on").click()
     expect(page.locator(f"{LOSS}[aria-label*='paused for']")).to_be_visible(timeout=30_000)
     page.wait_for_timeout(4000)
-    assert points(page) > stood
+    assert points(page) > stood, "a run that goes on stands still"
 
     page.reload()
     expect(page.get_by_role("slider", name="Learning rate").first).to_have_attribute(
@@ -75,8 +85,8 @@ def test_a_change_is_a_mark_and_a_pause_stops_the_clock(page: Page, train: Train
 def test_a_fork_of_a_run_that_trains_is_drawn_over_it(page: Page, train: Train) -> None:
     parent = train(20)
     page.get_by_role("button", name="Fork").first.click()
-    page.get_by_label("More seconds").fill("30")
-    page.get_by_label("More seconds").press("Enter")
+    page.get_by_role("spinbutton", name="More seconds").fill("30")
+    page.get_by_role("spinbutton", name="More seconds").press("Enter")
     page.get_by_role("button", name="Start the fork").click()
     page.wait_for_url(re.compile(rf"run=(?!{parent})[0-9a-f]+"))
     expect(page.get_by_role("link", name=re.compile("Forked from .* at step"))).to_be_visible(timeout=90_000)
