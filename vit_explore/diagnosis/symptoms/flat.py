@@ -32,7 +32,7 @@ def flat(evidence: Evidence) -> Finding | None:
         f"The loss has not fallen for {100 * np.ptp(x):.0f} % of the budget: {line.mean:.2f} ± {line.spread:.2f}, "
         f"and {guess} is guessing.",
         (
-            f"A line through {len(y):,} losses falls by {line.fall:.3f} ± {line.fall_error:.3f}.",
+            f"A line through {len(y):,} losses falls by {round(line.fall, 3) + 0.0:.3f} ± {line.fall_error:.3f}.",
             f"A model that finds all {evidence.classes} classes alike has a loss of {guess}.",
             f"The learning rate is {evidence.config.train.lr:g} at its peak.",
         ),

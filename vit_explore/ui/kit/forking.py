@@ -14,6 +14,7 @@ from vit_explore.ui import site
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog
+from vit_explore.ui.kit.run_actions import open_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address, caches
 
@@ -21,8 +22,11 @@ _OPEN = "fork_of"  # the run whose dialog is open: it stays so when the page beh
 _LEAST_SECONDS = 10.0  # that a fork is offered where its parent's budget is spent
 
 
-def button(record: RunRecord, key: str) -> None:
-    """Opens the dialog; nothing for a run without a snapshot, or with settings that cannot be read."""
+def button(record: RunRecord, key: str, on_train: bool = False) -> None:
+    """Opens the dialog; nothing for a run that never started, or with settings that cannot be read.
+
+    on_train: the page Train shows the run, and shows the fork next.
+    """
     if record.config is None or record.model is None:
         return
     st.button(
@@ -30,7 +34,7 @@ def button(record: RunRecord, key: str) -> None:
         on_click=_open, args=(record.id,),
     )  # fmt: skip
     if st.session_state.get(_OPEN) == record.id:
-        _ask(record.id)
+        _ask(record.id, on_train)
 
 
 def _open(run: str | None = None) -> None:
@@ -51,9 +55,14 @@ def origin(store: RunStore, record: RunRecord) -> None:
 
 
 @dialog("Fork this run", icon=":material/fork_right:", on_dismiss=_open)
-def _ask(run: str) -> None:
-    if (new := form(run)) is not None:
-        _open(None)
+def _ask(run: str, on_train: bool) -> None:
+    if (new := form(run)) is None:
+        return
+    _open(None)
+    if on_train:
+        open_run(new)
+        st.rerun()
+    else:
         st.switch_page(site.path("train"), query_params=address.link("train", run=new))
 
 

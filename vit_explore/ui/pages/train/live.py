@@ -71,7 +71,7 @@ def _strip(store: RunStore, record: RunRecord, phase: str) -> None:
             if record.config is not None and st.button(retry, icon=":material/tune:", key="live_change"):
                 new_run(record)
                 st.rerun()
-            forking.button(record, "live_fork")
+            forking.button(record, "live_fork", on_train=True)
             _new_run()
 
 
@@ -118,7 +118,7 @@ def _below(store: RunStore, record: RunRecord, phase: str) -> None:
     if record.step is None:
         return
     if phase != "over":
-        forking.button(record, "live_fork")
+        forking.button(record, "live_fork", on_train=True)
     choose_curves(record, {other.id: other.name for other in store.list() if other.id != record.id and other.step})
     forking.origin(store, record)
     how_to_read()
