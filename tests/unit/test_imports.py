@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "progress": {"training"},
     "cli": BASE | {"data", "models", "training", "runs", "presets", "flags", "progress", "printing", "run_commands"},
     "printing": {"text"},
-    "run_commands": {"errors", "printing", "runs", "diagnosis"},
+    "run_commands": {"errors", "printing", "progress", "training", "runs", "diagnosis"},
     "__main__": {"cli", "openmp"},
     "openmp": set(),
     "__init__": set(),
