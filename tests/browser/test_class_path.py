@@ -27,6 +27,8 @@ def test_each_page_shows_the_run_that_the_class_started(page: Page, app: App) ->
     expect(page.get_by_text("25 s", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile("model=run%3A|model=run:"))
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    page.wait_for_timeout(2000)  # as a teacher does: the page is drawn before the next one is clicked
     found = re.search(r"run=([0-9a-f]{4,})", page.url)
     assert found, page.url
     run = found[1]
