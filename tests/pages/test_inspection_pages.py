@@ -183,6 +183,14 @@ def test_an_unknown_timm_name_is_one_sentence(open_page: OpenPage, page: str) ->
     assert "timm has no model" in at.error[0].value
 
 
+def test_an_unknown_tag_of_timm_is_one_sentence_whose_advice_works(open_page: OpenPage) -> None:
+    at = open_page("positions", model="timm:vit_tiny_patch16_224.nope@random")
+    assert not at.exception
+    assert "choose another tag, or leave it out" in at.error[0].value
+    at = open_page("positions", model="timm:vit_tiny_patch16_224@random")
+    assert not at.error
+
+
 @pytest.mark.parametrize(
     "ref", ["run:ffff", "run:ffff@3", "bundled:nothing", "nonsense", "run:../../etc", "timm:", "<b>x</b>"]
 )

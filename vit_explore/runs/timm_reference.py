@@ -70,7 +70,7 @@ def _check_memory(name: str, random: bool) -> None:
     try:
         with torch.device("meta"):
             weights = sum(p.numel() for p in timm.create_model(name, pretrained=False).parameters())
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         return  # a few constructors compute with their weights, which have no values there: those models are small
     needed = weights * _BYTES * (1 if random else 2)  # published weights lie beside the model while they are read
     free = psutil.virtual_memory().available
