@@ -44,7 +44,7 @@ def narrow(browser: Any) -> Iterator[Page]:
 
 def ready(page: Page, address: str) -> Page:
     page.goto(address)
-    expect(page.get_by_text("Behind this page")).to_be_visible()
+    expect(page.get_by_text("Behind this page")).to_be_visible(timeout=60_000)
     return page
 
 
@@ -64,7 +64,7 @@ def test_start_is_above_the_fold_on_a_phone(narrow: Page, home_of_two: App) -> N
 def test_homes_figure_has_no_void_below_it_on_a_phone(narrow: Page, home_of_two: App) -> None:
     ready(narrow, home_of_two.url)
     figure = narrow.locator(".st-key-home_figure")
-    expect(figure.locator("image").first).to_be_visible()
+    expect(figure.locator("image").first).to_be_visible(timeout=90_000)  # Plotly loads late on a busy machine
     narrow.wait_for_timeout(500)
     box = figure.bounding_box()
     assert box
@@ -163,7 +163,7 @@ def test_the_map_stays_in_its_place_under_the_pointer(page: Page, home_of_two: A
     page.set_viewport_size({"width": width, "height": 900})
     ready(page, f"{home_of_two.url}/attention?model=bundled:vit-cifar10")
     shown = page.get_by_role("application", name="Attention map")
-    expect(shown.first).to_be_visible()
+    expect(shown.first).to_be_visible(timeout=90_000)
     for one in shown.all():
         one.scroll_into_view_if_needed()
         before = one.bounding_box()
