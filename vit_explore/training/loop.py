@@ -10,47 +10,36 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.config import RunConfig
-from vit_explore.data import Dataset, load_dataset
+from vit_explore.data import Dataset
 from vit_explore.errors import TrainingFailed
-from vit_explore.models import create_model, summarise
-from vit_explore.training import failures
-from vit_explore.training.batches import Batches
+from vit_explore.training import failures, said
 from vit_explore.training.controls import Controls
 from vit_explore.training.devices import (
     Numerics,
     device_name,
     is_out_of_memory,
     largest_batch,
-    pick_device,
 )
-from vit_explore.training.evaluate import Evaluation
+from vit_explore.training.evaluate import Evaluation, never
 from vit_explore.training.events import (
     Changed,
     Checkpoint,
     Evaluated,
     Event,
-    Finished,
     Paused,
-    Snapshot,
-    Started,
     Step,
 )
 from vit_explore.training.fastest import settle, wants_compiling
 from vit_explore.training.held import Held
-from vit_explore.training.looks import Looks
-from vit_explore.training.metrics import macro_f1, recall
-from vit_explore.training.optimizers import make_optimizers
-from vit_explore.training.parallel import LossOf, Replicas
-from vit_explore.training.replay import Pin, Replay
-from vit_explore.training.restore import restore
-from vit_explore.training.schedule import Budget, is_kept, is_snapshot_step, lr_factor
-from vit_explore.training.setup import fit_to_data
+from vit_explore.training.parallel import LossOf
+from vit_explore.training.replay import Replay
+from vit_explore.training.schedule import is_kept, is_snapshot_step, lr_factor
+from vit_explore.training.state import TrainState
 
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
 PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
@@ -68,7 +57,7 @@ def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Ite
     yield from (event for event in events if not isinstance(event, Checkpoint))
 
 
-class Trainer:
+class Trainer(TrainState):
     """A run in progress: `events()` trains; the state of a Checkpoint, passed as `state` later, goes on from there.
 
     `wants_checkpoint` and `wants_snapshot` are asked wherever one may be made: after a step and all that belongs to it.
@@ -90,76 +79,17 @@ class Trainer:
         skips_test: Callable[[], bool] | None = None,
         replay: Replay | None = None,
     ) -> None:
-        self.config, self.train = config, config.train
-        self.should_stop = should_stop or (lambda: False)
-        self.wants_checkpoint = wants_checkpoint or (lambda: False)
-        self.wants_snapshot = wants_snapshot or (lambda: False)
-        self.skips_test = skips_test or (lambda: False)
+        super().__init__(config, dataset, state, progress, replay)
+        self.should_stop = should_stop or never
+        self.wants_checkpoint = wants_checkpoint or never
+        self.wants_snapshot = wants_snapshot or never
+        self.skips_test = skips_test or never
         self.controls = controls or Controls
-        self.replay = replay
         if replay is not None:
             self.controls = lambda: replay.controls(self.step, self.train)
         self.progress_note = progress or (lambda _what, _share: None)
-        self.device = pick_device(self.train.device)
-        self.dataset = dataset or load_dataset(config.data, progress)
-        self.model_config = fit_to_data(config.model, self.dataset)
-        self.batches = Batches(self.dataset, self.train, self.device)
-        self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
-        self.val_top1 = math.nan  # the latest
-        self._sample_probs = np.zeros((0, len(self.dataset.classes)), np.float32)
-        self.step, self.rate = 0, 0.0
-        self.share: float | None = None  # of the budget, at which the present step is taken
         self._heeded: Controls | None = None
-        self._pin = replay.pin if replay else None
-        self._mixed = False
-        self.lr = 0.0  # that of the last step
-        self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
-        self.replicas = Replicas(nn.Identity(), 1)
-        self._build()
-        self.budget = Budget(None, self.train.seconds)
-        self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
-        self.is_fork = False
-        if state is not None:
-            self._go_on(state)
-        if self.train.epochs is not None:
-            left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
-            self.budget.total_steps = self.origin[0] + max(1, left)
         self._counted = self.budget.used  # seconds that are in the running images/s already
-
-    def _build(self) -> None:
-        self.summary = summarise(self.model_config)  # refuses a model that does not take images of this size
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-            torch.manual_seed(self.train.seed)
-            self.model = create_model(self.model_config)
-        self.model.to(self.device).to(memory_format=torch.channels_last).train()
-        card = self.model_config.card
-        self._is_random = card.is_random(self.model_config)
-        self.optimizer = make_optimizers(self.model, card, self.train)
-        self._hold(Held.by(Controls(), self.train))
-
-    def _go_on(self, state: dict[str, Any]) -> None:
-        """From a checkpoint, or from the snapshot that a fork starts from."""
-        self.step, self.budget.used = restore(state, self.model, self.optimizer)
-        self.is_fork = state["optimizer"] is None
-        self.origin = state.get("origin", self.origin)
-        self.share = state.get("share")
-        self._pin = Pin.stored(state.get("settled"), self.device.type)
-        self._mixed = state.get("mixed", False) or (self._pin is None and not self.is_fork)
-        self._hold(Held.stored(state.get("held"), self.train))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "elapsed": self.budget.elapsed,
-            "origin": self.origin,
-            "share": self.share,
-            "held": vars(self.held),
-            "settled": {**vars(self._settled()), "device": self.device.type},
-            "mixed": self._mixed,
-        }
 
     # ------------------------------------------------------------------ the run
 
@@ -187,19 +117,16 @@ class Trainer:
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
         if self._pin is not None and self._pin.threads != torch.get_num_threads():
-            self._pin, self._mixed = None, True  # another machine than the one where it was found out
+            self._pin, self.mixed = None, True  # another machine than the one where it was found out
         self.numerics, self.replicas = settle(
             self.model, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
         )
 
-    def _settled(self) -> Pin:
-        return Pin(self.numerics.precision, self.numerics.fused, len(self.replicas.models), self.replicas.threads)
-
     def _events(self) -> Iterator[Event]:
-        yield self._started()
+        yield said.started(self)
         self.budget.start()
         if self.step == 0:
-            yield self._snapshot()
+            yield said.snapshot(self)
         self.looks.passed(self.progress)
         if (self.step == 0 or self.is_fork) and not self.replay:
             yield from self._look_on_the_way("val")
@@ -222,9 +149,9 @@ class Trainer:
         if self._reports():
             yield from self._tell(pending)
         if is_snapshot_step(self.step, self.batches.per_epoch):
-            yield self._snapshot()
+            yield said.snapshot(self)
         elif self.wants_snapshot():
-            yield self._snapshot(on_clock=True)
+            yield said.snapshot(self, on_clock=True)
         if not self.replay and self.looks.is_due(self.progress, self.budget.elapsed):
             self.looks.passed(self.progress)
             yield from self._look_on_the_way("val")
@@ -238,7 +165,7 @@ class Trainer:
         controls = self.controls()
         held = Held.by(controls, self.train)
         if held != self.held:
-            self._hold(held)
+            self.hold(held)
             yield Changed(self.step, self.budget.elapsed, **vars(held))
         self._heeded = controls
 
@@ -248,22 +175,17 @@ class Trainer:
         self.budget.pause()
         while self.controls().paused and not self.should_stop():
             if self.wants_snapshot():
-                yield self._snapshot(on_clock=True)
+                yield said.snapshot(self, on_clock=True)
             yield from self._checkpoint(self.wants_checkpoint())
             time.sleep(PAUSE_POLL)
         self.budget.start()
         yield Paused(self.step, self.budget.elapsed, time.perf_counter() - begun)
 
-    def _hold(self, held: Held) -> None:
-        self.held = held
-        self.optimizer.set_weight_decay(held.weight_decay)
-        self.batches.augment = held.augment
-
     def _end(self, stopped: bool) -> Iterator[Event]:
         self.budget.pause()
         seconds = self.budget.elapsed
         if not is_snapshot_step(self.step, self.batches.per_epoch):
-            yield self._snapshot()
+            yield said.snapshot(self)
         yield from self._checkpoint(stopped or self.wants_checkpoint())
         test = None
         if not stopped or (self.step > 0 and self.looks.is_worth_testing(len(self.replicas.models))):
@@ -271,29 +193,7 @@ class Trainer:
             yield from self._checkpoint(self.wants_checkpoint())
             test = yield from self._last_look("test", stopped, seconds)
             yield from self._checkpoint(test is None and self.wants_checkpoint())  # it was left
-        yield self._finished(stopped, seconds, test)
-
-    def _finished(self, stopped: bool, seconds: float, test: Evaluation | None) -> Finished:
-        nothing = np.zeros((len(self.dataset.classes),) * 2, np.int64)
-        return Finished(
-            step=self.step,
-            stopped=stopped,
-            test_top1=test.top1 if test else None,
-            test_loss=test.loss if test else None,
-            macro_f1=macro_f1(test.confusion) if test else None,
-            val_top1=self.val_top1,
-            per_class=test.per_class if test else recall(nothing),
-            confusion=test.confusion if test else nothing,
-            predictions=test.predictions if test else np.zeros(0, np.int64),
-            test_images=len(test.predictions) if test else 0,
-            params=self.summary.params,
-            flops=self.summary.flops,
-            images_seen=self.images_seen,
-            images_per_second=self.images_seen / max(seconds, 1e-9),
-            train_seconds=seconds,
-            eval_seconds=self.looks.seconds,
-            device=device_name(self.device),
-        )
+        yield said.finished(self, stopped, seconds, test)
 
     # ------------------------------------------------------------------ one step
 
@@ -323,14 +223,6 @@ class Trainer:
 
         return loss_of
 
-    @property
-    def progress(self) -> float:
-        """The share of the budget that is used, in [0, 1]."""
-        if self.replay and self.step >= self.replay.last:
-            return 1.0
-        share = self.replay.share(self.step) if self.replay else None
-        return self.budget.progress(self.step) if share is None else share
-
     def _holds_no_longer(self) -> bool:
         """Whether the share is to be looked at anew.
 
@@ -340,44 +232,10 @@ class Trainer:
         is_told = is_kept(self.step) and (self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0)
         return self.budget.total_steps is not None or self.replay is not None or is_told
 
-    @property
-    def epoch(self) -> float:
-        return self.origin[1] + (self.step - self.origin[0]) / self.batches.per_epoch
-
-    @property
-    def images_seen(self) -> int:
-        before, size = self.origin[1] * self.batches.per_epoch, self.batches.size
-        return round(before * size) + (self.step - self.origin[0]) * size
-
     # ------------------------------------------------------------------ what is said
 
     def _reports(self) -> bool:
         return self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0 or self.progress >= 1
-
-    def _started(self) -> Started:
-        train, val, test = self.dataset.train, self.dataset.val, self.dataset.test
-        return Started(
-            device=device_name(self.device),
-            precision=self.numerics.precision,
-            threads=self.replicas.threads,
-            params=self.summary.params,
-            flops=self.summary.flops,
-            classes=self.dataset.classes,
-            model=self.model_config,
-            mean=self.dataset.mean,
-            std=self.dataset.std,
-            train_size=len(train.labels),
-            val_size=len(val.labels),
-            test_size=len(test.labels),
-            steps_per_epoch=self.batches.per_epoch,
-            sample_images=val.images[self.looks.sample],
-            sample_labels=val.labels[self.looks.sample],
-            resumed_at=self.step,
-            fused=self.numerics.fused,
-            replicas=len(self.replicas.models),
-            compiled=self.replicas.models[0] is not self.model,
-            mixed=self._mixed,
-        )
 
     def _tell(self, pending: list[tuple[int, Tensor]]) -> Iterator[Step]:
         if pending:
@@ -409,13 +267,6 @@ class Trainer:
         self.rate = rate if not self.rate else PACE * self.rate + (1 - PACE) * rate
         return self.rate
 
-    def _snapshot(self, on_clock: bool = False) -> Snapshot:
-        weights = {
-            name: (value.half() if value.is_floating_point() else value).cpu().clone()
-            for name, value in self.model.state_dict().items()
-        }
-        return Snapshot(self.step, self.epoch, self.budget.elapsed, weights, on_clock)
-
     def _checkpoint(self, wanted: bool) -> Iterator[Checkpoint]:
         if wanted:
             yield Checkpoint(self.step, self.state_dict())
@@ -426,7 +277,7 @@ class Trainer:
             split, self.looks.fixed, self.should_stop, self.looks.seconds_on_the_way(self.budget.elapsed)
         )
         if result is not None:
-            yield self._evaluated(split, result)
+            yield said.evaluated(self, split, result)
 
     def _last_look(self, split: str, stopped: bool, trained: float) -> Looking:
         """At all images, as far as the time allows; None where it was left. The curve's last point is as the others."""
@@ -435,30 +286,16 @@ class Trainer:
         result = self._look(split, None, leave, self.looks.seconds_at_the_end(stopped, trained))
         if result is not None:
             on_the_curve = result.first(self.looks.fixed) if split == "val" else result
-            yield self._evaluated(split, on_the_curve)
+            yield said.evaluated(self, split, on_the_curve)
             self.val_top1 = result.top1 if split == "val" else self.val_top1
         return result
 
     def _look(self, split: str, at_most: int | None, leave: Callable[[], bool], seconds: float) -> Evaluation | None:
         result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most, leave, seconds)
         if split == "val" and result is not None:
-            self._sample_probs, self.val_top1 = self.looks.sample_probs(result), result.top1
+            self.sample_probs, self.val_top1 = self.looks.sample_probs(result), result.top1
         self._counted = self.budget.elapsed
         return result
-
-    def _evaluated(self, split: str, result: Evaluation) -> Evaluated:
-        return Evaluated(
-            step=self.step,
-            epoch=self.epoch,
-            elapsed=self.budget.elapsed,
-            images_seen=self.images_seen,
-            split=split,
-            loss=result.loss,
-            top1=result.top1,
-            per_class=result.per_class,
-            confusion=result.confusion,
-            sample_probs=self._sample_probs,
-        )
 
     def _out_of_memory(self) -> str:
         def attempt(size: int) -> None:

@@ -1,0 +1,123 @@
+"""What is trained, how far it is, and what holds for its next step: what a checkpoint keeps, and goes on from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vit_explore.config import RunConfig
+from vit_explore.data import Dataset, load_dataset
+from vit_explore.models import create_model, summarise
+from vit_explore.training.batches import Batches
+from vit_explore.training.controls import Controls
+from vit_explore.training.devices import Numerics, pick_device
+from vit_explore.training.held import Held
+from vit_explore.training.looks import Looks
+from vit_explore.training.optimizers import make_optimizers
+from vit_explore.training.parallel import Replicas
+from vit_explore.training.replay import Pin, Replay
+from vit_explore.training.restore import restore
+from vit_explore.training.schedule import Budget
+from vit_explore.training.setup import fit_to_data
+
+
+class TrainState:
+    """A run between two steps: its data, model, optimiser, budget, and what a person has set."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset | None,
+        state: dict[str, Any] | None,
+        progress: Callable[[str, float], None] | None,
+        replay: Replay | None,
+    ) -> None:
+        self.config, self.train, self.replay = config, config.train, replay
+        self.device = pick_device(self.train.device)
+        self.dataset = dataset or load_dataset(config.data, progress)
+        self.model_config = fit_to_data(config.model, self.dataset)
+        self.batches = Batches(self.dataset, self.train, self.device)
+        self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
+        self.val_top1 = math.nan  # the latest
+        self.sample_probs = np.zeros((0, len(self.dataset.classes)), np.float32)
+        self.step, self.rate = 0, 0.0
+        self.share: float | None = None  # of the budget, at which the present step is taken
+        self._pin = replay.pin if replay else None
+        self.mixed = False
+        self.lr = 0.0  # that of the last step
+        self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
+        self.replicas = Replicas(nn.Identity(), 1)
+        self._build()
+        self.budget = Budget(None, self.train.seconds)
+        self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
+        self.is_fork = False
+        if state is not None:
+            self._go_on(state)
+        if self.train.epochs is not None:
+            left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
+            self.budget.total_steps = self.origin[0] + max(1, left)
+
+    def _build(self) -> None:
+        self.summary = summarise(self.model_config)  # refuses a model that does not take images of this size
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+            torch.manual_seed(self.train.seed)
+            self.model = create_model(self.model_config)
+        self.model.to(self.device).to(memory_format=torch.channels_last).train()
+        card = self.model_config.card
+        self._is_random = card.is_random(self.model_config)
+        self.optimizer = make_optimizers(self.model, card, self.train)
+        self.hold(Held.by(Controls(), self.train))
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """From a checkpoint, or from the snapshot that a fork starts from."""
+        self.step, self.budget.used = restore(state, self.model, self.optimizer)
+        self.is_fork = state["optimizer"] is None
+        self.origin = state.get("origin", self.origin)
+        self.share = state.get("share")
+        self._pin = Pin.stored(state.get("settled"), self.device.type)
+        self.mixed = state.get("mixed", False) or (self._pin is None and not self.is_fork)
+        self.hold(Held.stored(state.get("held"), self.train))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed": self.budget.elapsed,
+            "origin": self.origin,
+            "share": self.share,
+            "held": vars(self.held),
+            "settled": {**vars(self.settled()), "device": self.device.type},
+            "mixed": self.mixed,
+        }
+
+    def settled(self) -> Pin:
+        return Pin(self.numerics.precision, self.numerics.fused, len(self.replicas.models), self.replicas.threads)
+
+    def hold(self, held: Held) -> None:
+        self.held = held
+        self.optimizer.set_weight_decay(held.weight_decay)
+        self.batches.augment = held.augment
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is used, in [0, 1]."""
+        if self.replay and self.step >= self.replay.last:
+            return 1.0
+        share = self.replay.share(self.step) if self.replay else None
+        return self.budget.progress(self.step) if share is None else share
+
+    @property
+    def epoch(self) -> float:
+        return self.origin[1] + (self.step - self.origin[0]) / self.batches.per_epoch
+
+    @property
+    def images_seen(self) -> int:
+        before, size = self.origin[1] * self.batches.per_epoch, self.batches.size
+        return round(before * size) + (self.step - self.origin[0]) * size
