@@ -32,11 +32,11 @@ def result(job: Job[T]) -> T:
     return done.value
 
 
-def peek(job: Job[T], patience: float = PATIENCE) -> Done[T] | None:
-    """The job's end, or None after `patience` seconds: for a page that can do without it for now."""
+def peek(job: Job[T], patience: float | None = None) -> Done[T] | None:
+    """The job's end, or None after `patience` (by default PATIENCE) seconds: for a page that can do without it."""
     if job.key in _cancelled():
         return caches.pool().kept(job)
-    return caches.pool().ask(job, _asker(), patience)
+    return caches.pool().ask(job, _asker(), PATIENCE if patience is None else patience)
 
 
 def watch(job: Job[Any], quiet: bool = False) -> None:
