@@ -20,7 +20,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.training import looks
 from vit_explore.training.events import Evaluated, Event, Finished, Started, Step
 from vit_explore.training.loop import Trainer
-from vit_explore.training.metrics import order_of_test
+from vit_explore.training.metrics import order_of_test, side_by_side
 from vit_explore.ui.kit import wording
 
 
@@ -157,6 +157,16 @@ def test_a_slow_test_ends_in_time_and_is_one_of_a_fixed_random_part(monkeypatch:
 def test_the_part_is_random_and_always_the_same() -> None:
     assert sorted(order_of_test(100)) == list(range(100))
     assert order_of_test(100).tolist() == order_of_test(100).tolist() != list(range(100))
+
+
+def test_two_tests_are_laid_side_by_side_where_both_have_looked() -> None:
+    truth, order = np.arange(50) % 7, order_of_test(50)
+    part, smaller = truth[order][:20], truth[order][:12]
+    for one, other, images in [(truth, truth, 50), (truth, part, 20), (part, truth, 20), (part, smaller, 12)]:
+        seen, first, second = side_by_side(one, other, 50)
+        assert len(seen) == images
+        assert first.tolist() == second.tolist() == truth[seen].tolist()
+    assert len(side_by_side(truth, truth[:0], 50)[0]) == 0
 
 
 def test_a_stopped_run_is_not_tested_on_next_to_no_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,18 @@ def order_of_test(n: int) -> np.ndarray:
     return np.random.default_rng(0).permutation(n)
 
 
+def side_by_side(one: np.ndarray, other: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The images (of n) that two tests have both seen, and what each said of them: (k,) each, int64.
+
+    A test of all images gives them in their own order, one of a part in `order_of_test`.
+    """
+    if len(one) == len(other) == n:
+        return np.arange(n), one, other
+    seen = order_of_test(n)[: min(len(one), len(other))]
+    first, second = (said[seen] if len(said) == n else said[: len(seen)] for said in (one, other))
+    return seen, first, second
+
+
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
     """(C, C) int64: how many images of class r were called c."""
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
 from vit_explore import plots
 from vit_explore.runs.records import RunRecord
 from vit_explore.training.events import Finished
+from vit_explore.training.metrics import side_by_side
 from vit_explore.ui.components.predictions import Answer, Card, predictions
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
@@ -56,13 +59,19 @@ def _disagreements(pair: Titled, results: dict[str, Finished]) -> None:
         )
         return
     test = result(caches.loading(one.settings().data)).test
-    if len(test) != len(a.predictions) or len(test) != len(b.predictions):
+    if max(len(a.predictions), len(b.predictions)) > len(test) or _tested_all_of_another(pair, len(test)):
         st.info(
             "The data have changed since these runs were tested, so their answers no longer fit.",
             icon=":material/info:",
         )
         return
-    found = comparison.disagreements(test.labels, a.predictions, b.predictions)
+    seen, first, second = side_by_side(a.predictions, b.predictions, len(test))
+    if not len(seen):
+        st.info(
+            "One of the two runs was not tested, so there are no answers to lay side by side.", icon=":material/info:"
+        )
+        return
+    found = comparison.disagreements(test.labels[seen], first, second)
     groups = comparison.kinds(found)
     names = dict(zip(("one", "other"), pair, strict=True))
     labels = {
@@ -75,8 +84,14 @@ def _disagreements(pair: Titled, results: dict[str, Finished]) -> None:
         label_visibility="collapsed",
     ) or "all"  # fmt: skip
     shown = (found if kind == "all" else groups[kind])[:_SHOWN]
-    st.caption(f"{len(found):,} of {len(test):,} test images get two different answers; {len(shown)} of them here.")
+    st.caption(f"{len(found):,} of {len(seen):,} test images get two different answers; {len(shown)} of them here.")
+    shown = [replace(item, index=int(seen[item.index])) for item in shown]
     predictions(cards(shown, test.images, one.classes or (), tuple(pair)), key=f"race_images_{one.id}_{other.id}")
+
+
+def _tested_all_of_another(pair: Titled, images: int) -> bool:
+    """Whether a run's data had another number of test images than they have now."""
+    return any(record.test_size not in (None, images) for record in pair.values())
 
 
 def cards(
