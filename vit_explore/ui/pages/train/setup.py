@@ -152,7 +152,7 @@ def _data_notice(status: DatasetStatus | None) -> None:
     )
     text.warning(escaped(status.trouble) or away, icon=":material/cloud_download:")
     button.button(
-        "Use Shapes instead: no download", icon=":material/category:", on_click=_use_shapes, width="stretch",
+        "Use Shapes instead", icon=":material/category:", on_click=_use_shapes, width="stretch",
         key="train_use_shapes",
     )  # fmt: skip
 
