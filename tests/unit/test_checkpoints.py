@@ -13,7 +13,7 @@ import torch
 from run_tools import tiny_config, tiny_dataset, tiny_trainer
 
 from vit_explore.errors import TrainingFailed
-from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapshot, Step, fit, loop
+from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapshot, Step, fit
 
 TIMES = {"elapsed", "images_per_second", "remaining", "train_seconds", "eval_seconds"}
 RUN = {"epochs": 2, "drop_path": 0.1, "depth": 2}  # drop_path draws random numbers in each step
@@ -73,7 +73,7 @@ def test_a_stopped_run_ends_with_a_checkpoint_before_it_evaluates() -> None:
 
 
 def test_fit_gives_no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "load_dataset", lambda *_: tiny_dataset())
+    monkeypatch.setattr("vit_explore.training.state.load_dataset", lambda *_: tiny_dataset())
     asked = iter([False] * 4 + [True] * 30)
     kinds = [type(event).__name__ for event in fit(tiny_config(), should_stop=lambda: next(asked))]
     assert set(kinds) == {"Started", "Step", "Evaluated", "Snapshot", "Finished"}

@@ -50,7 +50,7 @@ TINY = [
 @pytest.fixture
 def tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny dataset in place of every other."""
-    monkeypatch.setattr("vit_explore.training.loop.load_dataset", lambda *_: tiny_dataset())
+    monkeypatch.setattr("vit_explore.training.state.load_dataset", lambda *_: tiny_dataset())
 
 
 def parse(*arguments: str) -> Any:
@@ -195,7 +195,7 @@ def test_training_that_never_began_leaves_no_run(
     def offline(*_: object) -> None:
         raise DataUnavailable("No network here; do one of three things.")
 
-    monkeypatch.setattr("vit_explore.training.loop.load_dataset", offline)
+    monkeypatch.setattr("vit_explore.training.state.load_dataset", offline)
     assert cli.main(["train", *TINY]) == 2
     assert capsys.readouterr().err == "error: No network here; do one of three things.\n"
     assert RunStore().list() == []
@@ -359,8 +359,8 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 def test_training_needs_no_page_library() -> None:
     code = f"""
 from run_tools import tiny_dataset
-import vit_explore.training.loop as loop
-loop.load_dataset = lambda *_: tiny_dataset()
+import vit_explore.training.state as state
+state.load_dataset = lambda *_: tiny_dataset()
 sys.exit(main(["train", *{TINY!r}, "--json"]))
 """
     done = run_python(WITHOUT_PAGES + code)

@@ -17,7 +17,7 @@ from vit_explore.errors import TrainingFailed
 from vit_explore.presets import presets
 from vit_explore.runs import foresee as foreseeing
 from vit_explore.runs.foresee import foresee, known_rate
-from vit_explore.runs.recorder import _trainer
+from vit_explore.runs.recorder import the_trainer
 from vit_explore.runs.store import RunStore
 from vit_explore.training import advice, preflight
 from vit_explore.training.advice import Memory, Preflight
@@ -41,6 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PEAK = """
 import resource, sys
+from pathlib import Path
 import torch
 import torch.nn.functional as F
 from vit_explore.config import RunConfig
@@ -49,7 +50,13 @@ from vit_explore.training.optimizers import make_optimizers
 
 torch.set_num_threads(1)
 config = RunConfig().update(**eval(sys.argv[1]))
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+status = Path("/proc/self/status")  # a process's own peak; getrusage's may be that of the process that made it
+
+def peak():
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
 
 def train(images):
     model = create_model(config.model)
@@ -108,7 +115,7 @@ def test_nothing_is_built_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_queued_run_that_cannot_fit_fails_with_the_sentence() -> None:
     with pytest.raises(TrainingFailed, match=r"needs about .* of memory and the device has 16\.0 GB in all"):
-        _trainer(minute(**HUGE, batch_size=4096), should_stop=lambda: False)
+        the_trainer(minute(**HUGE, batch_size=4096), should_stop=lambda: False)
 
 
 # ------------------------------------------------------------------ times

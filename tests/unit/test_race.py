@@ -9,6 +9,7 @@ import pytest
 import run_tools
 
 from vit_explore.runs.store import RunStore
+from vit_explore.training.events import Changed
 from vit_explore.ui.pages.versus import sides
 from vit_explore.ui.pages.versus.sides import Side
 from vit_explore.ui.pages.versus.verdict import SEED_NOISE, Score, judge
@@ -32,7 +33,7 @@ def test_other_seeds_are_runs_that_differ_in_the_training_seed_alone(store: RunS
     older, newer, ninth = queue(store, seed=5), queue(store, seed=5, name="newer"), queue(store, seed=9)
     for change in ({"seed": 4}, {"seed": 5, "lr": 0.5}, {"seed": 5, "model": "resnet18"}, {"seed": 5, "data_seed": 3}):
         queue(store, **change)
-    found = sides.other_seeds(store.get(run), store.list())
+    found = sides.other_seeds(store.get(run), store.list(), store)
     assert [record.id for record in found] == [newer, ninth]
     assert older not in [record.id for record in found]
 
@@ -40,7 +41,7 @@ def test_other_seeds_are_runs_that_differ_in_the_training_seed_alone(store: RunS
 def test_a_run_that_was_stopped_is_no_other_seed(store: RunStore) -> None:
     run, stopped = queue(store, seed=0), queue(store, seed=1)
     store.request_stop(stopped)
-    assert sides.other_seeds(store.get(run), store.list()) == []
+    assert sides.other_seeds(store.get(run), store.list(), store) == []
 
 
 def test_more_seeds_are_queued_in_turn_and_only_those_that_are_missing(store: RunStore) -> None:
@@ -50,15 +51,33 @@ def test_more_seeds_are_queued_in_turn_and_only_those_that_are_missing(store: Ru
     assert sides.missing(both) == 3
     queued = [store.get(run) for run in sides.start_seeds(store, both)]
     assert [(r.config.model.architecture, r.config.train.seed) for r in queued] == [
-        ("resnet-slim", 8),
         ("vit", 9),
+        ("resnet-slim", 8),
         ("resnet-slim", 9),
     ]
     assert {record.parent for record in queued} == {vit, resnet}
     assert len({record.group for record in queued}) == 1
     records = store.list()
-    found = [Side("", (store.get(run), *sides.other_seeds(store.get(run), records))) for run in (vit, resnet)]
+    found = [Side("", (store.get(run), *sides.other_seeds(store.get(run), records, store))) for run in (vit, resnet)]
     assert sides.missing(found) == 0
+
+
+def test_a_seed_that_is_taken_is_not_trained_again(store: RunStore) -> None:
+    vit, resnet = queue(store, seed=0), queue(store, seed=0, model="resnet-slim")
+    both = [side(store, vit, queue(store, seed=2)), side(store, resnet)]
+    queued = [store.get(run).settings() for run in sides.start_seeds(store, both)]
+    assert [(config.model.architecture, config.train.seed) for config in queued] == [
+        ("vit", 1),
+        ("resnet-slim", 1),
+        ("resnet-slim", 2),
+    ]
+
+
+def test_a_run_that_was_changed_by_hand_is_no_other_seed(store: RunStore) -> None:
+    run, touched = queue(store, seed=0), queue(store, seed=1)
+    store.record(touched, run_tools.started())
+    store.record(touched, Changed(2, 0.1, 0.5, 0.05, "flip"))
+    assert sides.other_seeds(store.get(run), store.list(), store) == []
 
 
 def test_a_band_is_the_mean_and_the_ends_of_curves_with_other_looks() -> None:
@@ -102,6 +121,12 @@ def test_few_test_images_leave_more_to_chance() -> None:
     assert few.noise > 5 * many.noise
     assert many.is_decided
     assert not few.is_decided
+
+
+def test_one_seed_against_three_says_so_and_so_do_two_sizes_of_tests() -> None:
+    verdict = judge(score("a", 0.7, 0.71, 0.7), score("b", 0.7, predictions=answers(0, 100)))
+    assert "With one seed on one side" in verdict.evidence
+    assert "on 100 and 10,000 test images" in verdict.evidence
 
 
 def test_three_seeds_speak_for_themselves() -> None:

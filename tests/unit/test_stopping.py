@@ -207,7 +207,7 @@ from test_stopping import Stuck
 from vit_explore import cli
 from vit_explore.runs import asked, recorder, worker
 asked.FORCE_SECONDS = {PATIENCE}
-recorder._trainer = Stuck()
+recorder.the_trainer = Stuck()
 """
 
 

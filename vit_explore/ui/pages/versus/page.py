@@ -7,6 +7,7 @@ import streamlit as st
 from vit_explore.runs.records import RunRecord
 from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.follow import follow_others
 from vit_explore.ui.kit.style import style
 from vit_explore.ui.pages.versus import notes, pair, race, start
 from vit_explore.ui.session import caches
@@ -17,6 +18,7 @@ def show() -> None:
     """Draw the page: the race that there is, and below it the way to another; without one, the way to the first."""
     st.title("ViT vs ResNet")
     style()
+    follow_others()
     store = caches.store()
     records = pair.comparable(store)
     chosen = pair.settled(records)

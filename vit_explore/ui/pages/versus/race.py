@@ -34,7 +34,7 @@ def race(one: RunRecord, other: RunRecord, records: list[RunRecord]) -> None:
     """Both sides, live while a run of them is active. records: all runs, the newest first, to find other seeds in."""
     titles = comparison.titles(one, other)
     both = [
-        Side(title, (record, *sides.other_seeds(record, records)))
+        Side(title, (record, *sides.other_seeds(record, records, caches.store())))
         for title, record in zip(titles, (one, other), strict=True)
     ]
     active = any(side.active for side in both)
@@ -126,6 +126,9 @@ def _say_how_it_stands(both: Sequence[Side], results: dict[str, Finished | None]
 
 def _verdict(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[str, str]:
     """A headline, and what it rests on."""
+    one, other = (side.shown.settings() for side in both)
+    if one.data != other.data:
+        return ":material/info: No verdict", "The two had different data, and took different tests."
     scores = _scored(both, results)
     if scores is None:
         return ":material/info: No verdict", "It takes two runs that spent their whole budget and took the test."
@@ -149,7 +152,8 @@ def _countdown(both: Sequence[Side]) -> str:
     """How long the race still takes, as far as that can be known."""
     seconds = [_seconds_left(record) for side in both for record in side.active]
     known = [value for value in seconds if value is not None]
-    left = f":material/timer: {wording.duration(sum(known))} to go"
+    at_once = max(1, min(len(get_backend().devices()), len(known)))
+    left = f":material/timer: {wording.duration(sum(known) / at_once)} to go"
     if len(known) == len(seconds):
         return left
     return f"{left}, and then {len(seconds) - len(known)} more" if known else ":material/timer: It is getting ready"
@@ -242,7 +246,7 @@ def _series(side: Side, axis: str, colour: str) -> list[LiveSeries]:
     more = [
         LiveSeries(f"{side.title}, seed {_place(side, record)}", *points[record.id], colour=colour, dash=True)
         for record in side.active
-        if record is not side.shown and len(points[record.id][0])
+        if (record is not side.shown or len(over) >= 2) and len(points[record.id][0])
     ]
     return main + more
 

@@ -65,7 +65,8 @@ class Verdict:
     @property
     def evidence(self) -> str:
         """The scores, and what chance alone would do."""
-        images = f"{len(self.winner.predictions):,} test images"
+        sizes = sorted({len(score.predictions) for score in (self.winner, self.loser)})
+        images = f"{' and '.join(f'{size:,}' for size in sizes)} test images"
         so = ": this is more than luck" if self.is_decided else ""
         return f"{self.winner.said} against {self.loser.said} on {images}. {self._chance}{so}."
 
@@ -73,8 +74,9 @@ class Verdict:
     def _chance(self) -> str:
         if _freedom(self.winner, self.loser):
             return f"By the spread of these seeds, up to {_points(self.noise)} could be chance"
+        sides = "each" if len(self.winner.top1) == len(self.loser.top1) else "on one side"
         return (
-            f"With one seed each, up to {_points(self.noise)} could be chance "
+            f"With one seed {sides}, up to {_points(self.noise)} could be chance "
             f"(another seed alone moves a score by about {_points(SEED_NOISE)})"
         )
 
@@ -92,7 +94,7 @@ def _seed_noise(one: Score, other: Score) -> float:
         return _Z * math.hypot(SEED_NOISE, SEED_NOISE)
     squares = sum(float(np.var(score.top1)) * len(score.top1) for score in (one, other))
     pooled = squares / freedom
-    return _T.get(freedom, _Z) * math.sqrt(pooled * (1 / len(one.top1) + 1 / len(other.top1)))
+    return _T.get(freedom, _T[max(_T)]) * math.sqrt(pooled * (1 / len(one.top1) + 1 / len(other.top1)))
 
 
 def _freedom(one: Score, other: Score) -> int:
