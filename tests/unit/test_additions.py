@@ -151,6 +151,7 @@ def test_a_new_thing_is_found_everywhere(extended: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_new_thing_is_tested_because_it_exists(extended: Path) -> None:
     done = run_in(extended, "-m", "pytest", "tests/contract", "-k", "throwaway", "-vv", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout

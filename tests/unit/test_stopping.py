@@ -226,6 +226,7 @@ def kill() -> Iterator[Callable[[int], None]]:
             psutil.Process(pid).kill()
 
 
+@pytest.mark.slow
 def test_a_forced_worker_is_replaced_in_place_and_serves_the_queue(store: RunStore, kill: Callable) -> None:
     run = store.create(tiny_config())
     worker = process("worker.run_worker('cpu', idle_exit=0.2, worker='abcd', own_process=True)")
@@ -242,6 +243,7 @@ def test_a_forced_worker_is_replaced_in_place_and_serves_the_queue(store: RunSto
     assert store.workers() == []
 
 
+@pytest.mark.slow
 def test_a_forced_worker_that_serves_once_leaves(store: RunStore, kill: Callable) -> None:
     run = store.create(tiny_config())
     worker = process("worker.run_worker('cpu', once=True, own_process=True)")
@@ -253,6 +255,7 @@ def test_a_forced_worker_that_serves_once_leaves(store: RunStore, kill: Callable
     assert store.workers() == []
 
 
+@pytest.mark.slow
 def test_sigterm_within_a_long_step_interrupts_the_run_and_ends_the_worker(store: RunStore, kill: Callable) -> None:
     run = store.create(tiny_config())
     worker = process("worker.run_worker('cpu', idle_exit=9.0, own_process=True)")
@@ -275,6 +278,7 @@ def training(kill: Callable, patience: float = PATIENCE) -> subprocess.Popen[str
     return begun
 
 
+@pytest.mark.slow
 def test_ctrl_c_within_a_long_step_ends_the_command(store: RunStore, kill: Callable) -> None:
     command = training(kill)
     begun = time.monotonic()
@@ -290,6 +294,7 @@ def test_ctrl_c_within_a_long_step_ends_the_command(store: RunStore, kill: Calla
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(store: RunStore, kill: Callable) -> None:
     command = training(kill, patience=LONG)
     begun = time.monotonic()

@@ -280,6 +280,7 @@ def test_auto_may_train_with_replicas_and_still_learns(dataset: Dataset, monkeyp
     assert len(dropping.replicas.models) == 1  # threads would share one generator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vit", "resnet-slim"])
 def test_a_compiled_run_gives_the_numbers_of_a_plain_one(
     dataset: Dataset, model: str, monkeypatch: pytest.MonkeyPatch

@@ -303,6 +303,7 @@ def test_a_worker_leaves_when_its_home_is_gone(store: RunStore, tmp_path: Path) 
     assert run_worker("cpu", home=home) == 0
 
 
+@pytest.mark.slow
 def test_an_idle_worker_stays_while_its_app_lives(store: RunStore) -> None:
     app = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.0)"])
     start = time.monotonic()
