@@ -67,9 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(train)
     train.add_argument("--dry-run", action="store_true", help="say what a step, the test and the memory cost; no run")
 
-    runs = commands.add_parser("runs", help="list, show, diagnose, resume, delete or rebuild runs").add_subparsers(
-        required=True
-    )
+    about = "list, show, diagnose, resume, reproduce, delete or rebuild runs"
+    runs = commands.add_parser("runs", help=about).add_subparsers(required=True)
     listed = _command(runs, "list", "every run, the newest first", list_runs)
     listed.add_argument("--state", metavar="STATE", action="append", help="only runs in this state; may be repeated")
     for name in ("owner", "group"):
@@ -177,6 +176,10 @@ def _fork(arguments: argparse.Namespace) -> int:
     if arguments.preset is not None:
         raise BadConfig("A fork starts from its parent's settings and not from a preset's; leave --preset out.")
     changes = changes_from(arguments)
+    if arguments.dry_run:
+        with named_by_flags():
+            config = open_store().fork_config(parent, int(step), **changes)
+        return _dry_run(config, as_json=arguments.json)
     device = changes.get("device") or open_store().get(parent).settings().train.device
     claimant, store = _this_process(device)
     with named_by_flags():
@@ -253,11 +256,13 @@ def _stopped(record: RunRecord) -> str:
 
 def _end_by_force(store: RunStore, run: str, progress: Progress) -> NoReturn:
     """The run did not end as asked, inside one long step, and is let go of: end, from the heartbeat's thread."""
-    progress.close()
-    record = store.get(run)
-    say(*filter(None, [record.error]), _stopped(record), file=sys.stderr)
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    try:
+        progress.close()
+        record = store.get(run)
+        say(*filter(None, [record.error]), _stopped(record), file=sys.stderr)
+        sys.stderr.flush()
+    finally:
+        os._exit(INTERRUPTED)
 
 
 # ---------------------------------------------------------------------- data, worker, export

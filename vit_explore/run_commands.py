@@ -1,4 +1,4 @@
-"""The commands `runs list|show|diagnose|delete|rebuild`, and what is said of one run."""
+"""The commands `runs list|show|diagnose|reproduce|delete|rebuild`, and what is said of one run."""
 
 from __future__ import annotations
 

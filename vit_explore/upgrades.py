@@ -1,7 +1,7 @@
 """Stored settings outlive versions: each carries the version that wrote it, and is upgraded when it is read.
 
-To rename or drop a field, or to change what a value means: raise CONFIG_VERSION and add one small step. A field that
-is only added needs neither: what is stored without it has its default.
+To rename or drop a field, or to change what a value means: raise both versions to the same and add one small step. A
+field that is only added needs neither: what is stored without it has its default.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from vit_explore.errors import BadConfig, VitExploreError
 
 Values = dict[str, Any]
 
-CONFIG_VERSION = 1  # what is stored without a version is of version 1
+CONFIG_VERSION = 2  # the latest that is read
+# Written for all but forks, and meant where none is written. A fork's is later, so that a release from before forks,
+# whose worker may still be busy, refuses it instead of training it from the start.
+PLAIN_VERSION = 1
 VERSION_KEY = "version"
 
 # version -> the step to the next one. It takes and gives a run's settings as plain values; any of the sections
 # "data", "model" and "train" may be missing, for a model is stored alone, too.
-STEPS: dict[int, Callable[[Values], Values]] = {}
+STEPS: dict[int, Callable[[Values], Values]] = {1: lambda values: values}
 
 
 def upgrade(values: Values) -> Values:

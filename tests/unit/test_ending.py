@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from run_tools import evaluated, finished, me, started, tiny_config, tiny_datase
 
 from vit_explore import run_commands
 from vit_explore.runs import sidecars
+from vit_explore.runs.asked import Asked
 from vit_explore.runs.rebuild import Rebuilding
 from vit_explore.runs.store import RunStore
 from vit_explore.training import looks
@@ -120,13 +122,47 @@ def test_without_the_test_it_leaves_one_that_has_begun() -> None:
     assert end(events).val_top1 == [e.top1 for e in events if isinstance(e, Evaluated) and e.split == "val"][-1]
 
 
-def test_a_stop_after_the_budget_leaves_the_test_of_a_finished_run() -> None:
-    found = trainer()
-    found.should_stop = Asking(lambda: found.progress >= 1)
+def test_a_stop_after_the_budget_is_heard_and_the_finished_run_is_tested() -> None:
+    stop = Asked()
+    found = trainer(progress=lambda *_: stop.ask())
+    found.should_stop = stop
     events = list(found.events())
-    assert end(events).step == 32
-    assert not end(events).stopped
+    assert (end(events).step, end(events).stopped) == (32, False)
+    assert end(events).test_images == 24
+    assert stop.is_heard
+
+
+def test_a_stop_after_the_budget_without_the_test_leaves_it() -> None:
+    found = trainer()
+    found.should_stop = found.skips_test = Asking(lambda: found.is_over)
+    events = list(found.events())
+    assert (end(events).step, end(events).stopped) == (32, False)
     assert end(events).test_images == 0
+
+
+def test_a_slow_run_that_went_on_is_tested_by_its_pace_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "STOPPED_SECONDS", 0.1)
+    found = trainer()
+    assert found.looks.is_worth_testing(2, 0.0)  # nothing is known
+    assert not found.looks.is_worth_testing(2, 70.0)  # 21 of 24 images
+    assert found.looks.is_worth_testing(2, 90.0)
+    found.looks.pace.rate = 150.0  # a look says more
+    assert found.looks.is_worth_testing(2, 10.0)
+
+
+def test_no_loss_is_left_untold_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trainer()
+    monkeypatch.setattr(found, "_reports", lambda: False)  # as on a GPU between two reports
+    found.should_stop = Asking(lambda: found.step >= 5)
+    steps = [event.step for event in found.events() if isinstance(event, Step)]
+    assert steps == [5]
+
+
+def test_an_unknown_accuracy_keeps_the_known_one() -> None:
+    store, claimant = RunStore(), me()
+    run = store.create(tiny_config(), claimant)
+    store.record_all(run, [started(), evaluated(4, top1=0.5), replace(finished(4, stopped=True), val_top1=math.nan)])
+    assert store.get(run).top1 == 0.5
 
 
 # ------------------------------------------------------------------ bounded in time

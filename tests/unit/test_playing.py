@@ -27,12 +27,12 @@ from run_tools import (
 )
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, RunNotFound
-from vit_explore.runs import recorder
+from vit_explore.runs import files, recorder
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunStore
-from vit_explore.training import Changed, Checkpoint, Controls, Evaluated, Finished, Paused, Step, loop
+from vit_explore.training import Changed, Checkpoint, Controls, Evaluated, Finished, Paused, Snapshot, Step, loop
 
 
 @pytest.fixture
@@ -90,13 +90,16 @@ def test_only_a_run_that_runs_or_waits_can_be_changed(store: RunStore) -> None:
 def test_marks_come_in_order_and_those_after_the_checkpoint_are_forgotten(store: RunStore) -> None:
     run, _ = running(store)
     assert store.marks(run) == []
-    marks = [Changed(0, 0.0, 2.0, 0.05, "none"), Paused(3, 0.3, 12.5), Changed(3, 0.3, 0.1, 0.0, "flip")]
-    store.record_all(run, [started(), marks[0], step(1), step(2), step(3), *marks[1:], checkpoint(3)])
-    store.record_all(run, [step(4), Changed(4, 0.4, 1.0, 0.05, "flip"), step(5)])
+    marks = [Changed(0, 0.0, 2.0, 0.05, "none"), Changed(2, 0.2, 0.1, 0.0, "flip"), Paused(3, 0.3, 12.5)]
+    store.record_all(run, [started(), marks[0], step(1), step(2), marks[1], step(3), marks[2], checkpoint(3)])
+    store.record_all(run, [Changed(3, 0.3, 0.7, 0.0, "flip"), step(4), Changed(4, 0.4, 1.0, 0.05, "flip"), step(5)])
     assert store.marks(run)[:3] == marks
+    assert len(store.marks(run)) == 5
     store.record(run, started(resumed_at=3))
     assert store.marks(run) == marks
     assert store.steps(run)["progress"].tolist() == [0.001, 0.002, 0.003]
+    store.record(run, Changed(3, 0.3, 0.1, 0.0, "flip"))  # told anew, and no news
+    assert store.marks(run) == marks
     store.record(run, started())
     assert store.marks(run) == []
 
@@ -224,19 +227,41 @@ def test_a_paused_run_can_be_stopped_left_and_looked_into() -> None:
 
     def wants_checkpoint() -> bool:
         asked.append("checkpoint")
-        return len(asked) == 2  # at first after step 1, then in the pause
+        return len(asked) == 4  # at first after steps 1 to 3, then in the pause
 
     trainer = tiny_trainer(
         tiny_config(),
-        controls=lambda: Controls(paused=trainer.step == 1),
+        controls=lambda: Controls(paused=trainer.step == 3),
         wants_checkpoint=wants_checkpoint,
-        wants_snapshot=lambda: len(asked) == 1,
-        should_stop=lambda: len(asked) == 3,
+        wants_snapshot=lambda: len(asked) >= 3,
+        should_stop=lambda: len(asked) == 6,
     )
     kinds = [type(event).__name__ for event in trainer.events()]
-    at = kinds.index("Step")
-    assert kinds[at : at + 6] == ["Step", "Snapshot", "Snapshot", "Checkpoint", "Paused", "Checkpoint"]
+    at = [place for place, kind in enumerate(kinds) if kind == "Step"][2]
+    assert kinds[at : at + 5] == ["Step", "Snapshot", "Checkpoint", "Paused", "Snapshot"]  # one of each, then the end
     assert kinds[-1] == "Finished"
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_pause_at_a_step_that_has_its_snapshot_makes_no_other(at: int) -> None:
+    looks = iter(range(5))
+
+    def controls() -> Controls:
+        return Controls(paused=trainer.step == at and next(looks, None) is not None)
+
+    trainer = tiny_trainer(tiny_config(), controls=controls, wants_snapshot=lambda: trainer.step == at)
+    found = [event for event in trainer.events() if isinstance(event, Snapshot) and event.step == at]
+    assert [event.on_clock for event in found] == [False]
+
+
+def test_a_pause_right_after_another_is_heeded() -> None:
+    answers = iter([True, True, False, True, True])  # it goes on, and stands still again before that was read
+
+    def controls() -> Controls:
+        return Controls(paused=trainer.step == 3 and next(answers, False))
+
+    trainer = tiny_trainer(tiny_config(), controls=controls)
+    assert [event.step for event in trainer.events() if isinstance(event, Paused)] == [3, 3]
 
 
 def test_what_is_set_reaches_the_optimiser_and_the_batches() -> None:
@@ -262,7 +287,7 @@ def test_a_checkpoint_knows_what_held_and_the_present_controls_apply_after_it() 
     trainer = tiny_trainer(tiny_config(), controls=lambda: Controls(lr_factor=0.5), wants_checkpoint=lambda: True)
     state = next(copy.deepcopy(e.state) for e in trainer.events() if isinstance(e, Checkpoint))
     same = tiny_trainer(tiny_config(), state=state, controls=lambda: Controls(lr_factor=0.5))
-    assert not [event for event in same.events() if isinstance(event, Changed)]
+    assert [(e.step, e.lr_factor) for e in same.events() if isinstance(e, Changed)] == [(1, 0.5)]  # told anew
     other = tiny_trainer(tiny_config(), state=state)
     changes = [event for event in other.events() if isinstance(event, Changed)]
     assert [(change.step, change.lr_factor) for change in changes] == [(1, 1.0)]
@@ -334,3 +359,27 @@ def test_of_the_snapshots_on_the_clock_a_few_are_kept(store: RunStore) -> None:
     assert not store.folder(run).snapshot(20).exists()
     store.record_all(run, [snapshot(25), finished(25)])
     assert [row.step for row in store.snapshots(run)] == [0, 16, 25]
+
+
+def test_snapshots_on_the_clock_take_no_room_from_those_of_the_schedule(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_SNAPSHOTS", 4)
+    run, _ = running(store)
+    store.record_all(run, [started(), *(snapshot(at) for at in (0, 16, 32, 48))])
+    store.record_all(run, [replace(snapshot(at), on_clock=True) for at in (50, 52)])
+    assert [row.step for row in store.snapshots(run)] == [0, 16, 32, 48, 50, 52]
+
+
+def test_the_settings_of_a_fork_are_refused_by_a_release_that_would_start_it_anew(store: RunStore) -> None:
+    parent = parent_of(store)
+    for run, version in ((parent, 1), (store.fork(parent, 4), 2), (store.duplicate(parent), 1)):
+        assert store.stored_json(run)["config"]["version"] == version
+        assert store.get(run).config is not None
+
+
+def test_a_fork_whose_sample_images_are_gone_says_so(store: RunStore) -> None:
+    parent = parent_of(store)
+    (store.folder(parent).path / "samples.npz").unlink()
+    with pytest.raises(BadReference, match="or its sample images, are gone"):
+        store.fork(parent, 4)

@@ -91,7 +91,6 @@ class Evidence:
     touched: float = 0.0
     looks: tuple[Look, ...] = ()
     inside: Inside | None = None
-    is_over: bool = False
     failure: str = ""  # why the loss is no number any more: one sentence
 
     @property

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vit_explore.runs.playing import Orders
@@ -37,7 +39,7 @@ class Asked:
         self.since = min(self.since, time.monotonic())
 
     def patience(self, alive: float = -math.inf) -> float:
-        """Seconds left to hear it; infinite where nobody asks or it is heard. alive: a later sign of life."""
+        """Seconds left to hear it; infinite where nobody asks or it is heard. alive: when there was a sign of life."""
         if self.is_heard or not self.is_asked:
             return math.inf
         return max(self.since, alive) + FORCE_SECONDS - time.monotonic()
@@ -55,8 +57,9 @@ class Watch:
     leave: Asked = field(default_factory=Asked)  # a signal asked for the end of this process
     lost: threading.Event = field(default_factory=threading.Event)  # it is not ours any more
     leaving: threading.Event = field(default_factory=threading.Event)  # set by such a signal
-    alive: float = -math.inf  # when the trainer last said anything
+    alive: float = -math.inf  # when the trainer last said anything; infinite while that is written
     kept_step: int = 0  # of the last checkpoint
+    is_testing: bool = False  # it trains no more
 
     def should_stop(self) -> bool:
         """For the trainer: the run, or the process, is to end."""
@@ -87,9 +90,18 @@ class Watch:
         """The trainer has said something."""
         self.alive = time.monotonic()
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nothing is forced meanwhile: a checkpoint that is half written would be lost."""
+        self.alive = math.inf
+        try:
+            yield
+        finally:
+            self.sign_of_life()
+
     def patience(self) -> float:
         """Seconds until the run is ended by force; infinite where its trainer has heard all that it was asked."""
-        return min(self.stop.patience(), self.leave.patience(), self.skip_test.patience(self.alive))
+        return min(wish.patience(self.alive) for wish in (self.stop, self.leave, self.skip_test))
 
     @property
     def end(self) -> State:
@@ -97,13 +109,14 @@ class Watch:
         return "stopped" if self.stop.is_asked else self.left_as
 
 
-def waiting_note(watch: Watch) -> str:
-    """What goes on while the trainer has not heard that it is to stop."""
-    return f"Finishing the step, or ending it by force in {max(1, math.ceil(watch.patience()))} s"
+def waiting_note(seconds: float) -> str:
+    """What goes on while the trainer has not heard that it is to stop, with so much patience left."""
+    return f"Finishing the step, or ending it by force in {max(1, math.ceil(seconds))} s"
 
 
 def forced_sentence(watch: Watch, record: RunRecord) -> str:
     """What a run says that was ended by force."""
-    within = f"within step {record.step + 1:,}" if record.step is not None else "while it was getting ready"
+    within = "while it was getting ready" if record.step is None else f"within step {record.step + 1:,}"
+    within = "within the test" if watch.is_testing else within
     goes_on = f"go on from step {watch.kept_step:,}" if record.has_checkpoint else "start it again"
     return f"It did not end in 5 s, so it was stopped by force, {within}; resume it to {goes_on}."

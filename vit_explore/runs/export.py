@@ -17,7 +17,7 @@ from vit_explore.runs.files import write_atomically
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.references import Stored, find_stored, parse_reference
 from vit_explore.runs.store import RunStore
-from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY
+from vit_explore.upgrades import PLAIN_VERSION, VERSION_KEY
 
 _LOADING = """
 from safetensors.torch import load_file
@@ -79,7 +79,7 @@ def _card(stored: Stored, name: str) -> dict[str, Any]:
     how = stored.run.model_dump(mode="json") if stored.run is not None else {}
     recipe = timm_recipe(stored, f"{name}.safetensors")
     return {
-        VERSION_KEY: CONFIG_VERSION,
+        VERSION_KEY: PLAIN_VERSION,
         "config": stored.config.model_dump(mode="json"),
         "classes": stored.classes,
         "mean": stored.mean,

@@ -46,7 +46,8 @@ class Fork:
         except FileNotFoundError as error:
             folder.delete()
             raise BadReference(
-                f"The snapshot of the run {self.parent.id!r} at step {step} is gone; choose another."
+                f"The snapshot of the run {self.parent.id!r} at step {step}, or its sample images, are gone; "
+                "choose another."
             ) from error
         facts = connection.execute(sa.select(schema.runs.c.facts).where(schema.runs.c.id == self.parent.id)).scalar()
         where = {"step": step, "epoch": self.at.epoch, "elapsed": self.at.elapsed}

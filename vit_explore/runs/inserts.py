@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ from vit_explore.training.events import (
     Step,
 )
 from vit_explore.training.schedule import is_kept
-from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY
+from vit_explore.upgrades import PLAIN_VERSION, VERSION_KEY
 
 INTEGERS = {"step", "images_seen"}  # columns of a Step
 _NOT_SHOWN = {*INTEGERS, "lr", "progress"}  # of a Step, in the run's own row
@@ -55,8 +56,11 @@ def _insert_started(connection: Connection, run: str, events: list[Started], _si
     for table in (schema.steps, schema.evaluations, schema.snapshots, schema.marks):
         later = table.c.step > event.resumed_at if event.resumed_at else sa.true()
         connection.execute(sa.delete(table).where(table.c.run == run, later))
+    changes = schema.marks.c.seconds.is_(None)  # one at this very step was heeded after the checkpoint, or is told anew
+    again = sa.and_(changes, schema.marks.c.step >= event.resumed_at)
+    connection.execute(sa.delete(schema.marks).where(schema.marks.c.run == run, again))
     facts = {name: value for name, value in vars(event).items() if not name.startswith("sample_")}
-    facts |= {"model": event.model.model_dump(mode="json"), VERSION_KEY: CONFIG_VERSION}
+    facts |= {"model": event.model.model_dump(mode="json"), VERSION_KEY: PLAIN_VERSION}
     update(
         connection,
         run,
@@ -103,7 +107,7 @@ def insert_finished(connection: Connection, run: str, events: list[Finished], _s
         images_seen=int(event.images_seen),
         device=event.device,
         remaining=0.0,
-        top1=float(event.val_top1),
+        **({} if math.isnan(event.val_top1) else {"top1": float(event.val_top1)}),  # none was measured since it went on
         test_images=event.test_images,
         **{name: _maybe_float(getattr(event, name)) for name in ("test_top1", "macro_f1")},
         **{name: float(getattr(event, name)) for name in ("images_per_second", "train_seconds")},

@@ -201,9 +201,10 @@ class RunMetrics(StoreBase):
         """Keep the snapshots within bounds, and count the folder's bytes; only for the process that trains the run."""
         folder, rows = self.folder(run), self.snapshots(run)
         steps = [row.step for row in rows]
-        passing = clock_snapshots_to_drop(steps, self._on_clock(run), has_ended)
-        kept = [step for step in steps if step not in passing]
-        dropped = [*passing, *(snapshots_to_drop(kept, rows[-1].bytes) if rows else [])]
+        on_clock = self._on_clock(run)
+        scheduled = [step for step in steps if step not in on_clock]  # the others take no room from them
+        dropped = clock_snapshots_to_drop(steps, on_clock, has_ended)
+        dropped += snapshots_to_drop(scheduled, rows[-1].bytes) if rows else []
         with self._writing() as connection:
             table = schema.snapshots
             connection.execute(sa.delete(table).where(table.c.run == run, table.c.step.in_(dropped)))

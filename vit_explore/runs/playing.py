@@ -108,9 +108,17 @@ def controls_of(text: str | None) -> Controls:
 
 
 def insert_marks(connection: Connection, run: str, events: list[Changed | Paused], _sizes: dict[int, int]) -> None:
-    """Keep them."""
+    """Keep them; a resumed run tells again what holds, which is no change where the last one says the same."""
     for event in events:
-        connection.execute(sa.insert(schema.marks).values(run=run, **vars(event)))
+        if not (isinstance(event, Changed) and _holds_already(connection, run, event)):
+            connection.execute(sa.insert(schema.marks).values(run=run, **vars(event)))
+
+
+def _holds_already(connection: Connection, run: str, event: Changed) -> bool:
+    table = schema.marks.c
+    query = sa.select(table.lr_factor, table.weight_decay, table.augment).where(table.run == run)
+    last = connection.execute(query.where(table.seconds.is_(None)).order_by(table.number.desc()).limit(1)).first()
+    return last is not None and tuple(last) == (event.lr_factor, event.weight_decay, event.augment)
 
 
 def in_words(mark: Changed | Paused) -> str:

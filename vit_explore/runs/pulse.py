@@ -80,6 +80,8 @@ class Pulse:
             deed()
         except VitExploreError as error:  # a full disk or a busy store may pass; the next beat tries again
             logger.warning("%s", error)
+        except Exception:  # a heart that stands still would look like the run's death, whatever else is wrong
+            logger.exception("heartbeat")
 
     def _look(self) -> None:
         watch = self._watch
@@ -99,8 +101,8 @@ class Pulse:
             return
         if self.store.heartbeat(watch.run, worker) == "lost":
             watch.lost.set()
-        elif watch.stop.patience() < math.inf:
-            self.store.set_note(watch.run, waiting_note(watch))
+        elif (left := watch.stop.patience(watch.alive)) < math.inf:
+            self.store.set_note(watch.run, waiting_note(left))
 
     def _force_where_deaf(self) -> None:
         """End a run whose trainer has not heard in time that it is to, and this process as `end_process` does."""

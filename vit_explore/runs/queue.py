@@ -22,7 +22,7 @@ FAILED_SECONDS = 30.0  # how long a worker that died before it was warm is remem
 
 _OF_LIFE = ("id", "step", "has_checkpoint", "pid", "pid_started", "host", "heartbeat")  # columns that tell death
 
-Beat = Literal["go", "stop", "lost"]
+Beat = Literal["go", "lost"]
 
 
 class RunQueue(StoreBase):
@@ -62,7 +62,7 @@ class RunQueue(StoreBase):
             return connection.execute(query).first() is not None
 
     def heartbeat(self, run: str, worker: str) -> Beat:
-        """Say that the run is alive. "stop": somebody asked for its end; "lost": it is not this worker's any more.
+        """Say that the run is alive. "lost": it is not this worker's any more.
 
         A run that was taken for dead while its machine slept is running again, unless another worker has it by now.
         """
@@ -74,7 +74,7 @@ class RunQueue(StoreBase):
             update(connection, run, heartbeat=time.time())
             if row.state == "interrupted":
                 update(connection, run, state="running", ended=None, error=None)
-        return "stop" if row.stop else "go"
+        return "go"
 
     def let_go(self, run: str, worker: str, state: str, error: str | None = None) -> None:
         """The end of a claim: the run's new state; nothing happens when it is not this worker's any more."""
@@ -87,7 +87,7 @@ class RunQueue(StoreBase):
                 release(connection, run, state, error)
 
     def set_note(self, run: str, note: str) -> None:
-        """What goes on before the first step, for people to read."""
+        """What goes on while no step is taken, for people to read: before the first, within a long one, in the test."""
         with self._writing() as connection:
             update(connection, run, note=note)
 

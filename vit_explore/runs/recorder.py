@@ -126,7 +126,7 @@ def _train(
     make_trainer: TrainerFactory,
 ) -> State:
     state = start_state(store, record)
-    watch.kept_step = state["step"] if state else 0
+    watch.kept_step = _step_of(state)
     note, clocks = _Notes(store, watch, told), Clocks()
     trainer = make_trainer(
         record.settings(), should_stop=watch.should_stop, state=state, progress=note,
@@ -139,8 +139,8 @@ def _train(
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
-            watch.sign_of_life()
-            recorder.add(event)
+            with watch.writing():
+                recorder.add(event)
             told(event)
             if isinstance(event, Finished):
                 end = "stopped" if event.stopped else "finished"
@@ -167,6 +167,12 @@ def start_state(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
         return from_snapshot(reading.weights(folder.snapshot(at.step)), at.step, at.epoch, at.elapsed)
 
 
+def _step_of(state: Any) -> int:
+    """That of a checkpoint, which is not checked yet."""
+    step = state.get("step") if isinstance(state, dict) else None
+    return step if isinstance(step, int) else 0
+
+
 class _Notes:
     """What the trainer does where it takes no steps (a download, the test) as the run's note.
 
@@ -178,6 +184,7 @@ class _Notes:
 
     def __call__(self, what: str, share: float) -> None:
         self.watch.sign_of_life()
+        self.watch.is_testing = self.told.started
         if not self.told.started and self.watch.should_stop():
             raise Leaving
         now = time.monotonic()

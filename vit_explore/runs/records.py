@@ -19,7 +19,7 @@ from sqlalchemy import Row
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig
 from vit_explore.text import printable
-from vit_explore.upgrades import CONFIG_VERSION, VERSION_KEY, stored_config, stored_model
+from vit_explore.upgrades import CONFIG_VERSION, PLAIN_VERSION, VERSION_KEY, stored_config, stored_model
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
@@ -233,9 +233,9 @@ def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
 
 
-def config_json(config: RunConfig) -> str:
+def config_json(config: RunConfig, is_fork: bool = False) -> str:
     """Every setting, so that a later default changes no stored run; what follows the data is left to follow it."""
-    values = {VERSION_KEY: CONFIG_VERSION, **config.model_dump(mode="json")}
+    values = {VERSION_KEY: CONFIG_VERSION if is_fork else PLAIN_VERSION, **config.model_dump(mode="json")}
     for name in ("image_size", "num_classes"):
         if name not in config.model.model_fields_set:
             del values["model"][name]

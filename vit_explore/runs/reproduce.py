@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,8 @@ def reproduce(
     record, told = store.get(run), store.steps(run)
     replay = replay_of(store, record, told, steps)
     config = record.settings().update(device=(record.device or "cpu").split()[0])
-    trainer = (make_trainer or the_trainer)(config, state=start_state(store, record), replay=replay)
+    state = start_state(store, dataclasses.replace(record, has_checkpoint=False))  # from where its record begins
+    trainer = (make_trainer or the_trainer)(config, state=state, replay=replay)
     recorded = dict(zip(told["step"].tolist(), told["loss"].tolist(), strict=True))
     differences = []
     for event in trainer.events():
@@ -58,6 +60,8 @@ def reproduce(
                 on_step(event, replay.last)
             if event.step >= replay.last:
                 break
+    if not differences:
+        raise BadRunState(f"None of the steps that were taken again is in the record of the run {run!r}; duplicate it.")
     return Reproduction(run, replay.last, len(differences), max(differences))
 
 

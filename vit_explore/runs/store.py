@@ -76,7 +76,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
     ) -> str:
         """Enter a run. fill: what puts more into it before anybody can see it."""
         row: dict[str, Any] = {key: value and printable(value) for key, value in origin.items()}
-        row |= {"config": config_json(config), "created": time.time()}
+        row |= {"config": config_json(config, is_fork=fill is not None), "created": time.time()}
         with self._writing() as connection:
             name = numbered(config.name or describe(config), _names(connection))
             run = self._new_id(connection)
@@ -164,11 +164,6 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
             elif state == "running":
                 update(connection, run, stop=True, **({} if test else {"skip_test": True}))
 
-    def stop_requested(self, run: str) -> bool:
-        """Whether somebody asked the run to stop."""
-        with self._reading() as connection:
-            return self._row(connection, run).stop
-
     def resume(self, run: str, claimant: Claimant | None = None) -> None:
         """Queue a run again (or hand it to `claimant`), to go on from its checkpoint, or from the start without one.
 
@@ -239,10 +234,17 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         changes: flat settings that differ. What a person had set by that step holds on. Raises BadReference without
         such a snapshot, BadConfig for changes that the weights do not fit, BadRunState where no budget is left.
         """
+        fork = self._fork(run, step, changes)
+        return self._create(fork.config, claimant, {"owner": owner, "group": None, "parent": run}, fork.fill)
+
+    def fork_config(self, run: str, step: int, **changes: Any) -> RunConfig:
+        """The settings of such a fork, which is not made. Raises as `fork`."""
+        return self._fork(run, step, changes).config
+
+    def _fork(self, run: str, step: int, changes: dict[str, Any]) -> Fork:
         self.snapshot_path(run, step)
         at = next(row for row in self.snapshots(run) if row.step == step)
-        fork = Fork(self, self.get(run), at, changes)
-        return self._create(fork.config, claimant, {"owner": owner, "group": None, "parent": run}, fork.fill)
+        return Fork(self, self.get(run), at, changes)
 
     def _new_id(self, connection: Connection) -> str:
         """A short hexadecimal id that no run ever had: four digits, more where the short ones get scarce."""

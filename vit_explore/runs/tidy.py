@@ -10,7 +10,8 @@ from vit_explore.runs.files import RunFolder
 
 
 def tidy(store: StoreBase) -> None:
-    """Finish runs that have their result; remove deleted runs' folders, and checkpoints that nobody goes on from.
+    """Finish runs that have their result; remove deleted runs' folders, checkpoints that nobody goes on from, and what
+    is half written of runs that have ended.
 
     Harmless beside processes that train: what a running or waiting run has is left alone. Raises DiskFull.
     """
@@ -20,8 +21,8 @@ def tidy(store: StoreBase) -> None:
     for path in folders:
         if path.name in known and path.name not in states:
             store.folder(path.name).delete()
-        elif states.get(path.name) == "finished":
-            _clear(store.folder(path.name))
+        elif states.get(path.name) not in ("queued", "running", None):
+            _clear(store.folder(path.name), has_result=states[path.name] == "finished")
 
 
 def finish_ended(store: StoreBase) -> None:
@@ -52,6 +53,7 @@ def _states(store: StoreBase) -> dict[str, str]:
         return {row.id: row.state for row in connection.execute(sa.select(schema.runs.c.id, schema.runs.c.state))}
 
 
-def _clear(folder: RunFolder) -> None:
-    folder.remove_checkpoint()
+def _clear(folder: RunFolder, has_result: bool) -> None:
+    if has_result:
+        folder.remove_checkpoint()
     folder.remove_half_written()

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -85,9 +86,11 @@ def _end_by_force(store: RunStore, claimant: Claimant, watch: Watch, again: list
     """The run is let go of already: go on as a fresh worker by the command `again`, or end. From the heartbeat."""
     _log(f"{watch.run}: {watch.end} by force")
     if again is None or watch.leave.is_asked:
-        store.unregister(claimant.worker)
+        with suppress(VitExploreError):  # on a full disk its row stays, and is buried when the process is gone
+            store.unregister(claimant.worker)
         os._exit(0)
-    store.register(claimant, "starting")  # so that nobody starts a second one meanwhile
+    with suppress(VitExploreError):
+        store.register(claimant, "starting")  # so that nobody starts a second one meanwhile
     replace_process(again, store.home)
 
 

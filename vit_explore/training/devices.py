@@ -15,6 +15,7 @@ from vit_explore.errors import DeviceUnavailable
 PROBE_IMAGES = 16  # enough to tell the choices apart, few enough not to be waited for; of a slow model fewer
 PROBE_ROUNDS = 4  # each choice in turn, the first round to warm up
 FEWEST = 2  # BatchNorm needs two images to train on
+FORWARD_AND_BACK = 3  # FLOPs of a training step for each of a forward pass (Kaplan et al. 2020, section 2.1)
 CLEARLY_SLOW = 1.0  # seconds of a first pass that no warming up can explain
 
 
@@ -34,6 +35,14 @@ class Numerics:
         setter = getattr(model, "set_fused_attention", None)
         if callable(setter):
             setter(self.fused)
+
+
+def wait_for(device: torch.device) -> None:
+    """Until the device has computed what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def pick_device(wish: str) -> torch.device:

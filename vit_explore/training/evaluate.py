@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.data.augment import to_input
-from vit_explore.training.devices import Numerics
+from vit_explore.training.devices import Numerics, wait_for
 from vit_explore.training.metrics import confusion_matrix, recall
 
 BATCH = {"cpu": 125, "cuda": 2000}
@@ -142,7 +142,7 @@ class _Work:
                 return done
             done.append(logits)
             if part.stop - at == pace.size:  # what is left over at the end tells little
-                self._wait()
+                wait_for(self.mean.device)
                 pace.learn(pace.size, time.perf_counter() - begun)
             at = part.stop
         parts = [slice(start, start + pace.size) for start in range(at, n, pace.size)]
@@ -159,10 +159,6 @@ class _Work:
         x = to_input(batch, self.mean, self.std).contiguous(memory_format=torch.channels_last)
         with self.numerics.autocast(device):
             return self.model(x).float()
-
-    def _wait(self) -> None:
-        if self.mean.is_cuda:
-            torch.cuda.synchronize(self.mean.device)
 
 
 def of_logits(scores: Tensor, labels: np.ndarray, places: np.ndarray, seconds: float) -> Evaluation:

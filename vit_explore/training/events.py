@@ -103,7 +103,9 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The weights at a step of the log schedule (0, 1, 2, 4, …, then once an epoch), fp16 on the CPU."""
+    """The weights, fp16 on the CPU: at a step of the log schedule (0, 1, 2, 4, …, then once an epoch), at the last one,
+    and, while someone watches, now and then between them.
+    """
 
     step: int
     epoch: float

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vit_explore.config import TrainConfig
 from vit_explore.data import Dataset
 from vit_explore.data.spread import spread
-from vit_explore.training.devices import Numerics
+from vit_explore.training.devices import FORWARD_AND_BACK, Numerics
 from vit_explore.training.evaluate import BATCH, Evaluation, Over, Pace, evaluate
 from vit_explore.training.metrics import order_of_test
 
@@ -63,9 +63,12 @@ class Looks:
         """How long the last validation, and the test, may take after so many seconds of training."""
         return STOPPED_SECONDS if stopped else max(END_SECONDS, END_SHARE * trained)
 
-    def is_worth_testing(self, threads: int) -> bool:
-        """Whether a test of a stopped run would reach more than a handful of images while somebody waits for it."""
-        reach = self.pace.rate * threads * STOPPED_SECONDS  # nothing is known of the pace before the first look
+    def is_worth_testing(self, threads: int, rate: float) -> bool:
+        """Whether a test of a stopped run would reach more than a handful of images while somebody waits for it.
+
+        rate: images a second in training, which tells the pace where there was no look yet; 0: that is unknown, too.
+        """
+        reach = (self.pace.rate * threads or FORWARD_AND_BACK * rate) * STOPPED_SECONDS
         return reach == 0 or reach >= min(FEWEST_TESTED, len(self.dataset.test.labels))
 
     def words(self, split: str) -> str:

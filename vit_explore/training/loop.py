@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from vit_explore.training.events import (
     Evaluated,
     Event,
     Paused,
+    Snapshot,
     Step,
 )
 from vit_explore.training.fastest import settle, wants_compiling
@@ -89,6 +91,7 @@ class Trainer(TrainState):
             self.controls = lambda: replay.controls(self.step, self.train)
         self.progress_note = progress or (lambda _what, _share: None)
         self._heeded: Controls | None = None
+        self._snapped = self.step  # the step of the last snapshot, or where it begins: one is there already
         self._counted = self.budget.used  # seconds that are in the running images/s already
 
     # ------------------------------------------------------------------ the run
@@ -126,13 +129,13 @@ class Trainer(TrainState):
         yield said.started(self)
         self.budget.start()
         if self.step == 0:
-            yield said.snapshot(self)
+            yield self._snapshot()
         self.looks.passed(self.progress)
         if (self.step == 0 or self.is_fork) and not self.replay:
             yield from self._look_on_the_way("val")
         stopped = self.should_stop()
         pending: list[tuple[int, Tensor]] = []
-        while self.progress < 1 and not stopped:
+        while not (self.is_over or stopped):
             if self.controls() != self._heeded:
                 yield from self._heed(pending)
                 stopped = self.should_stop()
@@ -141,7 +144,8 @@ class Trainer(TrainState):
                 stopped = self.should_stop()
                 if not (pending or stopped):
                     yield from self._checkpoint(self.wants_checkpoint())
-        yield from self._end(stopped and self.progress < 1)
+        yield from self._tell(pending)
+        yield from self._end(stopped and not self.is_over)
 
     def _one_step(self, pending: list[tuple[int, Tensor]]) -> Iterator[Event]:
         """A step, and what belongs to it. pending: the losses of steps that were not told yet."""
@@ -149,9 +153,9 @@ class Trainer(TrainState):
         if self._reports():
             yield from self._tell(pending)
         if is_snapshot_step(self.step, self.batches.per_epoch):
-            yield said.snapshot(self)
+            yield self._snapshot()
         elif self.wants_snapshot():
-            yield said.snapshot(self, on_clock=True)
+            yield self._snapshot(on_clock=True)
         if not self.replay and self.looks.is_due(self.progress, self.budget.elapsed):
             self.looks.passed(self.progress)
             yield from self._look_on_the_way("val")
@@ -162,9 +166,10 @@ class Trainer(TrainState):
         if self.controls().paused:
             yield from self._tell(pending)
             yield from self._pause()
-        controls = self.controls()
+        controls = replace(self.controls(), paused=False)  # a new pause is heeded anew
         held = Held.by(controls, self.train)
-        if held != self.held:
+        is_news = self._heeded is None and held != Held.by(Controls(), self.train)  # the record begins anew, too
+        if held != self.held or is_news:
             self.hold(held)
             yield Changed(self.step, self.budget.elapsed, **vars(held))
         self._heeded = controls
@@ -174,8 +179,8 @@ class Trainer(TrainState):
         begun = time.perf_counter()
         self.budget.pause()
         while self.controls().paused and not self.should_stop():
-            if self.wants_snapshot():
-                yield said.snapshot(self, on_clock=True)
+            if self._snapped != self.step and self.wants_snapshot():
+                yield self._snapshot(on_clock=True)
             yield from self._checkpoint(self.wants_checkpoint())
             time.sleep(PAUSE_POLL)
         self.budget.start()
@@ -185,10 +190,10 @@ class Trainer(TrainState):
         self.budget.pause()
         seconds = self.budget.elapsed
         if not is_snapshot_step(self.step, self.batches.per_epoch):
-            yield said.snapshot(self)
+            yield self._snapshot()
         yield from self._checkpoint(stopped or self.wants_checkpoint())
         test = None
-        if not stopped or (self.step > 0 and self.looks.is_worth_testing(len(self.replicas.models))):
+        if not stopped or (self.step > 0 and self.looks.is_worth_testing(len(self.replicas.models), self.rate)):
             yield from self._last_look("val", stopped, seconds)
             yield from self._checkpoint(self.wants_checkpoint())
             test = yield from self._last_look("test", stopped, seconds)
@@ -235,7 +240,7 @@ class Trainer(TrainState):
     # ------------------------------------------------------------------ what is said
 
     def _reports(self) -> bool:
-        return self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0 or self.progress >= 1
+        return self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0 or self.is_over
 
     def _tell(self, pending: list[tuple[int, Tensor]]) -> Iterator[Step]:
         if pending:
@@ -271,6 +276,10 @@ class Trainer(TrainState):
         if wanted:
             yield Checkpoint(self.step, self.state_dict())
 
+    def _snapshot(self, on_clock: bool = False) -> Snapshot:
+        self._snapped = self.step
+        return said.snapshot(self, on_clock)
+
     def _look_on_the_way(self, split: str) -> Iterator[Evaluated]:
         """None where somebody asks for the end meanwhile."""
         result = self._look(
@@ -281,7 +290,7 @@ class Trainer(TrainState):
 
     def _last_look(self, split: str, stopped: bool, trained: float) -> Looking:
         """At all images, as far as the time allows; None where it was left. The curve's last point is as the others."""
-        leave = self.skips_test if stopped else lambda: self.should_stop() or self.skips_test()
+        leave = self.skips_test if stopped else self._hears_and_skips
         self.progress_note(self.looks.words(split), 0.0)
         result = self._look(split, None, leave, self.looks.seconds_at_the_end(stopped, trained))
         if result is not None:
@@ -289,6 +298,11 @@ class Trainer(TrainState):
             yield said.evaluated(self, split, on_the_curve)
             self.val_top1 = result.top1 if split == "val" else self.val_top1
         return result
+
+    def _hears_and_skips(self) -> bool:
+        """A Stop after the last step is heard; it keeps the test, unless the test is not wanted."""
+        self.should_stop()
+        return self.skips_test()
 
     def _look(self, split: str, at_most: int | None, leave: Callable[[], bool], seconds: float) -> Evaluation | None:
         result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most, leave, seconds)

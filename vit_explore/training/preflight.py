@@ -28,9 +28,8 @@ from vit_explore.config import ModelConfig, RunConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
-from vit_explore.training.devices import Numerics, pick_device
+from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, pick_device, wait_for
 
-FORWARD_AND_BACK = 3  # FLOPs of a training step for each of a forward pass (Kaplan et al. 2020, section 2.1)
 PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take longer is not probed
 PROBE_IMAGES = 2  # BatchNorm needs two
 EFFICIENCY = 0.5  # of the rate of a plain matrix product that a network reaches, about
@@ -284,6 +283,5 @@ def matmul_rate(device: torch.device) -> float:
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     start = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     return time.perf_counter() - start

@@ -9,11 +9,14 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import TrainingFailed
+from vit_explore.errors import BadConfig, TrainingFailed
+from vit_explore.training.controls import Controls
 from vit_explore.training.optimizers import Optimizers
 from vit_explore.training.weights import difference, size
 
 KEYS = ("model", "optimizer", "step", "elapsed")
+_HELD = {"lr_factor", "weight_decay", "augment"}
+_SETTLED = {"precision": str, "fused": bool, "replicas": int, "threads": int, "device": str}
 _BUFFERS = {"adamw": {"step", "exp_avg", "exp_avg_sq"}, "muon": {"momentum_buffer"}}  # of each parameter
 
 
@@ -27,6 +30,10 @@ def restore(state: Any, model: nn.Module, optimizer: Optimizers) -> tuple[int, f
     step, elapsed = _number(state, "step"), _number(state, "elapsed")
     if step != int(step):
         _refuse(f"its step is {step}")
+    _check_origin(state.get("origin"), int(step))
+    _check_share(state)
+    _check_held(state.get("held"))
+    _check_settled(state.get("settled"))
     _check_weights(state["model"], model.state_dict())
     if state["optimizer"] is not None:
         optimizer.load_state_dict(_checked(state["optimizer"], optimizer))
@@ -49,6 +56,47 @@ def _number(state: Mapping[str, Any], key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         _refuse(f"its {key} is {str(value)[:40]!r}, which is no number of 0 or more")
     return value
+
+
+def _check_origin(origin: Any, step: int) -> None:
+    if origin is None:  # of an earlier release, as None of what follows
+        return
+    if not isinstance(origin, tuple | list) or len(origin) != 2:
+        _refuse(f"its origin is {str(origin)[:40]!r}, which is no step and epoch")
+    found = {"origin's step": origin[0], "origin's epoch": origin[1]}
+    for key in found:
+        _number(found, key)
+    if origin[0] != int(origin[0]) or origin[0] > step:
+        _refuse(f"its origin's step is {origin[0]} and its own is {step}")
+
+
+def _check_share(state: Mapping[str, Any]) -> None:
+    if state.get("share") is not None and _number(state, "share") > 1:
+        _refuse(f"its share of the budget is {state['share']}, which is more than 1")
+    if not isinstance(state.get("mixed", False), bool):
+        _refuse(f"its mixed is {str(state['mixed'])[:40]!r}, which is neither true nor false")
+
+
+def _check_held(held: Any) -> None:
+    """What a person had set: as it could be set."""
+    if held is None:
+        return
+    if not isinstance(held, Mapping) or not set(held) <= _HELD or None in held.values():
+        _refuse(f"its held is {str(held)[:40]!r}, which is not what a person can set")
+    try:
+        Controls().changed(**held)
+    except BadConfig as error:
+        _refuse(f"what was set in it cannot be: {str(error).rstrip('.')}")
+
+
+def _check_settled(settled: Any) -> None:
+    """How its steps were computed."""
+    if settled is None:
+        return
+    if not isinstance(settled, Mapping) or not all(type(settled.get(key)) is kind for key, kind in _SETTLED.items()):
+        _refuse(f"its settled is {str(settled)[:40]!r}, which does not say how a step is computed")
+    if settled["precision"] not in ("fp32", "bf16") or settled["replicas"] < 1 or settled["threads"] < 1:
+        _refuse(f"its settled is {str(dict(settled))[:80]!r}, which is no way to compute a step")
 
 
 def _check_weights(weights: Any, own: Mapping[str, Tensor]) -> None:

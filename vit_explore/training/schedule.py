@@ -32,11 +32,15 @@ def is_kept(step: int) -> bool:
 
 @dataclass
 class Budget:
-    """Counts steps or seconds, whichever was set; seconds are wall time since `start` and what was used before."""
+    """Counts steps or seconds, whichever was set; seconds are wall time since `start` and what was used before.
+
+    begun: at which step the steps that count begin, and the share of the budget that was used by then.
+    """
 
     total_steps: int | None
     seconds: float | None
     used: float = 0.0
+    begun: tuple[int, float] = (0, 0.0)
     _start: float = field(default=0.0, repr=False)
 
     def start(self) -> None:
@@ -54,7 +58,8 @@ class Budget:
     def progress(self, step: int) -> float:
         """Share of the budget that is used, in [0, 1]."""
         if self.total_steps is not None:
-            return min(1.0, step / self.total_steps)
+            first, share = self.begun
+            return min(1.0, share + (1 - share) * ((step - first) / (self.total_steps - first)))
         return min(1.0, self.elapsed / (self.seconds or 1.0))
 
     def remaining(self, step: int) -> float:

@@ -61,6 +61,8 @@ class TrainState:
         if self.train.epochs is not None:
             left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
             self.budget.total_steps = self.origin[0] + max(1, left)
+            if round(self.origin[1] * self.batches.per_epoch) != self.origin[0]:  # a fork with batches of another size
+                self.budget.begun = (self.origin[0], self.origin[1] / self.train.epochs)
 
     def _build(self) -> None:
         self.summary = summarise(self.model_config)  # refuses a model that does not take images of this size
@@ -77,10 +79,11 @@ class TrainState:
         """From a checkpoint, or from the snapshot that a fork starts from."""
         self.step, self.budget.used = restore(state, self.model, self.optimizer)
         self.is_fork = state["optimizer"] is None
-        self.origin = state.get("origin", self.origin)
+        self.origin = tuple(state.get("origin") or self.origin)
         self.share = state.get("share")
-        self._pin = Pin.stored(state.get("settled"), self.device.type)
-        self.mixed = state.get("mixed", False) or (self._pin is None and not self.is_fork)
+        has_trained = self.step > self.origin[0]  # before, a stop may have cut the probes short
+        self._pin = Pin.stored(state.get("settled"), self.device.type) if has_trained else None
+        self.mixed = state.get("mixed", False) or (has_trained and self._pin is None)
         self.hold(Held.stored(state.get("held"), self.train))
 
     def state_dict(self) -> dict[str, Any]:
@@ -112,6 +115,11 @@ class TrainState:
             return 1.0
         share = self.replay.share(self.step) if self.replay else None
         return self.budget.progress(self.step) if share is None else share
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left. A step that began just before the end of the budget may be taken at a share of 1."""
+        return self.step >= self.replay.last if self.replay else self.budget.progress(self.step) >= 1
 
     @property
     def epoch(self) -> float:
