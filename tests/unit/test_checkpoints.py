@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from run_tools import tiny_config, tiny_dataset, tiny_trainer
+from run_tools import me, started, step, tiny_config, tiny_dataset, tiny_trainer
 
 from vit_explore.errors import TrainingFailed
+from vit_explore.runs.pulse import Pulse
+from vit_explore.runs.recorder import train_run
+from vit_explore.runs.store import RunStore
 from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapshot, Step, fit
 
 TIMES = {"elapsed", "images_per_second", "remaining", "train_seconds", "eval_seconds"}
@@ -121,6 +125,17 @@ def smaller_head(state: dict[str, Any]) -> Any:
         (with_(step=-1), "its step is '-1'"),
         (with_(step=2.5), "its step is 2.5"),
         (with_(elapsed=math.nan), "its elapsed is 'nan'"),
+        (with_(origin=(1,)), r"its origin is '\(1,\)', which is no step and epoch"),
+        (with_(origin=(5, 0.3)), "its origin's step is 5 and its own is 3"),
+        (with_(origin=(0, math.inf)), "its origin's epoch is 'inf'"),
+        (with_(share="half"), "its share is 'half', which is no number"),
+        (with_(share=1.5), "its share of the budget is 1.5"),
+        (with_(mixed="no"), "its mixed is 'no', which is neither true nor false"),
+        (with_(held=[1]), "its held is .* not what a person can set"),
+        (with_(held={"lr": 1.0}), "its held is .* not what a person can set"),
+        (with_(held={"lr_factor": 50.0}), "what was set in it cannot be: lr_factor = 50.0"),
+        (with_(settled={"device": "cpu"}), "its settled is .* how a step is computed"),
+        (lambda s: {**s, "settled": {**s["settled"], "replicas": 0}}, "no way to compute a step"),
         (with_(model=[1]), "its model is a list"),
         (with_(model={}), r"another model's: they lack blocks\.0"),
         (lambda s: {**s, "model": {**s["model"], "a.b": torch.zeros(1)}}, r"another model's: they have a\.b"),
@@ -152,3 +167,26 @@ def test_the_same_checkpoint_undamaged_fits(state: dict[str, Any]) -> None:
 def test_a_checkpoint_of_a_deeper_model_is_of_another_model(state: dict[str, Any]) -> None:
     with pytest.raises(TrainingFailed, match=r"another model's: they have blocks\.1"):
         tiny_trainer(tiny_config(depth=1), state=state)
+
+
+@pytest.mark.parametrize("damage", [lambda _: [1], without("step"), with_(step="3")])
+def test_a_run_whose_checkpoint_does_not_fit_fails_with_the_sentence(
+    state: dict[str, Any], damage: Callable[[dict[str, Any]], Any]
+) -> None:
+    store, claimant = RunStore(), me()
+    run = store.create(tiny_config(depth=2), claimant)
+    store.record_all(run, [started(), step(3), Checkpoint(3, damage(state))])
+    with Pulse(store, claimant, registered=False) as pulse:
+        outcome = train_run(store, store.get(run), pulse, threading.Event(), make_trainer=tiny_trainer)
+    assert outcome.state == "failed"
+    assert "The checkpoint" in str(outcome.error)
+    assert not outcome.unexpected
+
+
+def test_a_stop_within_the_probes_pins_nothing() -> None:
+    config = tiny_config(precision="auto")
+    first = next(e for e in tiny_trainer(config, should_stop=lambda: True).events() if isinstance(e, Checkpoint))
+    assert first.step == 0
+    trainer = tiny_trainer(config, state=copy.deepcopy(first.state))
+    assert trainer._pin is None
+    assert not trainer.mixed

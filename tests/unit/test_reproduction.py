@@ -11,8 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from run_tools import me, started, step, tiny_config, tiny_dataset, tiny_trainer
+from run_tools import FakeTrainer, me, started, step, tiny_config, tiny_dataset, tiny_trainer
 
 from vit_explore import cli
 from vit_explore.config import RunConfig
@@ -101,6 +102,91 @@ def test_an_interruption_changes_nothing_in_what_is_repeated(store: RunStore) ->
     assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
 
 
+def test_a_run_that_was_interrupted_is_repeated_from_its_start(store: RunStore) -> None:
+    run = store.create(timed())
+    train(store, run, leave_at=11)
+    done = reproduce(store, run, make_trainer=tiny_trainer)
+    assert (done.steps, done.compared, done.difference) == (store.get(run).step, store.get(run).step, 0.0)
+
+
+def test_where_nothing_was_compared_is_one_sentence(store: RunStore) -> None:
+    run = store.create(timed())
+    train(store, run)
+    with pytest.raises(BadRunState, match="None of the steps"):
+        reproduce(store, run, make_trainer=lambda config, **_: FakeTrainer(0)(config, lambda: False))
+
+
+def test_a_last_step_at_the_whole_budget_is_repeated(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on between the question whether the budget is over and the step."""
+    run = store.create(timed())
+    train(store, run)
+    last = store.get(run).step
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE steps SET progress = 1.0 WHERE step = ?", (last,))
+    done = reproduce(store, run, make_trainer=tiny_trainer)
+    assert done.compared == last
+
+
+def test_a_fork_in_epochs_with_other_batches_is_as_far_as_its_parent_was(store: RunStore) -> None:
+    parent = store.create(tiny_config(epochs=2, threads=1))
+    train(store, parent)
+    for size, steps in ((12, 8), (3, 32), (6, 16)):
+        run = store.fork(parent, 16, batch_size=size)
+        train(store, run)
+        told = store.steps(run)["progress"]
+        assert told == pytest.approx(0.5 + 0.5 * np.arange(steps) / steps)
+        assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
+def as_a_worker(config: RunConfig, **options: Any) -> Trainer:
+    """As a worker makes it, but for the data: the controls are the store's."""
+    return tiny_trainer(config, **options)
+
+
+def stopped_before_its_first_step(store: RunStore, run: str) -> None:
+    """What was set before it began is told; then it is stopped, with its checkpoint."""
+    stop: list[bool] = []
+
+    def make(config: RunConfig, **options: Any) -> Trainer:
+        options["should_stop"] = lambda: bool(stop)
+        return as_a_worker(config, **options)
+
+    claimant = me()
+    assert store.claim_id(claimant) == run
+    with Pulse(store, claimant, registered=False) as pulse:
+        train_run(
+            store, store.get(run), pulse, threading.Event(), make_trainer=make,
+            on_event=lambda event: stop.append(True) if isinstance(event, Changed) else None,
+        )  # fmt: skip
+
+
+def test_what_was_set_before_a_stop_at_the_start_is_repeated(store: RunStore) -> None:
+    run = store.create(timed())
+    store.control(run, lr_factor=0.5)
+    stopped_before_its_first_step(store, run)
+    assert (store.get(run).state, store.get(run).step, store.get(run).has_checkpoint) == ("stopped", 0, True)
+    store.resume(run)
+    train(store, run, make=as_a_worker)
+    assert [(mark.step, mark.lr_factor) for mark in store.marks(run)] == [(0, 0.5)]
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
+def test_what_was_set_at_a_checkpoint_and_set_back_is_repeated(store: RunStore) -> None:
+    run = store.create(timed())
+    train(store, run, leave_at=7, make=as_a_worker)
+    at = store.get(run).step
+    assert at
+    store.resume(run)
+    lost = me()
+    store.claim(lost)
+    store.record_all(run, [started(resumed_at=at), Changed(at, 0.2, 0.5, 0.05, "flip+crop"), step(at + 1)])
+    store.let_go(run, lost.worker, "stopped")
+    store.resume(run)
+    train(store, run, make=as_a_worker)
+    assert store.marks(run) == []
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+
+
 def test_a_fork_goes_on_from_its_parent_and_is_repeated_too(store: RunStore) -> None:
     parent = store.create(timed())
     train(store, parent)
@@ -164,6 +250,11 @@ def test_the_command_line_reproduces_and_forks(
     store = RunStore()
     run = store.create(timed())
     train(store, run)
+    assert cli.main(["runs", "reproduce", run, "--steps", "8", "--json"]) == 0
+    count = len(store.list())
+    assert cli.main(["train", "--fork", f"{run}@8", "--dry-run", "--batch-size", "12", "--json"]) == 0
+    assert "step_seconds" in json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert len(store.list()) == count
     assert cli.main(["runs", "reproduce", run, "--steps", "8", "--json"]) == 0
     told = {"run": run, "steps": 8, "compared": 8, "difference": 0.0, "equal": True}
     assert json.loads(capsys.readouterr().out) == told

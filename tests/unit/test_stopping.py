@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -17,7 +18,10 @@ import psutil
 import pytest
 from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
-from vit_explore.runs import asked
+from vit_explore import cli
+from vit_explore.errors import DiskFull
+from vit_explore.progress import Progress
+from vit_explore.runs import asked, files, recorder, worker
 from vit_explore.runs.asked import Asked, Watch
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import Outcome, train_run
@@ -122,6 +126,93 @@ def test_a_trainer_that_says_something_is_given_more_time_to_leave_the_test() ->
     assert watch.patience() < 0
     watch.sign_of_life()
     assert watch.patience() > 0
+
+
+@pytest.mark.parametrize("wish", ["stop", "leave", "skip_test"])
+def test_nothing_is_forced_while_something_is_written(wish: str) -> None:
+    watch = Watch("1234")
+    asked_for: Asked = getattr(watch, wish)
+    asked_for.ask()
+    asked_for.since -= asked.FORCE_SECONDS + 1
+    assert watch.patience() < 0
+    with pytest.raises(OSError, match="full"), watch.writing():
+        assert watch.patience() == math.inf
+        raise OSError("full")
+    assert 0 < watch.patience() <= asked.FORCE_SECONDS
+
+
+def test_a_checkpoint_that_takes_long_to_write_is_written_whole(
+    store: RunStore, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop comes while it is written; the trainer hears it afterwards."""
+    write = files.RunFolder.write_checkpoint
+
+    def slow(folder: files.RunFolder, state: dict[str, Any]) -> None:
+        store.request_stop(folder.path.name)
+        time.sleep(4 * PATIENCE)
+        write(folder, state)
+
+    class Keeping(FakeTrainer):
+        def events(self) -> Iterator[Event]:
+            yield started()
+            yield step(1)
+            yield checkpoint(1)
+            assert self.should_stop()
+            yield finished(1, stopped=True)
+
+    monkeypatch.setattr(files.RunFolder, "write_checkpoint", slow)
+    run, forced, ends = in_background(store, Keeping())
+    wait_for(lambda: ends)
+    assert (forced, ends[0].state, store.get(run).has_checkpoint) == ([], "stopped", True)
+
+
+def test_the_heart_beats_on_after_whatever_goes_wrong(store: RunStore, caplog: pytest.LogCaptureFixture) -> None:
+    beats: list[int] = []
+
+    class Broken(Pulse):
+        def _look(self) -> None:
+            beats.append(1)
+            raise OverflowError("cannot convert float infinity to integer")
+
+    with Broken(store, me(), registered=False):
+        wait_for(lambda: len(beats) > 2)
+    assert "cannot convert" in caplog.text
+
+
+def test_a_run_that_is_forced_within_its_test_says_so(store: RunStore) -> None:
+    claimant = me()
+    run = store.create(tiny_config(), claimant)
+    store.record_all(run, [started(), step(4)])
+    watch = Watch(run)
+    assert "by force, within step 5" in asked.forced_sentence(watch, store.get(run))
+    note = recorder._Notes(store, watch, recorder.Told(None))
+    note("Downloading", 0.5)
+    assert not watch.is_testing
+    note.told(started())
+    note("Testing on 24 images", 0.0)
+    assert "by force, within the test; resume it" in asked.forced_sentence(watch, store.get(run))
+
+
+def test_on_a_full_disk_a_forced_process_ends_all_the_same(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("no room")
+
+    class Ended(BaseException):
+        pass
+
+    def ended(*_: object) -> None:
+        raise Ended
+
+    monkeypatch.setattr(store, "register", full)
+    monkeypatch.setattr(store, "unregister", full)
+    monkeypatch.setattr(store, "get", full)
+    monkeypatch.setattr(worker, "replace_process", ended)
+    monkeypatch.setattr(os, "_exit", ended)
+    for again in (["python"], None):
+        with pytest.raises(Ended):
+            worker._end_by_force(store, me(), Watch("1234"), again)
+    with pytest.raises(Ended):
+        cli._end_by_force(store, "1234", Progress(quiet=True))
 
 
 # ------------------------------------------------------------------ by force

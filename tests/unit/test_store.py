@@ -317,6 +317,18 @@ def test_a_run_that_an_earlier_version_left_with_a_result_and_no_checkpoint_is_f
     assert (store.get(waiting).state, store.get(stopped).state) == ("queued", "interrupted")
 
 
+@pytest.mark.parametrize("state", ["stopped", "failed", "interrupted"])
+def test_tidying_removes_what_is_half_written_of_a_run_that_has_ended(store: RunStore, state: str) -> None:
+    run, claimant = running(store)
+    store.record(run, checkpoint(1))
+    store.let_go(run, claimant.worker, state)
+    half = store.folder(run).path / ".checkpoint.pt.1.tmp"
+    half.write_bytes(b"of a process that was ended")
+    tidy(store)
+    assert not half.exists()
+    assert store.checkpoint_path(run).exists()
+
+
 def test_tidying_removes_folders_of_deleted_runs_and_no_others(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

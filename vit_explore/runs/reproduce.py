@@ -61,7 +61,10 @@ def reproduce(
             if event.step >= replay.last:
                 break
     if not differences:
-        raise BadRunState(f"None of the steps that were taken again is in the record of the run {run!r}; duplicate it.")
+        raise BadRunState(
+            f"Nothing could be compared: none of the steps that were taken again is in the record of the run {run!r}; "
+            "choose a later last step."
+        )
     return Reproduction(run, replay.last, len(differences), max(differences))
 
 
