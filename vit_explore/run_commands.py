@@ -77,7 +77,10 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                [{**vars(one), "severity": one.severity.name.lower(), "repair": vars(one.repair)} for one in found]
+                [
+                    {**vars(one), "severity": one.severity.name.lower(), "repair": one.repair and vars(one.repair)}
+                    for one in found
+                ]
             )
         )
         return 0
@@ -85,7 +88,8 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
         print("Nothing conspicuous: the loss, the accuracies, the heads and the tiles look as they should by now.")
     for one in found:
         say(f"{one.severity.name.lower()}: {one.sentence}", *(f"  {fact}" for fact in one.evidence))
-        say(f"  Repair: {one.repair.label} ({', '.join(f'{k}={v}' for k, v in one.repair.changes.items())}).")
+        if one.repair is not None:
+            say(f"  Repair: {one.repair.label} ({', '.join(f'{k}={v}' for k, v in one.repair.changes.items())}).")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from run_tools import evaluated, finished, me, snapshot, started, step, tiny_con
 
 from vit_explore.cli import main
 from vit_explore.config import RunConfig, TrainConfig
-from vit_explore.diagnosis import Evidence, Finding, Inside, Look, Severity, diagnose, symptoms
+from vit_explore.diagnosis import Evidence, Finding, Inside, Look, Repair, Severity, diagnose, repairs, symptoms
 from vit_explore.diagnosis.evidence import evidence_of
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
@@ -245,3 +246,36 @@ def test_the_command_line_diagnoses(
     assert main(["runs", "diagnose", run, "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["flat", "parts"]
     assert main(["runs", "diagnose", "none"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("repair", "settings", "changes"),
+    [
+        (repairs.longer, {"seconds": 60.0}, {"seconds": 180.0}),
+        (repairs.longer, {"seconds": 500_000.0}, {"seconds": 604_800.0}),
+        (repairs.longer, {"seconds": 604_800.0}, None),
+        (repairs.longer, {"epochs": 4000.0}, {"epochs": 10_000.0}),
+        (repairs.longer, {"epochs": 10_000.0}, None),
+        (repairs.bolder, {"lr": 5.0}, {"lr": 10.0}),
+        (repairs.bolder, {"lr": 10.0}, None),
+    ],
+)
+def test_a_repair_stays_within_bounds_and_changes_something(
+    repair: Callable[[RunConfig], Repair | None], settings: dict[str, float], changes: dict[str, float] | None
+) -> None:
+    found = repair(MINUTE.update(**settings))
+    assert (found and found.changes) == changes
+    assert found is None or MINUTE.update(**found.changes)
+
+
+def test_a_finding_without_a_repair_is_told_without_one(
+    home: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vit_explore.diagnosis.weights.look_at", lambda *_: None)
+    monkeypatch.setattr(repairs, "bolder", lambda _: None)
+    monkeypatch.setattr(repairs, "gentler", lambda _: None)
+    run = sick_run(RunStore())
+    assert main(["runs", "diagnose", run]) == 0
+    assert "with lr" not in capsys.readouterr().out
+    assert main(["runs", "diagnose", run, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["repair"] is None

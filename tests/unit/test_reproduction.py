@@ -112,7 +112,7 @@ def test_a_run_that_was_interrupted_is_repeated_from_its_start(store: RunStore) 
 def test_where_nothing_was_compared_is_one_sentence(store: RunStore) -> None:
     run = store.create(timed())
     train(store, run)
-    with pytest.raises(BadRunState, match="None of the steps"):
+    with pytest.raises(BadRunState, match="Nothing could be compared"):
         reproduce(store, run, make_trainer=lambda config, **_: FakeTrainer(0)(config, lambda: False))
 
 

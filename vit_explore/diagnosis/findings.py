@@ -35,13 +35,13 @@ class Repair:
 
 @dataclass(frozen=True)
 class Finding:
-    """A symptom that a run has: one sentence, the numbers behind it in words, and one repair."""
+    """A symptom that a run has: one sentence, the numbers behind it in words, and one repair where there is any."""
 
     name: str
     sentence: str
     evidence: tuple[str, ...]
     severity: Severity
-    repair: Repair
+    repair: Repair | None
 
 
 @dataclass(frozen=True)

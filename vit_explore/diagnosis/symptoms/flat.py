@@ -47,7 +47,7 @@ def _is_flat(line: Trend, guessing: float) -> bool:
     return is_level and low * guessing < line.mean < high * guessing
 
 
-def _repair(evidence: Evidence) -> Repair:
+def _repair(evidence: Evidence) -> Repair | None:
     """Too small a learning rate hardly moves; too large a one has thrown the weights away."""
     gentle = evidence.config.train.lr > repairs.USUAL_LR
     return repairs.gentler(evidence.config) if gentle else repairs.bolder(evidence.config)

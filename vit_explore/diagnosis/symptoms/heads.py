@@ -35,11 +35,11 @@ def heads(evidence: Evidence) -> Finding | None:
     return None
 
 
-def _to_look(evidence: Evidence) -> Repair:
+def _to_look(evidence: Evidence) -> Repair | None:
     small = evidence.config.train.lr < repairs.USUAL_LR
     return repairs.bolder(evidence.config) if small else repairs.longer(evidence.config)
 
 
-def _finding(sentence: str, fact: str, step: int, repair: Repair) -> Finding:
+def _finding(sentence: str, fact: str, step: int, repair: Repair | None) -> Finding:
     return Finding("heads", sentence, (fact, f"Measured on one validation image, at step {step:,}."),
                    Severity.WARNING, repair)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.diagnosis import Evidence, Finding, Severity, diagnose
+from vit_explore.diagnosis import Evidence, Finding, Repair, Severity, diagnose
 from vit_explore.diagnosis.evidence import from_curves
 from vit_explore.errors import RunNotFound
 from vit_explore.runs.backends import get_backend
@@ -79,17 +79,18 @@ def _draw(store: RunStore, run: str, finding: Finding, key: str) -> None:
         with st.popover("Why?", key=f"{key}_why"):
             for fact in finding.evidence:
                 st.markdown(f"- {escaped(fact)}")
-        if st.button(finding.repair.label, icon=":material/healing:", key=f"{key}_repair_{finding.name}"):
+        repair = finding.repair
+        if repair and st.button(repair.label, icon=":material/healing:", key=f"{key}_repair_{finding.name}"):
             with friendly():
-                _start(store, run, finding)
+                _start(store, run, repair)
 
 
-def _start(store: RunStore, run: str, finding: Finding) -> None:
+def _start(store: RunStore, run: str, repair: Repair) -> None:
     """The repair, as a run of its own. Raises DiskFull, BadConfig, BadRunState."""
-    if finding.repair.kind == "fork":
-        new = store.fork(run, store.snapshots(run)[-1].step, **finding.repair.changes)
+    if repair.kind == "fork":
+        new = store.fork(run, store.snapshots(run)[-1].step, **repair.changes)
     else:
-        new = store.duplicate(run, **finding.repair.changes)
+        new = store.duplicate(run, **repair.changes)
     get_backend().ensure()
     open_run(new)
     st.rerun()
