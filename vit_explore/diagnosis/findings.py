@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +26,10 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Repair:
-    """What to do about it: settings by their flat names that a new run, or a fork of this one, changes."""
+    """What to do about it: settings by their flat names that a new run changes."""
 
     label: str  # of a button
     changes: Mapping[str, Any]
-    kind: Literal["new", "fork"] = "new"
 
 
 @dataclass(frozen=True)

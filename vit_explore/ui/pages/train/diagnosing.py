@@ -87,10 +87,7 @@ def _draw(store: RunStore, run: str, finding: Finding, key: str) -> None:
 
 def _start(store: RunStore, run: str, repair: Repair) -> None:
     """The repair, as a run of its own. Raises DiskFull, BadConfig, BadRunState."""
-    if repair.kind == "fork":
-        new = store.fork(run, store.snapshots(run)[-1].step, **repair.changes)
-    else:
-        new = store.duplicate(run, **repair.changes)
+    new = store.duplicate(run, **repair.changes)
     get_backend().ensure()
     open_run(new)
     st.rerun()
