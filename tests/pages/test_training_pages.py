@@ -21,7 +21,7 @@ from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import forms
+from vit_explore.ui.kit import background, forms
 from vit_explore.ui.pages.train import form
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
@@ -289,6 +289,18 @@ def test_a_slow_run_gets_a_warning_and_something_smaller(open_page: OpenPage, fo
     assert at.number_input(key="form_width").value == 48
     assert at.number_input(key="form_patch_size").value == 8
     assert not any("a step here" in element.value for element in at.warning)
+
+
+def test_an_estimate_that_ends_in_a_bug_keeps_nobody_from_starting(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, bugs: Callable[[], list[str]]
+) -> None:
+    monkeypatch.setattr(background, "foresee", lambda *_: 1 // 0)
+    at = open_page("train")
+    until(at, lambda: any("could not be estimated" in element.value for element in at.caption))
+    assert not at.error
+    at.button(key="train_start").click().run()
+    assert len(RunStore().list()) == 1
+    assert "ZeroDivisionError" in bugs()[0]
 
 
 def test_what_cannot_fit_cannot_be_started(open_page: OpenPage, foreseen: dict[str, object]) -> None:

@@ -12,17 +12,31 @@ from vit_explore.training.advice import Preflight
 from vit_explore.ui.kit import background, forms
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import caches
+from vit_explore.ui.session.jobs import JobFailed
 
 
-def found_by_now(config: RunConfig) -> Preflight | None:
-    """The estimate where it is there; waits for nothing. Raises BadConfig, ModelUnavailable, DeviceUnavailable."""
-    return background.preflight(config, _is_busy())
+def found_by_now(config: RunConfig) -> Preflight | JobFailed | None:
+    """The estimate where it is there, or the bug that it ended in, which is no reason not to train; waits for nothing.
+
+    Raises BadConfig, ModelUnavailable, DeviceUnavailable.
+    """
+    try:
+        return background.preflight(config, _is_busy())
+    except JobFailed as failed:
+        return failed
 
 
-def say(config: RunConfig, found: Preflight | None) -> None:
+def is_impossible(found: Preflight | JobFailed | None) -> bool:
+    """Whether the run cannot fit this machine."""
+    return isinstance(found, Preflight) and found.is_impossible
+
+
+def say(config: RunConfig, found: Preflight | JobFailed | None) -> None:
     """A line for a run that is sane; for another a warning, and a button that makes it smaller."""
     if found is None:
         background.wait_for_preflight(config, _is_busy())
+    elif isinstance(found, JobFailed):
+        st.caption("What a step costs on this machine could not be estimated; the server's log says why.")
     elif refusal := advice.refusal(found):
         st.error(escaped(refusal), icon=":material/memory:")
         _offer(found)

@@ -84,7 +84,7 @@ def _start_box() -> None:
             elif config is not None:
                 _say_cost(config, status, cost)
         with button:
-            _start_button(None if trouble or (found is not None and found.is_impossible) else config)
+            _start_button(None if trouble or preflight.is_impossible(found) else config)
         _data_notice(status)
         if config is not None and not trouble:
             preflight.say(config, found)
