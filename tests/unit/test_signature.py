@@ -10,6 +10,7 @@ import run_tools
 
 from vit_explore.config import DataConfig, RunConfig, TrainConfig
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.kit import follow
 
 CONFIG = RunConfig(data=DataConfig(dataset="shapes"), train=TrainConfig(epochs=1))
 
@@ -36,6 +37,21 @@ def test_what_a_list_shows_changes_it(store: RunStore, change: Callable[[RunStor
     assert store.signature() == before
     change(RunStore(), run)  # as another tab does it
     assert store.signature() != before
+
+
+def test_windows_ask_together_and_what_is_drawn_is_never_old(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = RunStore.signature
+    monkeypatch.setattr(RunStore, "signature", lambda self: asked.append("") or real(self))
+    drawn: list[str] = []
+    monkeypatch.setattr(follow, "fragment", lambda draw, every: drawn.append)
+    follow.follow_others()
+    for _ in range(30):
+        follow._look(drawn[-1])  # another window's tick
+    assert len(asked) == 1
+    store.create(CONFIG)
+    follow.follow_others()
+    assert drawn[-1] == real(store) != drawn[0]
 
 
 def test_a_stop_and_a_resume_change_it_and_a_step_does_not(store: RunStore) -> None:
