@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+import streamlit as st
 import throwaway
 import timm
 from conftest import APP, PAGES, TINY, MakeRun, OpenPage, param
@@ -19,12 +21,14 @@ from streamlit.testing.v1 import AppTest
 
 from vit_explore import plots
 from vit_explore.config import RunConfig
+from vit_explore.runs import schema
 from vit_explore.runs.store import Claimant, RunStore
 from vit_explore.training.events import Event, Snapshot
 from vit_explore.ui import explanations
-from vit_explore.ui.kit import looking
+from vit_explore.ui.kit import looking, model_head
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
+from vit_explore.ui.session.choice import Choice
 
 LOOKING = ("positions", "filters", "attention")
 ALL = ("home", "patches", *LOOKING)
@@ -121,6 +125,26 @@ def test_the_head_says_name_step_and_accuracy(open_page: OpenPage, make_run: Mak
     at = open_page("filters", model=f"run:{run}", step=str(first))
     assert f"step {first:,} of {steps[-1]:,} · {100 * look.top1:.1f} % validation" in shown(at)
     assert "training" not in shown(open_page("filters")).partition("Which patterns")[0]
+
+
+class Rerun(Exception):
+    """In place of Streamlit's own way out."""
+
+
+def test_the_head_outlives_the_snapshots_of_a_run_that_begins_anew(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store = make_run("running"), RunStore()
+    choice = Choice(f"run:{run}", "x", tuple(row.step for row in store.snapshots(run)))
+    with store._writing() as connection:  # as its start does, when it is resumed without a checkpoint
+        connection.execute(sa.delete(schema.snapshots).where(schema.snapshots.c.run == run))
+
+    def rerun() -> None:
+        raise Rerun
+
+    monkeypatch.setattr(st, "rerun", rerun)
+    with pytest.raises(Rerun):
+        model_head._following(choice)
 
 
 def test_the_head_of_a_running_run_keeps_up_with_it(
@@ -479,6 +503,15 @@ def test_tiles_of_a_large_grid_are_an_overview_and_a_close_view(open_page: OpenP
     control.set_value("Around the chosen patch").run()
     assert not at.exception
     assert not at.error
+
+
+def test_tiles_of_a_large_grid_stand_beside_those_of_step_0(open_page: OpenPage, make_run: MakeRun) -> None:
+    fine = TINY.update(image_size=36, patch_size=2, depth=1)  # 18 x 18 patches
+    at = open_page("positions", model=f"run:{make_run('finished', fine)}", compare="on")
+    assert not at.exception
+    assert not at.error
+    assert "Step 0, before training" in shown(at)
+    assert [one.label for one in at.segmented_control].count("Tiles") == 2
 
 
 @pytest.mark.parametrize("view", ["attention_rollout", "relevance", "grad_cam"])

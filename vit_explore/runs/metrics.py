@@ -111,6 +111,21 @@ class RunMetrics(StoreBase):
                 self._row(connection, run)
         return [_evaluated(run, dict(row)) for row in rows]
 
+    def top1_by(self, run: str, step: int) -> tuple[int, float | None] | None:
+        """(step, top-1) of the last look at the validation images up to a step; None before the first."""
+        table = schema.evaluations.c
+        query = sa.select(table.step, table.top1).where(table.run == run, table.split == "val", table.step <= step)
+        with self._reading() as connection:
+            row = connection.execute(query.order_by(table.step.desc()).limit(1)).first()
+        return None if row is None else (row.step, row.top1)
+
+    def names_of_begun(self) -> dict[str, str]:
+        """id -> name of every run that took a step, the newest first; no settings are read for it."""
+        table = schema.runs.c
+        query = sa.select(table.id, table.name).where(table.step > 0).order_by(table.seq.desc())
+        with self._reading() as connection:
+            return {run: name for run, name in connection.execute(query)}
+
     def started(self, run: str) -> Started | None:
         """The run's facts with its sample images; None before it started. Raises RunNotFound, DamagedFile."""
         with self._reading() as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.errors import VitExploreError
 from vit_explore.home import home
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.references import bundled_facts
@@ -73,10 +72,12 @@ def _following(choice: Choice) -> None:
     store, run = caches.store(), choice.base.partition(":")[2]
     if not store.has(run) or store.get(run).state not in wording.ACTIVE:
         st.rerun()
+    if not (snapshots := store.snapshots(run)):  # resumed without a checkpoint, it begins anew
+        st.rerun()
     store.watched(run)  # so that its process makes snapshots on the clock
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(line(choice), width="content")
-        newest = store.snapshots(run)[-1].step
+        newest = snapshots[-1].step
         if choice.is_latest and newest != choice.step:
             label = f"Show step {newest:,}"
             st.button(label, icon=":material/update:", key="model_newest", on_click=select_run, args=(run,))
@@ -96,15 +97,12 @@ def _accuracy(choice: Choice, record: RunRecord, store: RunStore) -> str:
     """On the test images at the end; before that the last on the validation images up to the chosen step."""
     if choice.is_latest and record.test_top1 is not None and record.state not in wording.ACTIVE:
         return f"{wording.percent(record.test_top1)} test"
-    try:
-        looks = [look for look in store.evaluations(record.id) if look.split == "val"]
-    except VitExploreError:
-        return ""  # a damaged row of the curves; Train says so
-    before = [look for look in looks if choice.step is not None and look.step <= choice.step]
-    if not before:
+    look = None if choice.step is None else store.top1_by(record.id, choice.step)
+    if look is None:
         return ""
-    at = "" if before[-1].step == choice.step else f" (step {before[-1].step:,})"
-    return f"{wording.percent(before[-1].top1)} validation{at}"
+    step, top1 = look
+    at = "" if step == choice.step else f" (step {step:,})"
+    return f"{wording.percent(top1)} validation{at}"
 
 
 def _of_bundled(choice: Choice, name: str) -> list[str]:

@@ -41,7 +41,8 @@ def patch_of(side: Side, result: PositionSimilarity) -> tuple[int, int]:
 def tiles(side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.positions(side.ref)
-        shown = overview.pick(result.grid, key=f"tiles_shown_{side.is_half}_{side.model is not None}")
+        place = "now" if side.ref == side.all[-1] else "beside"
+        shown = overview.pick(result.grid, key=f"tiles_shown_{side.is_half}_{place}")
         figure = plots.position_similarity(result, selected=patch_of(side, result), height=520, **shown)
         chart(figure, f"tiles_{side.ref}", choose_patch if side.model is None else None)
 
