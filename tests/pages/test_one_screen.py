@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -39,6 +40,27 @@ def components(at: AppTest) -> dict[str, Any]:
 
 def seen(at: AppTest) -> set[str]:
     return components(at).keys() & {"vit_explore_live_chart", "vit_explore_inside_view"}
+
+
+def test_the_accuracy_on_training_images_accompanies_that_on_validation_images(
+    open_page: OpenPage, run_in: Any
+) -> None:
+    run = run_in("training")
+    store = RunStore()
+    known = store.evaluations(run)
+    look = next(look for look in known if look.split == "val")
+    if not any(one.split == "train" for one in known):
+        store.record(run, dataclasses.replace(look, split="train", top1=0.9))
+    at = open_page("train", run=run)
+    charts = [
+        json.loads(one.proto.json) for one in at.get("bidi_component") if "live_chart" in one.proto.component_name
+    ]
+    by_label = {chart["yLabel"]: chart["series"] for chart in charts if "series" in chart}
+    main, beside = by_label["validation accuracy"]
+    assert (beside["name"], beside["of"], beside["colour"]) == ("on training images", main["name"], main["colour"])
+    assert main["of"] == ""
+    assert beside["x"]
+    assert len(by_label["training loss"]) == 1
 
 
 @pytest.mark.parametrize("phase", PHASES)

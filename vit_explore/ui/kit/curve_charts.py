@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from vit_explore.errors import DamagedFile, RunNotFound
@@ -13,6 +15,7 @@ from vit_explore.ui.kit.curves import AXES, Curves
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
 
+ON_TRAINING = "on training images"  # the name of that curve, beside the axis of the accuracy
 SMOOTHING = 0.95  # of the loss: about the last twenty steps
 _KEPT = 12  # runs whose curves a session keeps
 
@@ -39,13 +42,12 @@ def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
-    if record.fork_step is not None and record.parent in others:
-        st.session_state.setdefault(_compare_key(record.id), [record.parent])
     with st.container(horizontal=True):
         choose_axis("live_axis")
         st.multiselect(
             "Compare with earlier runs", list(others), format_func=lambda run: others.get(run, run),
             key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
+            default=[run for run in _first(record) if run in others], persist_state="page",
         )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str)
     """The run's curves, as high as a CSS length says, with those that were chosen below them."""
     axis = address.one_of("axis", AXES, "elapsed")
     shown = [(record.name, curves, role_colour(record), False)]
-    for i, other in enumerate(st.session_state.get(_compare_key(record.id), ())):
+    for i, other in enumerate(st.session_state.get(_compare_key(record.id), _first(record))):
         try:
             theirs = store.get(other)
         except RunNotFound:
@@ -71,7 +73,14 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str)
         refresh(more, store, theirs)
         name = f"{theirs.name} · {other}" if theirs.name in {title for title, *_ in shown} else theirs.name
         shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
-    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height)
+    x, y = curves.accuracy_on_training(axis)
+    beside = LiveSeries(ON_TRAINING, x, y, colour=role_colour(record), of=record.name)
+    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height, beside=[beside])
+
+
+def _first(record: RunRecord) -> list[str]:
+    """What stands beside a run until a person chooses: beside a fork what it goes on from."""
+    return [record.parent] if record.fork_step is not None and record.parent is not None else []
 
 
 def _compare_key(run: str) -> str:
@@ -83,9 +92,17 @@ def role_colour(record: RunRecord) -> str:
     return theme.role_colour(record.family)
 
 
-def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = None, height: int | str = 300) -> None:
-    """Validation accuracy and loss of runs, side by side, over one axis. height: of a chart, as `live_chart` takes it.
+def draw_curves(
+    shown: list[Shown],
+    axis: str,
+    key: str,
+    budget: float | None = None,
+    height: int | str = 300,
+    beside: Iterable[LiveSeries] = (),
+) -> None:
+    """Validation accuracy and loss of runs, side by side, over one axis.
 
+    height: of a chart, as `live_chart` takes it; beside: more curves among those of the accuracy.
     A chart keeps its zoom while it grows; another axis is another chart.
     """
     marks = marks_of(shown, axis)
@@ -95,7 +112,8 @@ def draw_curves(shown: list[Shown], axis: str, key: str, budget: float | None = 
             [
                 LiveSeries(name, *curves.accuracy(axis), colour=colour, dash=dash, dots=True)
                 for name, curves, colour, dash in shown
-            ],
+            ]
+            + list(beside),
             key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
             y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks,
         )  # fmt: skip

@@ -63,8 +63,11 @@ class Curves:
 
     def accuracy(self, axis: str) -> tuple[np.ndarray, np.ndarray]:
         """x and the top-1 on the validation images (n,)."""
-        x = [getattr(look, axis) for look in self.evaluations]
-        return np.array(x, dtype=float), np.array([look.top1 for look in self.evaluations], dtype=float)
+        return _top1(self.evaluations, axis)
+
+    def accuracy_on_training(self, axis: str) -> tuple[np.ndarray, np.ndarray]:
+        """x and the top-1 on a part of the training images, not augmented (n,)."""
+        return _top1(self.on_training, axis)
 
     def marks_on(self, axis: str) -> np.ndarray:
         """Where the marks lie along an axis, (n,)."""
@@ -73,3 +76,8 @@ class Curves:
         if self.last_step < 0:
             return np.zeros(0)
         return np.interp([mark.step for mark in self.marks], self.columns["step"], self.columns[axis])
+
+
+def _top1(looks: list[Evaluated], axis: str) -> tuple[np.ndarray, np.ndarray]:
+    x = [getattr(look, axis) for look in looks]
+    return np.array(x, dtype=float), np.array([look.top1 for look in looks], dtype=float)

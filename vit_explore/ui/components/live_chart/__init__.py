@@ -37,6 +37,7 @@ class LiveSeries:
     dots: bool = False  # few points, such as validations: mark each
     low: Sequence[float] | np.ndarray | None = None  # with `high`: the band around it, of several seeds
     high: Sequence[float] | np.ndarray | None = None
+    of: str = ""  # the name of the curve that it accompanies: thin, dashed, named beside the axis, hidden with that one
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def pack_series(series: LiveSeries, limit: int = _MAX_POINTS) -> dict[str, Any]:
         "colour": series.colour,
         "dash": series.dash,
         "dots": series.dots,
+        "of": series.of,
         "x": _numbers(x[keep]),
         "y": _numbers(y[keep]),
         "smooth": None if smoothed is None else _numbers(smoothed),

@@ -2,6 +2,7 @@
 // Names of runs are typed by people: they only ever become textContent.
 
 const FONT = 0.83; // of the page's letters: 14 px beside 17
+const THIN = [4, 4]; // px of a dash and a gap of a curve beside another one
 const NEAR_MARK = 8; // px from a mark, within which the pointer shows its text
 
 export default function (component) {
@@ -76,7 +77,10 @@ function listen(chart) {
   canvas.addEventListener("dblclick", () => resetZoom(chart));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -12, ArrowRight: 12 }[event.key];
-    if (event.key === "Escape") resetZoom(chart);
+    if (event.key === "Escape" && chart.zoom) {
+      event.stopPropagation(); // the page has a use of its own for it
+      resetZoom(chart);
+    }
     if (!step || !chart.scale) return;
     const { left, right } = chart.scale;
     chart.hover = Math.min(Math.max((chart.hover ?? right) + step, left), right);
@@ -103,7 +107,7 @@ function resetZoom(chart) {
 }
 
 function updateLegend(chart) {
-  const { series } = chart.data;
+  const series = chart.data.series.filter((s) => !s.of);
   const keys = JSON.stringify(series.map((s) => [s.name, s.colour, s.dash]));
   if (keys !== chart.keys) {
     chart.keys = keys;
@@ -137,7 +141,7 @@ function legendKey(chart, one) {
 // ---- scales ------------------------------------------------------------------------------------------------------------
 
 function visible(chart) {
-  return chart.data.series.filter((s) => !chart.hidden.has(s.name) && s.x.length);
+  return chart.data.series.filter((s) => !chart.hidden.has(s.of || s.name) && s.x.length);
 }
 
 function xDomain(chart, series) {
@@ -204,6 +208,7 @@ function draw(chart) {
   const series = visible(chart);
   const scale = (chart.scale = makeScale(chart, ctx, series, look.size, width, height));
   drawAxes(ctx, scale, data, look, width);
+  nameCompanions(ctx, data, series, width);
   ctx.save();
   ctx.beginPath();
   ctx.rect(scale.left - 2, 0, scale.right - scale.left + 8, scale.bottom + 3);
@@ -279,6 +284,23 @@ function drawAxes(ctx, scale, data, look, width) {
   ctx.fillText(data.yLabel, 0, 1);
 }
 
+function nameCompanions(ctx, data, series, width) {
+  // In the row of the axis's name, so that the legend takes no height of its own; where the row is too narrow, the pointer says it.
+  let from = ctx.measureText(data.yLabel).width + 18;
+  for (const s of series.filter((one) => one.of)) {
+    const wide = 28 + ctx.measureText(s.name).width;
+    if (from + wide > width) return;
+    const middle = Math.round(parseFloat(ctx.font) / 2) + 1.5;
+    ctx.strokeStyle = s.colour;
+    ctx.lineWidth = 1.5;
+    ctx.setLineDash(THIN);
+    line(ctx, from, middle, from + 22, middle);
+    ctx.setLineDash([]);
+    ctx.fillText(s.name, from + 28, 1);
+    from += wide + 18;
+  }
+}
+
 function line(ctx, x0, y0, x1, y1) {
   ctx.beginPath();
   ctx.moveTo(x0, y0);
@@ -295,6 +317,10 @@ function drawSeries(ctx, s, scale) {
     ctx.globalAlpha = 1;
   }
   const main = s.smooth ?? s.y;
+  if (s.of) {
+    trace(ctx, s.x, main, scale, 1.5, THIN);
+    return;
+  }
   trace(ctx, s.x, main, scale, 2.75, s.dash ? [7, 6] : []);
   if (s.dots) s.x.forEach((x, i) => main[i] !== null && dot(ctx, scale.px(x), scale.py(main[i]), 3.5));
   const last = s.x.length - 1;
