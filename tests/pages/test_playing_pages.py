@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+import streamlit as st
 from conftest import TINY, MakeRun, OpenPage, param
 from streamlit.testing.v1 import AppTest
 
+from vit_explore.runs import schema
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunStore
 from vit_explore.training import fit
 from vit_explore.training.events import Changed, Evaluated, Paused, Started, Step
 from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.marks import said
+from vit_explore.ui.pages.train import playing
 
 
 def labels(at: AppTest) -> list[str]:
@@ -49,6 +54,24 @@ def test_the_strip_shows_what_another_window_has_set(open_page: OpenPage, runnin
     assert at.select_slider(key="live_lr_factor_row").value == 5.0
     assert at.selectbox(key="live_augment_row").value == "flip"
     assert at.select_slider(key="live_lr_factor_folded").value == 5.0
+
+
+def test_a_tick_sees_that_another_window_has_set_something_and_a_whole_run_does_not_repeat_itself(
+    open_page: OpenPage, running: str
+) -> None:
+    def tick(at: AppTest) -> bool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(st, "session_state", at.session_state)
+            return playing.is_outdated(store, running)
+
+    at, store = open_page("train", run=running), RunStore()
+    at.select_slider(key="live_lr_factor_row").set_value(0.1).run()
+    assert not tick(at), "what this window sets is what it shows"
+    store.control(running, paused=True)
+    assert tick(at)
+    at.run()
+    assert "Go on" in labels(at)
+    assert not tick(at)
 
 
 def test_a_run_that_ended_meanwhile_says_that_it_cannot_be_changed(open_page: OpenPage, running: str) -> None:
@@ -124,7 +147,7 @@ def test_a_fork_starts_from_a_snapshot_with_what_was_changed(make_run: MakeRun) 
     at, there = fork_form(run), store.snapshots(run)[-2]
     at.select_slider(key=f"fork_step_{run}").set_value(there.step).run()
     at.number_input(key="fork_lr").set_value(5e-4).run()
-    at.number_input(key="fork_more").set_value(3.0).run()
+    at.number_input(key=f"fork_more_{there.step}").set_value(3.0).run()
     at.button(key="fork_start").click().run()
     assert not at.exception
     (new,) = [record for record in store.list() if record.parent == run]
@@ -137,10 +160,86 @@ def test_a_fork_starts_from_a_snapshot_with_what_was_changed(make_run: MakeRun) 
 def test_a_fork_without_any_more_budget_is_one_sentence(make_run: MakeRun) -> None:
     run = make_run()
     at = fork_form(run)
-    at.number_input(key="fork_more").set_value(0.0).run()
+    at.number_input(key=f"fork_more_{RunStore().snapshots(run)[-1].step}").set_value(0.0).run()
     at.button(key="fork_start").click().run()
     assert any("nothing left to train" in error.value for error in at.error)
     assert len(RunStore().list()) == 1
+
+
+def test_a_snapshot_that_is_thinned_out_stays_chosen_and_is_refused(make_run: MakeRun) -> None:
+    run, store = make_run(), RunStore()
+    at, there = fork_form(run), store.snapshots(run)[-2]
+    at.select_slider(key=f"fork_step_{run}").set_value(there.step).run()
+    with store._writing() as connection:
+        table = schema.snapshots
+        connection.execute(sa.delete(table).where(table.c.run == run, table.c.step == there.step))
+    at.button(key="fork_start").click().run()
+    assert len(store.list()) == 1, "no fork of another snapshot is started"
+    assert [error.value for error in at.error] == [
+        f"The snapshot at step {there.step:,} is not kept any more; choose another one."
+    ]
+    assert at.button(key="fork_start").disabled
+    at.select_slider(key=f"fork_step_{run}").set_value(store.snapshots(run)[-1].step).run()
+    assert not at.error
+    assert not at.button(key="fork_start").disabled
+
+
+def test_what_is_left_to_train_goes_with_the_snapshot(make_run: MakeRun) -> None:
+    run = make_run()
+    at, rows = fork_form(run), RunStore().snapshots(run)
+    for row in (rows[0], rows[-2], rows[0]):
+        at.select_slider(key=f"fork_step_{run}").set_value(row.step).run()
+        left = TINY.train.epochs - row.epoch
+        (more,) = [one for one in at.number_input if one.label.startswith("More")]
+        assert more.value == pytest.approx(left if left >= 1 else max(1, TINY.train.epochs / 2), abs=0.051)
+
+
+def test_the_dialog_stays_behind_when_another_page_shows_the_run(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("train", run=make_run())
+    at.button(key="live_fork").click().run()
+    at.switch_page("pages/train/runs.py")
+    at.session_state["runs_selected"] = [RunStore().list()[0].id]
+    at.run()
+    assert "runs_fork" in [button.key for button in at.button]
+    assert "fork_start" not in [button.key for button in at.button]
+    at.button(key="runs_fork").click().run()
+    assert "fork_start" in [button.key for button in at.button]
+    at.button(key="runs_delete").click().run()
+    keys = [button.key for button in at.button]
+    assert "runs_delete_yes" in keys
+    assert "fork_start" not in keys
+    assert not at.exception
+
+
+def chart_names(at: AppTest) -> list[str]:
+    """The names of the curves of the loss."""
+    protos = [one.proto for one in at.get("bidi_component") if one.proto.component_name.endswith("live_chart")]
+    return [one["name"] for one in json.loads(protos[-1].json)["series"]]
+
+
+def test_the_curve_that_a_fork_goes_on_from_is_there_at_once_and_in_present(
+    open_page: OpenPage, make_run: MakeRun
+) -> None:
+    run, store = make_run(), RunStore()
+    store.rename(run, "the parent")
+    claimant = Claimant.this_process("cpu", "cpu")
+    fork = store.fork(run, store.snapshots(run)[-2].step, claimant, epochs=9)
+    begun = store.started(run)
+    assert begun is not None
+    steps = store.steps(run)
+    said = [Step(**{name: column[-1].item() for name, column in steps.items()})]
+    store.record_all(fork, [begun, *said], claimant.worker)
+    at = open_page("train", run=fork)
+    name = store.get(fork).name
+    assert chart_names(at) == [name, "the parent"]
+    at.button(key="live_present").click().run()
+    assert chart_names(at) == [name, "the parent"]
+    at.button(key="live_present").click().run()
+    at.multiselect(key=f"live_compare_{fork}").set_value([]).run()
+    assert chart_names(at) == [name]
+    at.button(key="live_present").click().run()
+    assert chart_names(at) == [name], "what a person took away stays away"
+    assert not at.exception
 
 
 def test_the_dialog_opens_on_the_run(open_page: OpenPage, make_run: MakeRun) -> None:

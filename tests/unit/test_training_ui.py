@@ -95,6 +95,8 @@ def test_every_state_has_its_words(store: RunStore) -> None:
     store.record_all(first, [run_tools.started(), run_tools.step(8)])
     assert wording.state_line(store.get(first)) == "Training: 9 s left."
     assert wording.progress_of(store.get(first)) == pytest.approx(0.5)
+    store.control(first, paused=True)
+    assert wording.state_line(store.get(first)) == "Paused: 9 s left."
     store.let_go(first, claimant.worker, "stopped")
     store.resume(first, claimant)
     assert wording.state_line(store.get(first)) == "Getting ready…"
@@ -319,6 +321,18 @@ def test_rows_and_filters(store: RunStore) -> None:
     assert [r.id for r in table.filtered(records, "rival RESNET")] == [other]
     assert [r.id for r in table.filtered(records, states=["running"])] == [run]
     assert table.filtered(records, "rival", ["running"]) == []
+
+
+def test_the_last_accuracy_up_to_a_step_and_the_names_of_runs_that_began(store: RunStore) -> None:
+    looks = [run_tools.evaluated(step, split, top1) for step, split, top1 in
+             [(0, "val", 0.1), (4, "val", 0.4), (4, "train", 0.9), (8, "val", 0.8)]]  # fmt: skip
+    run = running(store, *looks, run_tools.step(8))
+    found = {step: store.top1_by(run, step) for step in (0, 3, 4, 7, 8, 99)}
+    assert found == {0: (0, 0.1), 3: (0, 0.1), 4: (4, 0.4), 7: (4, 0.4), 8: (8, 0.8), 99: (8, 0.8)}
+    waiting = store.create(config_of())
+    assert store.top1_by(waiting, 99) is None
+    later = running(store, run_tools.step(1))
+    assert list(store.names_of_begun().items()) == [(name, store.get(name).name) for name in (later, run)]
 
 
 def test_metrics_as_csv(store: RunStore) -> None:

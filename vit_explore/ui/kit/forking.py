@@ -18,7 +18,7 @@ from vit_explore.ui.kit.run_actions import open_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address, caches
 
-_OPEN = "fork_of"  # the run whose dialog is open: it stays so when the page behind it is drawn anew
+_OPEN = "fork_of"  # (run, key of the button) whose dialog is open: it stays so when the page behind it is drawn anew
 _LEAST_SECONDS = 10.0  # that a fork is offered where its parent's budget is spent
 
 
@@ -31,14 +31,22 @@ def button(record: RunRecord, key: str, on_train: bool = False) -> None:
         return
     st.button(
         "Fork …", icon=":material/fork_right:", key=key, help="Go on from any snapshot with other settings",
-        on_click=_open, args=(record.id,),
+        on_click=_open, args=(record.id, key),
     )  # fmt: skip
-    if st.session_state.get(_OPEN) == record.id:
+    if st.session_state.get(_OPEN) == (record.id, key):
         _ask(record.id, on_train)
+    else:
+        close()  # another one was left open on the page, or the run, that was shown before
 
 
-def _open(run: str | None = None) -> None:
-    st.session_state[_OPEN] = run
+def _open(run: str, key: str) -> None:
+    st.session_state[_OPEN] = run, key
+    st.session_state.pop(_step_key(run), None)  # chosen when it was open before
+
+
+def close() -> None:
+    """No dialog of a fork is open any more; for whoever opens another one, since there can be only one."""
+    st.session_state[_OPEN] = None
 
 
 def origin(store: RunStore, record: RunRecord) -> None:
@@ -54,11 +62,11 @@ def origin(store: RunStore, record: RunRecord) -> None:
     )  # fmt: skip
 
 
-@dialog("Fork this run", icon=":material/fork_right:", on_dismiss=_open)
+@dialog("Fork this run", icon=":material/fork_right:", on_dismiss=close)
 def _ask(run: str, on_train: bool) -> None:
     if (new := form(run)) is None:
         return
-    _open(None)
+    close()
     if on_train:
         open_run(new)
         st.rerun()
@@ -74,10 +82,13 @@ def form(run: str) -> str | None:
         st.info("It has no snapshot yet: the first comes with the first step.", icon=":material/info:")
         return None
     st.markdown(f"A new run takes the weights that **{escaped(record.name)}** had then, and goes on with its images.")
-    at = rows[_snapshot(list(rows.values()), record)]
+    step = _snapshot(list(rows.values()), record)
     changes = _changes(record)
+    if (at := rows.get(step)) is None:
+        _say_gone(step)
+        return None
     changes |= _budget(record, at)
-    if st.button("Start the fork", type="primary", icon=":material/play_arrow:", key="fork_start", width="stretch"):
+    if _start_button():
         with friendly():
             new = store.fork(run, at.step, **changes)
             get_backend().ensure()
@@ -88,13 +99,33 @@ def form(run: str) -> str | None:
 def _snapshot(rows: list[SnapshotRow], record: RunRecord) -> int:
     """The step of the chosen snapshot."""
     said = {row.step: f"step {row.step:,} · {wording.duration(row.elapsed)}" for row in rows}
-    if len(rows) == 1:
-        st.markdown(f"From {said[rows[0].step]}")
-        return rows[0].step
-    step: int = st.select_slider(
-        "From", list(said), value=rows[-1].step, format_func=said.__getitem__, key=f"fork_step_{record.id}"
-    )
+    key = _step_key(record.id)
+    chosen: int = st.session_state.get(key, rows[-1].step)
+    if chosen not in said:  # it stays chosen until the person takes another one
+        said[chosen] = f"step {chosen:,} · gone"
+    if len(said) == 1:
+        st.markdown(f"From {said[chosen]}")
+        return chosen
+    st.session_state[key] = chosen
+    step: int = st.select_slider("From", sorted(said), format_func=said.__getitem__, key=key)
     return step
+
+
+def _step_key(run: str) -> str:
+    return f"fork_step_{run}"
+
+
+def _say_gone(step: int) -> None:
+    """In place of Start's way on: while a run trains, it keeps fewer and fewer of the snapshots of a look."""
+    st.error(f"The snapshot at step {step:,} is not kept any more; choose another one.", icon=":material/error:")
+    _start_button(disabled=True)
+
+
+def _start_button(disabled: bool = False) -> bool:
+    return st.button(
+        "Start the fork", type="primary", icon=":material/play_arrow:", key="fork_start", width="stretch",
+        disabled=disabled,
+    )  # fmt: skip
 
 
 def _changes(record: RunRecord) -> dict[str, Any]:
@@ -123,7 +154,7 @@ def _budget(record: RunRecord, at: SnapshotRow) -> dict[str, float]:
     left = total - had
     offered = left if left >= least else max(least, total / 2)
     more = st.number_input(
-        f"More {kind}", value=float(round(offered, 1)), format="%g", key="fork_more",
+        f"More {kind}", value=float(round(offered, 1)), format="%g", key=f"fork_more_{at.step}",
         help="The learning rate goes on where its schedule is at that share of the whole.",
     )  # fmt: skip
     return {kind: had + more}

@@ -139,7 +139,7 @@ def _running(record: RunRecord) -> str:
         return f"{escaped(record.note or 'Getting ready')}…"
     if progress_of(record) >= 1 or record.remaining == 0:
         return f"Training is over: {_lowered(record.note) or 'it takes the test'}."
-    return f"Training: {duration(record.remaining)} left."
+    return f"{'Paused' if record.paused else 'Training'}: {duration(record.remaining)} left."
 
 
 def _lowered(note: str | None) -> str:

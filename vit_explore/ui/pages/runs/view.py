@@ -25,7 +25,7 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
 from vit_explore.ui.session import address, caches, choice
 
-EVERY = 2.0  # seconds between two looks while something trains
+EVERY = 2.0  # seconds between two looks while something trains; of hundreds of runs it looks less often
 _SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
 _RENAME, _RENAMED = "runs_rename_open", "runs_renamed"
 _COLUMNS = {  # as wide as a window of 1280 up to the disk, and one of 1440 up to the time of day
@@ -51,7 +51,7 @@ def view() -> None:
         _invitation()
         return
     active = any(record.state in wording.ACTIVE for record in records)
-    fragment(_view, every=EVERY if active else None)(active)
+    fragment(_view, every=max(EVERY, len(records) / 200) if active else None)(active)
 
 
 def _invitation() -> None:
@@ -143,7 +143,7 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
         if len(selected) == 2:
             one, other = selected
             link_button("versus", "Race them", "compare_arrows", "runs_race", one=one.id, other=other.id)
-        if st.button("Delete", icon=":material/delete:", key="runs_delete"):
+        if st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=forking.close):
             _confirm_deletion([record.id for record in selected])
 
 

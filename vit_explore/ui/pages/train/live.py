@@ -49,6 +49,7 @@ def watch(run: str) -> None:
         return
     phase = phase_of(record)
     stage.style()
+    playing.draw_anew()
     with st.container(key="live_stage"):
         _head(store, record)
         fragment(_numbers, every=_PACE[phase])(run, phase)
@@ -92,6 +93,8 @@ def _numbers(run: str, phase: str) -> None:
         record = store.get(run)
         if phase_of(record) != phase:
             st.rerun()  # another pace of looking, or none
+        if phase == "training" and playing.is_outdated(store, run):
+            st.rerun()  # another window has set something
         curves = curves_of(run)
         refresh(curves, store, record)
         if phase != "over":
@@ -119,7 +122,7 @@ def _below(store: RunStore, record: RunRecord, phase: str) -> None:
         return
     if phase != "over":
         forking.button(record, "live_fork", on_train=True)
-    choose_curves(record, {other.id: other.name for other in store.list() if other.id != record.id and other.step})
+    choose_curves(record, {run: name for run, name in store.names_of_begun().items() if run != record.id})
     forking.origin(store, record)
     how_to_read()
     fragment(diagnosing.rest, every=_PACE[phase] and _DIAGNOSIS)(record.id)

@@ -24,7 +24,7 @@ def status(store: RunStore, record: RunRecord, curves: Curves) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live_status"):
         for label, value, extra in numbers(record, curves):
             st.metric(label, value, extra, delta_color="off", delta_arrow="off", width="content")
-        more = " The results are below." if record.test_top1 is not None and not stage.is_presenting() else ""
+        more = " Results below." if record.test_top1 is not None and not stage.is_presenting() else ""
         st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}{more}**")
     if record.state == "failed":
         st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")

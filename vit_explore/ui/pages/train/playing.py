@@ -1,5 +1,6 @@
 """What a person sets while a run trains: one thin row, outside of what is drawn at each tick, so that no tick takes a
-slider out of the hand. It shows what the store holds whenever it is drawn: two windows agree at the next touch."""
+slider out of the hand. It shows what the store holds whenever it is drawn, which is so too when another window has set
+something: two windows agree at the next tick."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from vit_explore.ui.session import caches
 
 LR_FACTORS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)  # about equal steps of its logarithm
 DECAYS = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
+_DRAWN = "live_playing_drawn"  # (run, Controls) that the strip shows
 _REFUSED = "live_playing_refused"  # the sentence of what the store did not take
 
 _CSS = """<style>
@@ -41,6 +43,17 @@ def strip(store: RunStore, record: RunRecord) -> None:
         fragment(_strip)(record.id)
 
 
+def draw_anew() -> None:
+    """The whole page is drawn now: until the strip is, too, there is nothing to hold against the store."""
+    st.session_state[_DRAWN] = None, None
+
+
+def is_outdated(store: RunStore, run: str) -> bool:
+    """Whether something else holds for the run than what the strip shows of it; one small query. Raises RunNotFound."""
+    shown, held = st.session_state[_DRAWN]
+    return shown == run and store.controls(run) != held
+
+
 def _strip(run: str) -> None:
     store = caches.store()
     try:
@@ -49,6 +62,7 @@ def _strip(run: str) -> None:
         return  # the fragment of the numbers says so
     if record.state != "running" or record.config is None:
         return
+    st.session_state[_DRAWN] = run, held
     with st.container(horizontal=True, key="live_playing"):
         _pause(run, held)
         with st.container(horizontal=True, key="live_playing_row"):
