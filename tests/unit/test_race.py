@@ -10,9 +10,11 @@ import run_tools
 
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Changed
-from vit_explore.ui.pages.versus import sides
+from vit_explore.ui.pages.versus import comparison, pair, sides
 from vit_explore.ui.pages.versus.sides import Side
 from vit_explore.ui.pages.versus.verdict import SEED_NOISE, Score, judge
+
+KINDS = ("vit", "resnet-slim")
 
 
 @pytest.fixture
@@ -144,3 +146,13 @@ def test_three_seeds_speak_for_themselves() -> None:
 def test_tests_of_two_sizes_are_judged_as_two_samples() -> None:
     verdict = judge(score("a", 0.5, predictions=answers(0, 400)), score("b", 0.5, predictions=answers(0, 100)))
     assert verdict.noise == pytest.approx(1.96 * math.sqrt(2 * SEED_NOISE**2 + 0.25 / 400 + 0.25 / 100))
+
+
+def test_what_a_stopped_race_leaves_behind_is_not_shown_before_a_finished_one(store: RunStore) -> None:
+    vit, resnet = (store.create(run_tools.tiny_config(model=name), run_tools.me(), group="race") for name in KINDS)
+    for run in (vit, resnet):
+        store.record_all(run, [run_tools.started(), run_tools.finished(2)])
+    for name in KINDS:
+        store.request_stop(queue(store, model=name, seed=1))
+    chosen = comparison.latest_pair(pair.telling(pair.comparable(store)))
+    assert chosen == (vit, resnet)

@@ -40,7 +40,7 @@ def longer(config: RunConfig, times: int = 3) -> Repair | None:
     """A budget several times as large, as far as it may be; None: it is the largest."""
     kind = "seconds" if config.train.seconds is not None else "epochs"
     present = config.train.seconds or config.train.epochs or 1
-    budget = min(times * present, _most(kind))
+    budget = min(float(f"{times * present:.2g}"), _most(kind))
     if budget == present:
         return None
     return Repair(f"Train anew for {budget:g} {kind}", {kind: budget})

@@ -25,7 +25,7 @@ def short(evidence: Evidence) -> Finding | None:
         f"It has learned too little for its own training images: {100 * look.train:.0f} % of them are right, and "
         f"{100 * look.val:.0f} % of the validation images.",
         (
-            f"Guessing gives {100 * guess:.0f} %; the two differ by {100 * look.gap:.0f} ± {100 * look.noise:.0f} "
+            f"Guessing gives {100 * guess:.0f} %; the two differ by {round(100 * look.gap):d} ± {100 * look.noise:.0f} "
             "points, so it does not learn by heart: more steps, or a larger model, can still gain.",
             f"It took {evidence.steps:,} steps.",
         ),

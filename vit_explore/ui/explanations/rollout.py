@@ -12,7 +12,7 @@ from vit_explore.ui.kit.tab import Tab
 
 
 def _controls(ref: str) -> tuple[str, float, int]:
-    fusion, discard, start = st.columns(3, gap="medium")
+    fusion, discard, start = st.columns([1.4, 1, 1], gap="medium")
     how = fusion.segmented_control(
         "Heads are fused by their", ["mean", "max", "min"], default="mean", required=True, key="rollout_fusion",
     )  # fmt: skip

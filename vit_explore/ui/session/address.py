@@ -239,6 +239,12 @@ def correct() -> list[str]:
     return sentences
 
 
+def page() -> str:
+    """The name of the page that is shown."""
+    name: str = st.session_state.get(_PAGE, site.HOME.name)
+    return name
+
+
 def query() -> str:
     """What the URL of the present view says, without its question mark."""
     return urlencode(_ordered())

@@ -19,6 +19,7 @@ from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
 from vit_explore.runs.store import RunStore
+from vit_explore.ui import site
 from vit_explore.ui.session import address
 
 if TYPE_CHECKING:
@@ -179,8 +180,17 @@ def _settle(base: str | None, offers: list[Available]) -> Choice | None:
         return _choice(base, step, offers)
     except BadReference as error:
         instead = f"Here is {first.title} instead." if first else "There is no other model yet."
-        address.refuse("model", f"{error} {instead}")
+        if site.page(address.page()).asks or not _is_run(base):
+            address.refuse("model", f"{error} {instead}")
+        else:  # the page is about the run itself, and shows no model
+            address.settle(model=None)
         return first
+
+
+def _is_run(base: str) -> bool:
+    """Whether there is such a run, with weights or without."""
+    kind, _, run = base.partition("@")[0].partition(":")
+    return kind == "run" and RunStore(home()).has(run)
 
 
 def _known_run(name: str, known: Container[str]) -> str | None:
@@ -195,7 +205,8 @@ def _known_run(name: str, known: Container[str]) -> str | None:
 
 def _first(offers: list[Available]) -> Choice | None:
     """The newest run, or a bundled model, that answers every page's question. Else whatever there is."""
-    fitting = (offer for offer in offers if answers_all(offer.card) and _is_readable(offer))
+    trained = sorted(offers, key=lambda offer: max(offer.steps, default=1) == 0)  # one of step 0 alone shows noise
+    fitting = (offer for offer in trained if answers_all(offer.card) and _is_readable(offer))
     offer = next(fitting, next(iter(offers), None))
     return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
 
@@ -216,7 +227,8 @@ def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
     offer = next((offer for offer in offers if offer.ref == base), None)
     if offer is None:
         snapshot_steps(base, home())  # raises for what is not there, and says why
-        raise BadReference(f"{base} ended before it had any weights.")
+        name = RunStore(home()).get(parsed.name).name
+        raise BadReference(f"The run {name!r} ended before it had any weights.")
     if not offer.steps:
         return Choice(base, offer.title)
     if step is not None and step not in offer.steps:

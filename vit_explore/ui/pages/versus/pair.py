@@ -26,8 +26,15 @@ def comparable(store: RunStore) -> list[RunRecord]:
 def settled(records: list[RunRecord]) -> Pair:
     """The pair to show; without one, or the other, where there are too few runs."""
     by_id = {record.id: record for record in records}
-    latest = Pair(*comparison.latest_pair(records))
+    latest = Pair(*comparison.latest_pair(telling(records)))
+    if latest.other is None:  # there are fewer than two of these
+        latest = Pair(*comparison.latest_pair(records))
     return settle_pair(by_id, latest, lambda run: comparison.partner(by_id[run], records))
+
+
+def telling(records: list[RunRecord]) -> list[RunRecord]:
+    """Those that go on, or reached their end: not what a race that was stopped has left behind."""
+    return [record for record in records if record.state in (*wording.ACTIVE, "finished")]
 
 
 def pick(records: list[RunRecord], pair: Pair) -> None:

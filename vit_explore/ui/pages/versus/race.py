@@ -51,7 +51,7 @@ def _head(both: list[Side], active: bool) -> None:
         st.subheader(" against ".join(escaped(side.title) for side in both), anchor=False)
         if active:
             _stop_button(both)
-        elif sides.missing(both) and all(side.tested for side in both):
+        elif sides.missing(both) and all(side.shown in side.tested for side in both):
             _seeds_button(both)
 
 
@@ -152,6 +152,8 @@ def _countdown(both: Sequence[Side]) -> str:
     """How long the race still takes, as far as that can be known."""
     seconds = [_seconds_left(record) for side in both for record in side.active]
     known = [value for value in seconds if value is not None]
+    if any(record.remaining == 0 for side in both for record in side.active):
+        return ":material/timer: Testing what it has learned"
     at_once = max(1, min(len(get_backend().devices()), len(known)))
     left = f":material/timer: {wording.duration(sum(known) / at_once)} to go"
     if len(known) == len(seconds):
