@@ -13,6 +13,7 @@ from vit_explore.errors import BadConfig, DamagedFile
 from vit_explore.printing import mebibytes, percent, print_table, say
 
 if TYPE_CHECKING:
+    from vit_explore.diagnosis import Finding
     from vit_explore.runs.records import RunRecord, State
     from vit_explore.runs.store import RunStore
 
@@ -75,14 +76,7 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
     store = open_store()
     found = diagnose(evidence_of(store, arguments.run, look_at(store, arguments.run)))
     if arguments.json:
-        print(
-            json.dumps(
-                [
-                    {**vars(one), "severity": one.severity.name.lower(), "repair": one.repair and vars(one.repair)}
-                    for one in found
-                ]
-            )
-        )
+        print(json.dumps([_finding_json(one) for one in found]))
         return 0
     if not found:
         print("Nothing conspicuous: the loss, the accuracies, the heads and the tiles look as they should by now.")
@@ -91,6 +85,11 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
         if one.repair is not None:
             say(f"  Repair: {one.repair.label} ({', '.join(f'{k}={v}' for k, v in one.repair.changes.items())}).")
     return 0
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    repair = None if finding.repair is None else vars(finding.repair)
+    return {**vars(finding), "severity": finding.severity.name.lower(), "repair": repair}
 
 
 def reproduce_run(arguments: argparse.Namespace, show: Callable[[float, str], None]) -> int:

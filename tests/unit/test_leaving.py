@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.models import create_model
-from vit_explore.training import fastest
+from vit_explore.training import fastest, preflight
 from vit_explore.training.devices import FEWEST, Numerics, pick_numerics
 from vit_explore.training.evaluate import BATCH_SECONDS, Evaluation, Pace, evaluate
 
@@ -168,3 +168,16 @@ def test_probes_are_left_when_somebody_asks() -> None:
 
     assert pick_numerics(model, torch.randn(8, 3, 32, 32), "auto", leave=leave) == Numerics("fp32", True)
     assert len(passes) == 3
+
+
+@pytest.mark.parametrize(
+    ("device", "waits"), [("cuda", ["torch.cuda.synchronize"]), ("mps", ["torch.mps.synchronize"]), ("cpu", [])]
+)
+def test_a_time_is_taken_when_the_device_has_computed(
+    device: str, waits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    for name in ("torch.cuda.synchronize", "torch.mps.synchronize"):
+        monkeypatch.setattr(name, lambda *_, name=name: waited.append(name))
+    preflight._seconds(lambda: None, torch.device(device))
+    assert waited == waits
