@@ -138,7 +138,19 @@ def test_present_shows_the_stage_alone_and_comes_back(page: Page, train: Train) 
     assert page.evaluate(letters) > 1.15 * small
     assert max(bottom for *_, bottom in boxes(page).values()) <= 720
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollHeight - main.clientHeight") <= 1
-    page.keyboard.press("Escape")
+    canvas = page.locator(".live-chart canvas").first
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 80, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 50, steps=4)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
+    canvas.press("Escape")
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_hidden()
+    page.wait_for_timeout(1500)
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    canvas.press("Escape")
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
     expect(page.get_by_text("Behind this page")).to_be_attached()
     page.go_back()

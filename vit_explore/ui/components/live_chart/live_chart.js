@@ -319,6 +319,8 @@ function drawSeries(ctx, s, scale) {
   const main = s.smooth ?? s.y;
   if (s.of) {
     trace(ctx, s.x, main, scale, 1.5, THIN);
+    const end = s.x.length - 1;
+    if (main[end] !== null) dot(ctx, scale.px(s.x[end]), scale.py(main[end]), 2.5);
     return;
   }
   trace(ctx, s.x, main, scale, 2.75, s.dash ? [7, 6] : []);

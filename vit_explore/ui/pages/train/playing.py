@@ -119,6 +119,6 @@ def _take(run: str, name: str, key: str) -> None:
 
 def _set(run: str, changes: dict[str, Any]) -> None:
     try:
-        caches.store().control(run, **changes)
+        st.session_state[_DRAWN] = run, caches.store().control(run, **changes)  # the strip is drawn next
     except VitExploreError as error:
         st.session_state[_REFUSED] = wording.sentence(error)
