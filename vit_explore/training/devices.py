@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +45,31 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+@contextmanager
+def even_threads(model: nn.Module, x: Tensor) -> Iterator[None]:
+    """On a CPU, for a backward pass of `model` on x (B, 3, h, w): only as many threads as divide the images evenly.
+
+    The gradient of a convolution's weights over images that its threads cannot share evenly is written beyond its
+    memory, and the process crashes (oneDNN of torch 2.14; fp32 and bf16). One that does not overlap, a patch
+    projection, is no such convolution.
+    """
+    before = torch.get_num_threads()
+    threads = math.gcd(before, len(x))
+    if threads == before or x.device.type != "cpu" or not _overlaps(model):
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _overlaps(model: nn.Module) -> bool:
+    """Whether it has a convolution whose windows overlap."""
+    return any(isinstance(part, nn.Conv2d) and part.kernel_size > part.stride for part in model.modules())
 
 
 def pick_device(wish: str) -> torch.device:
@@ -109,7 +136,8 @@ def _time_step(model: nn.Module, batch: Tensor, numerics: Numerics) -> float:
     start = time.perf_counter()
     with numerics.autocast(batch.device):
         loss = model(batch).float().square().mean()
-    loss.backward()
+    with even_threads(model, batch):
+        loss.backward()
     model.zero_grad(set_to_none=True)
     return time.perf_counter() - start
 

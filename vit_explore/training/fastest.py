@@ -66,6 +66,7 @@ def settle(
     has_dropout = any(getattr(module, "p", 0) or getattr(module, "rate", 0) for module in model.modules())
     may_share = probed and not has_dropout  # replicas would draw from one generator
     images = _affordable(each, 4 * ROUNDS, len(y)) if may_share else 0
+    images -= images % (2 * torch.get_num_threads()) if images < len(y) else 0  # evenly shared, in both ways
     if images < min(len(y), 2 * torch.get_num_threads()):
         return numerics, Replicas(model, 1)
     return numerics, Replicas(model, pick_replicas(model, loss_of, x[:images], y[:images], leave))

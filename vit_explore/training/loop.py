@@ -23,6 +23,7 @@ from vit_explore.training.controls import Controls
 from vit_explore.training.devices import (
     Numerics,
     device_name,
+    even_threads,
     is_out_of_memory,
     largest_batch,
 )
@@ -315,7 +316,9 @@ class Trainer(TrainState):
         def attempt(size: int) -> None:
             x = torch.zeros(size, 3, *self.batches.images.shape[-2:], device=self.device)
             with self.numerics.autocast(self.device):
-                self.model(x).float().sum().backward()
+                loss = self.model(x).float().sum()
+            with even_threads(self.model, x):
+                loss.backward()
 
         self.model.zero_grad(set_to_none=True)
         fits = largest_batch(attempt, self.batches.size)

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vit_explore.training.devices import even_threads
+
 CLEARLY = 1.1  # when in doubt, replicas: they lose less to whatever else runs
 ROUNDS = 2  # each of them a step to warm up, and one that is timed, of both ways
 LossOf = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> the loss *summed* over the images
@@ -41,7 +43,8 @@ class Replicas:
         def share(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
             model.zero_grad(set_to_none=True)
             loss = loss_of(model, x, y) / size
-            loss.backward()
+            with even_threads(model, x):
+                loss.backward()
             return loss.detach()
 
         size, count = len(y), len(self.models)

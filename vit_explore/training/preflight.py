@@ -28,7 +28,7 @@ from vit_explore.config import ModelConfig, RunConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
-from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, pick_device, wait_for
+from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, pick_device, wait_for
 
 PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take longer is not probed
 PROBE_IMAGES = 2  # BatchNorm needs two
@@ -264,7 +264,9 @@ def _step(model: nn.Module, x: Tensor, numerics: Numerics) -> None:
     model.zero_grad(set_to_none=True)
     with numerics.autocast(x.device):
         logits = model(x)
-    F.cross_entropy(logits.float(), torch.zeros(len(x), dtype=torch.long, device=x.device)).backward()
+    loss = F.cross_entropy(logits.float(), torch.zeros(len(x), dtype=torch.long, device=x.device))
+    with even_threads(model, x):
+        loss.backward()
 
 
 _rates: dict[str, float] = {}
