@@ -297,7 +297,7 @@ def test_every_look_is_at_the_same_images_and_the_result_is_on_all() -> None:
     found = list(tiny_trainer(tiny_config(val_images=16)).events())
     looks = [event for event in found if isinstance(event, Evaluated)]
     assert [(look.split, look.images) for look in looks] == [
-        ("val", 16), ("val", 16), ("train", 8), ("val", 16), ("test", 24)
+        ("val", 16), ("val", 16), ("train", 8), ("val", 16), ("train", 8), ("test", 24)
     ]  # fmt: skip
     labels = tiny_dataset().val.labels[:16]
     assert all(

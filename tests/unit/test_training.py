@@ -66,7 +66,7 @@ def test_a_run_tells_its_story_in_order_and_learns(dataset: Dataset) -> None:
     assert [e.step for e in steps] == list(range(1, 33))
     assert [e.images_seen for e in steps] == [32 * e.step for e in steps]
     assert [e.step for e in of(Snapshot, found)] == [0, 1, 2, 4, 8, 16, 24, 32]
-    assert [e.split for e in of(Evaluated, found)][-2:] == ["val", "test"]
+    assert [e.split for e in of(Evaluated, found)][-3:] == ["val", "train", "test"]
     assert found[-1].test_top1 > 0.6 > of(Evaluated, found)[0].top1
     assert not found[-1].stopped
     assert all(a.elapsed <= b.elapsed for a, b in pairwise(steps))

@@ -196,6 +196,8 @@ class Trainer(TrainState):
         test = None
         if not stopped or (self.step > 0 and self.looks.is_worth_testing(len(self.replicas.models), self.rate)):
             yield from self._last_look("val", stopped, seconds)
+            if not stopped:
+                yield from self._look_on_the_way("train")  # so that both are known of the same weights
             yield from self._checkpoint(self.wants_checkpoint())
             test = yield from self._last_look("test", stopped, seconds)
             yield from self._checkpoint(test is None and self.wants_checkpoint())  # it was left

@@ -33,7 +33,7 @@ a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus
 }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding-top: 3.5rem; }}
-  .katex-display {{ font-size: 0.92em; }}
+  .katex-display {{ font-size: 0.88em; }}
   h1 {{ font-size: 1.9rem !important; padding: 0.25rem 0 !important; }}
   .st-key-train_start_box > [data-testid="stLayoutWrapper"]:first-child > [data-testid="stHorizontalBlock"] {{
     flex-direction: column-reverse; gap: 1rem;

@@ -15,6 +15,7 @@ from vit_explore.ui.kit.curves import Curves
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.run_actions import open_run
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.kit.wording import ACTIVE
 from vit_explore.ui.session import caches
 
 _ICONS = {
@@ -33,22 +34,37 @@ def line(run: str) -> None:
     """The most severe finding, in one line; nothing for a run that does well."""
     store = caches.store()
     try:
-        found = findings(store, store.get(run))
+        record = store.get(run)
+        found = findings(store, record)
     except RunNotFound:
         return  # the fragment of the numbers says so
-    if found:
+    shown = _on_stage(record, found)
+    if shown is not None:
         st.html(_CSS)
-        _draw(store, run, found[0], "live_diagnosis")
+        _draw(store, run, shown, "live_diagnosis")
+
+
+def _on_stage(record: RunRecord, found: list[Finding]) -> Finding | None:
+    """The most severe; of a run that was watched to its end the one that stood there, so that nothing jumps then."""
+    stood: dict[str, str | None] = st.session_state.setdefault("live_diagnosed", {})
+    if record.state in ACTIVE:
+        stood[record.id] = found[0].name if found else None
+    if record.id not in stood:
+        return found[0] if found else None
+    return next((finding for finding in found if finding.name == stood[record.id]), None)
 
 
 def rest(run: str) -> None:
     """The other findings, below the stage."""
     store = caches.store()
     try:
-        found = findings(store, store.get(run))[1:]
+        record = store.get(run)
+        found = findings(store, record)
     except RunNotFound:
         return
     for finding in found:
+        if finding is _on_stage(record, found):
+            continue
         _draw(store, run, finding, f"live_diagnosis_{finding.name}")
 
 
