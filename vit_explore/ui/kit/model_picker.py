@@ -70,8 +70,8 @@ def choose_model() -> None:
         elif choice is not None and awaited_run() is not None:
             st.caption(f"It has no weights yet; until its first step you see: {escaped(choice.title)}.")
         elif choice is not None and choice.step is not None:
-            latest = "the latest" if choice.is_latest else f"of {choice.steps[-1]:,}"
-            st.caption(f"Snapshot at step {choice.step:,}, {latest}.")
+            of = f"Snapshot at step {choice.step:,} of {choice.steps[-1]:,}."
+            st.caption("The latest snapshot." if choice.is_latest else of)
 
 
 def offer_bundled() -> None:
