@@ -78,6 +78,7 @@ def test_the_box_is_small() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.rglob("*")) < 30 * 2**20
 
 
+@pytest.mark.slow
 def test_the_vit_is_as_good_as_its_card_says(real_data: object) -> None:
     loaded = load_model("bundled:vit-cifar10")
     test = load_dataset(DataConfig()).test

@@ -146,6 +146,7 @@ def run_in(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_new_thing_is_found_everywhere(extended: Path) -> None:
     done = run_in(extended, "-c", CHECK)
     assert done.returncode == 0, done.stderr

@@ -356,6 +356,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_training_needs_no_page_library() -> None:
     code = f"""
 from run_tools import tiny_dataset

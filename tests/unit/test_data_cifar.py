@@ -404,6 +404,7 @@ def test_the_hub_is_asked_at_its_endpoint_once(server: tuple[str, type[Files]], 
     assert len(handler.asked) == asked
 
 
+@pytest.mark.slow
 def test_the_real_thing(real_data: Path) -> None:
     dataset = load_dataset(CONFIG)
     assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (40_000, 10_000, 10_000)

@@ -31,6 +31,7 @@ print("alive", torch.get_num_threads())
 """
 
 
+@pytest.mark.slow
 def test_an_odd_batch_trains_a_resnet_in_two_threads() -> None:
     """Without even_threads it ends with SIGABRT or SIGSEGV."""
     done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)
