@@ -45,13 +45,17 @@ def line(run: str) -> None:
 
 
 def _on_stage(record: RunRecord, found: list[Finding]) -> Finding | None:
-    """The most severe; of a run that was watched to its end the one that stood there, so that nothing jumps then."""
+    """The most severe, if it is more than a hint; of a run that was watched to its end the one that stood there.
+
+    So the stage seldom moves while it trains, and never when it ends.
+    """
+    grave = [finding for finding in found if finding.severity is not Severity.HINT]
     stood: dict[str, str | None] = st.session_state.setdefault("live_diagnosed", {})
     if record.state in ACTIVE:
-        stood[record.id] = found[0].name if found else None
+        stood[record.id] = grave[0].name if grave else None
     if record.id not in stood:
-        return found[0] if found else None
-    return next((finding for finding in found if finding.name == stood[record.id]), None)
+        return grave[0] if grave else None
+    return next((finding for finding in grave if finding.name == stood[record.id]), None)
 
 
 def rest(run: str) -> None:
