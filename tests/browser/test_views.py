@@ -27,6 +27,15 @@ def wait_for(page: Page, **wanted: str | None) -> None:
     page.wait_for_function(f"() => {{ const f = new URL(location.href).searchParams; return {' && '.join(parts)}; }}")
 
 
+def settle(page: Page) -> None:
+    """Until the address has stood still for a second and a half: nothing that was chosen is still on its way."""
+    page.wait_for_function(
+        "() => { const now = performance.now();"
+        " if (window.heldAt !== location.href) { window.heldAt = location.href; window.heldSince = now; }"
+        " return now - window.heldSince > 1500; }"
+    )
+
+
 def caption(page: Page) -> str:
     """What the explorer says it shows: layer, head and patch."""
     shown = page.locator(".explorer .stage .caption").last
@@ -135,6 +144,7 @@ def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
     first = caption(page)
     choose_in_the_explorer(page)
     wait_for(page, patch="12", layer="3", head="2")
+    settle(page)  # on a busy machine a key on the way there may still be heard, and be an entry after this one
     for _ in range(40):  # one step back for each choice; quick ones may have become one
         before = page.url
         page.go_back()

@@ -51,13 +51,14 @@ def attention_explorer(
 ) -> View:
     """Mount the explorer over `image`, uint8 (h, w, 3), and give back what the person looks at.
 
-    view: where it starts; a `view` that changes later moves the explorer there. on_change: the person moved.
+    view: what it shows, unless the person has moved on and Python has not heard of it. on_change: the person moved.
     """
     start = view or View(packed["layers"] - 1)
     data = {
         **packed,
         "image": _png(image),
         "view": {"layer": start.layer, "head": start.head, "patch": start.patch},
+        "heard": _heard(key),
     }
     result = _mount(key=key, data=data, default={"view": None}, on_view_change=on_change)
     return _view(result.get("view"), start)
@@ -143,6 +144,14 @@ def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _default_query(maps: AttentionMaps, index: int, layers: slice) -> np.ndarray:
     weights, n = maps.weights[index, layers], maps.n_prefix
     return weights[:, :, 0, n:] if maps.has_class_token else weights[:, :, n:, n:].mean(axis=2)
+
+
+def _heard(key: str) -> float:
+    """When the browser sent the latest choice that has come here, in its own milliseconds; 0 before the first."""
+    state = st.session_state.get(key)
+    view = state.get("view") if state else None
+    sent = view.get("sent") if isinstance(view, dict) else None
+    return sent if isinstance(sent, int | float) else 0
 
 
 def _view(state: Any, default: View) -> View:

@@ -27,7 +27,6 @@ export default function (component) {
 
 function take(ex, data) {
   const same = ex.data && ["weights", "tops", "image"].every((part) => ex.data[part] === data[part]);
-  const before = ex.data && JSON.stringify(ex.data.view);
   ex.data = data;
   if (!same) {
     ex.weights = bytes(data.weights);
@@ -36,8 +35,8 @@ function take(ex, data) {
     ex.tops = new Float32Array(bytes(data.tops).buffer);
     loadPicture(ex, data.image);
   }
-  // Python moved it; else, or while Python does not know yet where the person went, the person's own place holds
-  if (!ex.view || (before !== JSON.stringify(data.view) && !ex.timer)) ex.view = { ...data.view };
+  // Python says where to look, once it has heard where the person went last; until then the person's own place holds.
+  if (!ex.view || (data.heard >= ex.sent && !ex.timer)) ex.view = { ...data.view };
   const { layers, heads, grid } = data;
   ex.view.layer = Math.min(ex.view.layer, layers - 1);
   if (ex.view.head !== null && ex.view.head >= heads) ex.view.head = null;
@@ -154,7 +153,7 @@ function build(root) {
   heads.setAttribute("role", "application");
   heads.setAttribute("aria-label", "All heads of all layers: the arrow keys move the choice");
   const hint = element("p", "hint", right);
-  const ex = { root, caption, hint, map, top, token, mean, own, ownScale: false, opacity, heads, hover: null, view: null, data: null, picture: null };
+  const ex = { root, caption, hint, map, top, token, mean, own, ownScale: false, opacity, heads, hover: null, view: null, data: null, picture: null, sent: 0 };
   ex.heat = document.createElement("canvas");
   ex.observer = new ResizeObserver(() => render(ex));
   ex.observer.observe(root);
@@ -207,7 +206,11 @@ function change(ex, part) {
   ex.hover = null;
   render(ex);
   clearTimeout(ex.timer);
-  ex.timer = setTimeout(() => { ex.timer = null; ex.send({ ...ex.view, sent: Date.now() }); }, 200);
+  ex.timer = setTimeout(() => {
+    ex.timer = null;
+    ex.sent = Date.now();
+    ex.send({ ...ex.view, sent: ex.sent });
+  }, 200);
 }
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
