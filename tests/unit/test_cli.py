@@ -65,6 +65,7 @@ def example(name: str) -> tuple[list[str], Any]:
         "stem": (["conv"], "conv"), "augment": (["none"], "none"), "device": (["cpu"], "cpu"),
         "precision": (["fp32"], "fp32"), "image_size": (["64"], 64), "width": (["192"], 192), "num_heads": (["8"], 8),
         "patch_size": (["8"], 8), "optimizer": (["adamw"], "adamw"), "compiled": (["off"], "off"),
+        "schedule": (["constant"], "constant"), "normalize": (["half"], "half"),
     }  # fmt: skip
     field = flat_fields()[name][2]
     flag = f"--{name.replace('_', '-')}"

@@ -20,7 +20,10 @@ from vit_explore.registry import Registry
         (lambda: ModelConfig(width=18, num_heads=2, pos_embed="sincos2d"), "multiple of 4"),
         (lambda: ModelConfig(stem="conv", patch_size=6, image_size=36), "power of 2, not 6"),
         (lambda: ModelConfig(pool="max"), "'cls' or 'avg'"),
-        (lambda: TrainConfig(epochs=1, optimizer="sgd"), "optimizer = 'sgd' is not possible: it takes 'adamw' or "),
+        (lambda: TrainConfig(epochs=1, optimizer="lion"), "optimizer = 'lion' is not possible: it takes 'adam' or "),
+        (lambda: TrainConfig(epochs=1, nesterov=True, momentum=0), "needs a momentum above 0"),
+        (lambda: TrainConfig(epochs=1, schedule="step"), "it takes 'cosine' or 'constant' or 'exponential'"),
+        (lambda: RunConfig().update(input_size=600), "input_size = 600 is not possible: it takes a whole number from"),
         (lambda: ModelConfig(width=5000), "width = 5000 is not possible: it takes a whole number from 8 to 1,536."),
         (lambda: ModelConfig(width="wide"), "width = wide is not possible: it takes a whole number from 8 to"),
         (
@@ -33,14 +36,13 @@ from vit_explore.registry import Registry
             "val_fraction = 1 is not possible: it takes a number above 0 and below 0.9.",
         ),
         (lambda: RunConfig(name="x" * 130), "it takes text of at most 120 characters."),
-        (lambda: RunConfig().update(optimizer="sgd"), "optimizer = 'sgd' is not possible"),
+        (lambda: RunConfig().update(optimizer="lion"), "optimizer = 'lion' is not possible"),
         (lambda: ModelConfig(heads=3), "has no field 'heads'"),
         (lambda: DataConfig(classes=("cat",)), "at least two"),
         (lambda: DataConfig(classes=("cat", "dog", "cat")), "named twice"),
         (lambda: DataConfig(dataset="folder"), "needs a path"),
         (lambda: DataConfig(per_class=0), "per_class = 0"),
         (lambda: RunConfig(train={"epochs": -1}), "epochs = -1"),
-        (lambda: RunConfig(data={"image_size": 48}, model={"image_size": 32}), "32 px and the data has 48 px"),
         (lambda: RunConfig(data={"classes": ("cat", "dog")}, model={"num_classes": 3}), "3 outputs and the data 2"),
         (lambda: RunConfig().update(no_such=1), "no setting 'no_such'"),
     ],
@@ -65,7 +67,8 @@ def test_a_mistake_is_one_sentence(make: object, words: str) -> None:
         ({"data_seed": -1}, ("data_seed",)),
         ({"classes": ("cat",)}, ("classes",)),
         ({"dataset": "folder"}, ("path",)),
-        ({"optimizer": "sgd"}, ("optimizer",)),
+        ({"optimizer": "lion"}, ("optimizer",)),
+        ({"nesterov": True, "momentum": 0}, ("momentum", "nesterov")),
     ],
 )
 def test_a_mistake_names_the_settings_that_it_is_about(changes: dict, fields: tuple[str, ...]) -> None:
@@ -95,6 +98,17 @@ def test_the_model_follows_the_data() -> None:
     assert (run.model.num_classes, run.model.image_size) == (3, 48)
     changed = run.update(image_size=16, classes=("cat", "dog"))
     assert (changed.model.num_classes, changed.model.image_size) == (2, 16)
+    assert run.update(patch_size=12).model.image_size == 48  # 12 divides 48, and not 32
+    assert settings()["input_size"].value(run) is None
+
+
+def test_the_models_input_can_be_larger_than_the_datas_images() -> None:
+    run = RunConfig().update(input_size=72, patch_size=6)
+    assert (run.data.image_size, run.model.image_size, settings()["input_size"].value(run)) == (32, 72, 72)
+    assert run.update(image_size=48, seed=1).model.image_size == 72
+    assert RunConfig.model_validate_json(run.model_dump_json()) == run
+    follows = run.update(input_size=None, patch_size=4)
+    assert (follows.model.image_size, follows.update(image_size=48).model.image_size) == (32, 48)
 
 
 def test_a_new_budget_replaces_the_old_one() -> None:
@@ -135,7 +149,7 @@ def test_flat_names_cover_every_field_once() -> None:
     flat = flat_fields()
     fields = {(section, field) for section, field, _ in flat.values()}
     every = {("data", f) for f in DataConfig.model_fields} | {("train", f) for f in TrainConfig.model_fields}
-    every |= {("model", f) for f in ModelConfig.model_fields} - {("model", "image_size"), ("model", "num_classes")}
+    every |= {("model", f) for f in ModelConfig.model_fields} - {("model", "num_classes")}
     assert fields == every
     assert all(info.description for _, _, info in flat.values())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from vit_explore.config.fields import Config, setting
@@ -22,6 +24,12 @@ class DataConfig(Config):
     image_size: int = setting(
         32, "Side of the square images in pixels.", ge=8, le=512, label="Image size (px)", words="image size"
     )
+    normalize: Literal["data", "half", "imagenet"] = setting(
+        "data",
+        "What is subtracted from the pixels and what they are divided by: mean and standard deviation of the training "
+        "images, one half for both, or ImageNet's.",
+        label="Normalisation", advanced=True,
+    )  # fmt: skip
     val_fraction: float = setting(
         0.2, "Share of the training images held out for validation.", gt=0.0, lt=0.9, label="Validation share"
     )

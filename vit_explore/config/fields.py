@@ -42,6 +42,8 @@ class Hints:
     is_open: bool = False  # other values than the registry's names are possible
     flat: str = ""  # the setting's name among all settings of a run, where the field's own is ambiguous
     follows_data: bool = False  # no setting of its own
+    follows: str = ""  # the setting of the data whose value it has where it has no other
+    for_all: bool = False  # of a model's: every architecture has it, whatever its card says
 
     def __call__(self, schema: dict[str, Any]) -> None:
         """Pydantic's `json_schema_extra`: what a JSON schema says of it."""
@@ -115,7 +117,7 @@ class Setting:
 
     @cached_property
     def optional(self) -> bool:
-        return type(None) in get_args(self.info.annotation)
+        return bool(self.hints.follows) or type(None) in get_args(self.info.annotation)
 
     @cached_property
     def kind(self) -> Kind:
@@ -133,7 +135,7 @@ class Setting:
 
     @property
     def default(self) -> Any:
-        return self.info.default
+        return None if self.hints.follows else self.info.default
 
     @property
     def advanced(self) -> bool:
@@ -152,7 +154,7 @@ class Setting:
 
     def applies(self, architecture: str) -> bool:
         """Whether it means something for this architecture."""
-        return self.section != "model" or self.field == "architecture" or self.field in card_of(architecture).fields
+        return self.section != "model" or self.hints.for_all or self.field in card_of(architecture).fields
 
     def options_for(self, architecture: str) -> tuple[str, ...]:
         """What can be chosen for this architecture, which may know fewer than all."""
@@ -164,8 +166,9 @@ class Setting:
         return self.hints.fair == "always" or (on_clock and self.hints.fair == "clock")
 
     def value(self, config: RunConfig) -> Any:
-        """What a run has."""
-        return getattr(getattr(config, self.section), self.field)
+        """What a run has; None where it follows the data."""
+        value = getattr(getattr(config, self.section), self.field)
+        return None if self.hints.follows and value == getattr(config.data, self.hints.follows) else value
 
     def said(self, value: Any) -> str:
         """A value in words."""

@@ -18,9 +18,19 @@ class ModelConfig(Config):
 
     architecture: str = _knob(
         "vit", "The architecture by name, or timm:NAME for any timm model.",
-        flat="model", label="Architecture", registry="vit_explore.cards:cards", is_open=True,
+        flat="model", label="Architecture", registry="vit_explore.cards:cards", is_open=True, for_all=True,
     )  # fmt: skip
-    image_size: int = _knob(32, "Side of the input in pixels; follows the data.", ge=8, le=512, follows_data=True)
+    image_size: int = _knob(
+        32, "Side of the model's input; images of another size are resized on their way, batch by batch.",
+        ge=8, le=512, flat="input_size", follows="image_size", empty="that of the data", label="Input size (px)",
+        words="input size", for_all=True, advanced=True,
+    )  # fmt: skip
+    crop: float = _knob(
+        1.0,
+        "Share of the resized side that is cut out around the centre: 0.875 with an input size of 224 is a resize to "
+        "256 px and a crop to 224.",
+        gt=0, le=1, label="Centre crop", for_all=True, advanced=True,
+    )  # fmt: skip
     num_classes: int = _knob(10, "Outputs; follows the data.", ge=1, follows_data=True)
     patch_size: int = _knob(
         4, "Side of a patch in pixels; must divide the image size.", ge=1, le=64, label="Patch size (px)"

@@ -17,7 +17,10 @@ from vit_explore.text import printable
 
 
 class RunConfig(Config):
-    """All of one training run. The model's image size and number of classes follow the data unless set."""
+    """All of one training run. The model's image size and number of classes follow the data unless set.
+
+    A model whose image size is that of the data follows it in `update`, too.
+    """
 
     name: str = Field("", max_length=120, description="A name for people; made from the settings when empty.")
     data: DataConfig = Field(default_factory=DataConfig)
@@ -29,18 +32,20 @@ class RunConfig(Config):
     def _clean(cls, name: Any) -> Any:
         return " ".join(printable(name).split()) if isinstance(name, str) else name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _size_follows(cls, values: Any) -> Any:
+        """So that the model's own sizes are checked against the size that it will have."""
+        model, data = values.get("model"), values.get("data")
+        if not isinstance(model, dict) or "image_size" in model:
+            return values
+        size = data.get("image_size") if isinstance(data, dict) else getattr(data, "image_size", None)
+        return values if size is None else {**values, "model": {**model, "image_size": size}}
+
     @model_validator(mode="after")
     def _fit_together(self) -> RunConfig:
         given = self.model.model_fields_set
-        changes: dict[str, int] = {}
-        if "image_size" not in given:
-            changes["image_size"] = self.data.image_size
-        elif self.model.image_size != self.data.image_size:
-            raise BadConfig(
-                f"The model takes images of {self.model.image_size} px and the data has {self.data.image_size} px; "
-                "set one image size for both.",
-                "image_size",
-            )
+        changes = {} if "image_size" in given else {"image_size": self.data.image_size}
         if self.data.classes is not None:
             if "num_classes" not in given:
                 changes["num_classes"] = len(self.data.classes)
@@ -54,15 +59,23 @@ class RunConfig(Config):
             object.__setattr__(self, "model", self.model.replace(**changes))
         return self
 
+    @property
+    def model_follows(self) -> bool:
+        """Whether the model's input is as large as the data's images."""
+        return self.model.image_size == self.data.image_size
+
     def update(self, **changes: Any) -> RunConfig:
         """A copy with flat field names changed (see `flat_fields`); the model follows the data again."""
         flat = flat_fields()
         values: dict[str, Any] = {key: getattr(self, key).model_dump(exclude_unset=True) for key in _SECTIONS}
         values["name"] = self.name
         model = values["model"]
-        model.pop("image_size", None)
         model.pop("num_classes", None)
+        if self.model_follows or changes.get("input_size", 0) is None:
+            model.pop("image_size", None)
         for name, value in changes.items():
+            if name == "input_size" and value is None:
+                continue
             if name == "name":
                 values["name"] = value
                 continue

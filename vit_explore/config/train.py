@@ -11,6 +11,7 @@ from vit_explore.config.fields import Config, setting
 from vit_explore.errors import BadConfig
 
 _machine = partial(setting, fair="clock", advanced=True)  # its pace, and with it how far a budget in seconds reaches
+_more = partial(setting, advanced=True)
 
 
 class TrainConfig(Config):
@@ -26,12 +27,31 @@ class TrainConfig(Config):
     optimizer: str = setting(
         "muon", "How the weights are updated.", label="Optimiser", registry="vit_explore.cards:rules"
     )
+    momentum: float = _more(0.9, "Momentum of sgd; the other optimisers have their own.", ge=0, lt=1)
+    nesterov: bool = _more(False, "Nesterov's look ahead in sgd.", label="Nesterov momentum", words="Nesterov momentum")
     lr: float = setting(1e-3, "Peak learning rate.", gt=0, le=10, label="Learning rate")
-    weight_decay: float = setting(0.05, "Decoupled weight decay, on matrices only.", ge=0, le=10)
+    weight_decay: float = setting(
+        0.05,
+        "Weight decay, on matrices only: decoupled, or with adam and sgd a part of the gradient (L2).",
+        ge=0,
+        le=10,
+    )
+    schedule: Literal["cosine", "constant", "exponential"] = setting(
+        "cosine",
+        "The learning rate after warm-up: half a cosine to 0, as it is, or times `lr_decay` in each epoch.",
+        label="Schedule",
+    )
+    lr_decay: float = _more(
+        0.98, "Factor of the learning rate in each epoch of the exponential schedule, step by step.",
+        gt=0, le=1, label="Decay an epoch", words="decay of the learning rate",
+    )  # fmt: skip
     warmup_fraction: float = setting(
-        0.1, "Share of the budget in which the learning rate rises; then a cosine to 0.",
+        0.1, "Share of the budget in which the learning rate rises; then its schedule begins.",
         ge=0, lt=1, label="Share of warm-up",
     )  # fmt: skip
+    warmup_start: float = _more(
+        0.0, "Share of the peak learning rate at which warm-up begins.", ge=0, le=1, label="Start of warm-up"
+    )
     low_res_fraction: float = setting(
         0.4,
         "Share of the budget, from its start, with images of half the side: a quarter of the tokens. "
@@ -42,6 +62,40 @@ class TrainConfig(Config):
     augment: Literal["none", "flip", "flip+crop"] = setting(
         "flip+crop", "Random horizontal flip, and a shift by up to an eighth of the side.", label="Augmentation"
     )
+    mixup: float = _more(
+        0.0,
+        "Mixup: alpha of the Beta distribution from which the share of a second image comes; 0 turns it off. The loss "
+        "of a step is then that of mixed images.",
+        ge=0, le=8,
+    )  # fmt: skip
+    cutmix: float = _more(
+        0.0, "CutMix: the same for a box of a second image. With both, each step draws one.",
+        ge=0, le=8, label="CutMix", words="CutMix",
+    )  # fmt: skip
+    mix_until: float = _more(
+        0.8, "Share of the budget, from its start, with Mixup and CutMix; the rest sees whole images.",
+        ge=0, le=1, label="Share with mixing",
+    )  # fmt: skip
+    erasing: float = _more(
+        0.0, "Random erasing: how likely an image loses a box, which gets the mean colour.", ge=0, le=1,
+        label="Random erasing",
+    )  # fmt: skip
+    rand_augment: int = _more(
+        0, "RandAugment: magnitude of two random changes of each image; 9 is usual, 0 turns it off.", ge=0, le=30,
+        label="RandAugment", words="RandAugment",
+    )  # fmt: skip
+    ema: float = _more(
+        0.0,
+        "Moving average of the weights, which is evaluated and kept in their place: how much of it stays in each step, "
+        "such as 0.999; 0 turns it off.",
+        ge=0, lt=1, label="EMA of the weights", words="EMA of the weights",
+    )  # fmt: skip
+    patience: int | None = _more(
+        None,
+        "End early after so many validations without a better accuracy, with the weights of the best one; a run that "
+        "uses up its budget keeps its last weights.",
+        ge=1, le=1000, empty="never early",
+    )  # fmt: skip
     grad_clip: float = setting(
         1.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0, label="Gradient clipping", advanced=True
     )
@@ -74,4 +128,7 @@ class TrainConfig(Config):
                 f"Exactly one of epochs and seconds gives the budget, and {came} set; set one of them.",
                 "seconds", "epochs",
             )  # fmt: skip
+        if self.nesterov and not self.momentum:
+            raise BadConfig("Nesterov's look ahead needs a momentum above 0; set one, or turn it off.",
+                            "momentum", "nesterov")  # fmt: skip
         return self

@@ -236,9 +236,10 @@ def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
 def config_json(config: RunConfig, is_fork: bool = False) -> str:
     """Every setting, so that a later default changes no stored run; what follows the data is left to follow it."""
     values = {VERSION_KEY: CONFIG_VERSION if is_fork else PLAIN_VERSION, **config.model_dump(mode="json")}
-    for name in ("image_size", "num_classes"):
-        if name not in config.model.model_fields_set:
-            del values["model"][name]
+    if config.model_follows:
+        del values["model"]["image_size"]
+    if "num_classes" not in config.model.model_fields_set:
+        del values["model"]["num_classes"]
     return json.dumps(values)
 
 

@@ -63,15 +63,25 @@ def make_optimizers(model: nn.Module, card: Card, train: TrainConfig) -> Optimiz
 def adamw(
     model: nn.Module, card: Card, train: TrainConfig, without: frozenset[int] | set[int] = frozenset()
 ) -> torch.optim.AdamW:
-    """AdamW for every parameter but those whose id is in `without`; no weight decay on those that the card spares."""
+    """AdamW for every parameter but those whose id is in `without`."""
+    return torch.optim.AdamW(grouped(model, card, train, without), lr=train.lr, fused=is_fused(model))
+
+
+def grouped(
+    model: nn.Module, card: Card, train: TrainConfig, without: frozenset[int] | set[int] = frozenset()
+) -> list[dict[str, Any]]:
+    """Every parameter but those whose id is in `without`: first the group that decays, then what the card spares."""
     decay: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if id(parameter) not in without:
             (spared if card.spared(name, parameter.ndim) else decay).append(parameter)
-    groups: list[dict[str, Any]] = [
+    return [
         {"params": decay, "weight_decay": train.weight_decay},
         {"params": spared, "weight_decay": 0.0, "decays": False},
     ]
-    on_device = next(model.parameters()).device.type
-    return torch.optim.AdamW(groups, lr=train.lr, fused=on_device in ("cpu", "cuda"))
+
+
+def is_fused(model: nn.Module) -> bool:
+    """Whether torch updates all parameters of the model's device in one go."""
+    return next(model.parameters()).device.type in ("cpu", "cuda")

@@ -17,7 +17,8 @@ from vit_explore.training.weights import difference, size
 KEYS = ("model", "optimizer", "step", "elapsed")
 _HELD = {"lr_factor", "weight_decay", "augment"}
 _SETTLED = {"precision": str, "fused": bool, "replicas": int, "threads": int, "device": str}
-_BUFFERS = {"adamw": {"step", "exp_avg", "exp_avg_sq"}, "muon": {"momentum_buffer"}}  # of each parameter
+_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+_BUFFERS = {"adamw": _MOMENTS, "adam": _MOMENTS, "muon": {"momentum_buffer"}}  # of each parameter; sgd's may be none
 
 
 def restore(state: Any, model: nn.Module, optimizer: Optimizers) -> tuple[int, float]:
