@@ -59,6 +59,36 @@ def test_only_matrices_decay() -> None:
     assert all(p.ndim >= 2 for p in decayed["params"])
 
 
+PYTORCHS = {
+    "sgd": lambda groups: torch.optim.SGD(groups, lr=1e-2, momentum=0.8, nesterov=True),
+    "adam": lambda groups: torch.optim.Adam(groups, lr=1e-2),
+    "adamw": lambda groups: torch.optim.AdamW(groups, lr=1e-2),
+}
+
+
+@pytest.mark.parametrize("optimizer", PYTORCHS)
+def test_a_step_is_pytorchs(optimizer: str) -> None:
+    """Weight decay on matrices only, as L2 but for AdamW."""
+    model, optimizers = build(optimizer=optimizer, weight_decay=0.1, momentum=0.8, nesterov=True)
+    twin = copy.deepcopy(model)
+    spared = {name for name, p in twin.named_parameters() if p.ndim < 2 or name in ("pos_embed", "cls_token")}
+    named = dict(twin.named_parameters())
+    groups = [
+        {"params": [p for name, p in named.items() if name not in spared], "weight_decay": 0.1},
+        {"params": [named[name] for name in spared], "weight_decay": 0.0},
+    ]
+    reference = Optimizers(one=PYTORCHS[optimizer](groups))
+    for _ in range(3):
+        for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+            ours.grad = torch.randn_like(ours)
+            theirs.grad = ours.grad.clone()
+        optimizers.set_lr(1e-2)
+        optimizers.step()
+        reference.step()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 GROUPS = json.loads(Path(__file__).with_name("groups_0_1.json").read_text())  # written by release 0.1.0
 
 
@@ -102,10 +132,11 @@ def test_muons_step_is_orthogonal() -> None:
     assert 0.1 < update.square().mean().sqrt() / 1e-2 < 0.4  # the size of an AdamW step, about 0.2 lr
 
 
-def test_a_resumed_optimiser_goes_on_as_if_never_stopped() -> None:
-    model, optimizers = build()
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "sgd"])
+def test_a_resumed_optimiser_goes_on_as_if_never_stopped(optimizer: str) -> None:
+    model, optimizers = build(optimizer=optimizer)
     step(model, optimizers, 1)
-    twin, others = build()
+    twin, others = build(optimizer=optimizer)
     twin.load_state_dict(model.state_dict())
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
     for m, o in ((model, optimizers), (twin, others)):

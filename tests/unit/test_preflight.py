@@ -98,6 +98,10 @@ def test_memory_follows_its_formulas() -> None:
     assert large.weights == 2 * large.gradients
     adamw = preflight.memory_of(minute(optimizer="adamw"), images=0)
     assert adamw.optimiser == 2 * adamw.gradients > large.optimiser > adamw.gradients
+    moments = [preflight.memory_of(minute(**changes), images=0).optimiser / adamw.gradients for changes in (
+        {"optimizer": "adam"}, {"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0, "ema": 0.99},
+    )]  # fmt: skip
+    assert moments == [2, 1, 1]
 
 
 def test_nothing_is_built_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

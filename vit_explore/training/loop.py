@@ -209,7 +209,7 @@ class Trainer(TrainState):
         """One step of the optimiser; the loss stays on the device."""
         if self.share is None or self._holds_no_longer():
             self.share = self.progress
-        self.lr = self.train.lr * lr_factor(self.share, self.train.warmup_fraction) * self.held.lr_factor
+        self.lr = self.train.lr * self._lr_factor(self.share) * self.held.lr_factor
         self.optimizer.set_lr(self.lr)
         if self._is_random:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
@@ -222,6 +222,11 @@ class Trainer(TrainState):
         self.optimizer.step(self.replicas.map)
         self.step += 1
         return loss
+
+    def _lr_factor(self, share: float) -> float:
+        """What the schedule gives at this share of the budget."""
+        train = self.train
+        return lr_factor(share, train.warmup_fraction, train.schedule, train.warmup_start, train.lr_decay, self.epoch)
 
     def _loss_with(self, numerics: Numerics) -> LossOf:
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

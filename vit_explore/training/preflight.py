@@ -3,7 +3,8 @@
 Memory comes first, and nothing is built that would not fit. It is the sum of
     weights     4 bytes a parameter (fp32), and as much again for the copy on which a step is tried out
     gradients   4 bytes a parameter
-    optimiser   8 bytes a parameter for AdamW (two moments); 4 for the matrices that Muon takes (one)
+    optimiser   8 bytes a parameter for Adam and AdamW (two moments); 4 for the matrices that Muon takes, and for SGD
+                with momentum (one); 4 more for the moving average of the weights
     activations what autograd keeps of an image for the way back, times the batch size: the model is run on the meta
                 device, where nothing is computed, and torch.autograd.graph.saved_tensors_hooks sees each tensor kept
     images      uint8, as they lie on the device
@@ -24,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vit_explore.config import ModelConfig, RunConfig, settings
+from vit_explore.config import ModelConfig, RunConfig, TrainConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
@@ -162,14 +163,20 @@ def memory_of(config: RunConfig, images: int) -> Memory:
     """The memory of a run that holds so many images. Raises as create_model."""
     model, train = config.model, config.train
     shape = _shape(model)
-    matrices = shape.matrices if train.optimizer == "muon" else 0
     return Memory(
         weights=2 * 4 * shape.params,
         gradients=4 * shape.params,
-        optimiser=8 * (shape.params - matrices) + 4 * matrices,
+        optimiser=4 * (_moments(train, shape) + (shape.params if train.ema else 0)),
         activations=train.batch_size * shape.kept,
         images=images * 3 * model.image_size**2,
     )
+
+
+def _moments(train: TrainConfig, shape: _Shape) -> int:
+    """Numbers that the optimiser keeps."""
+    if train.optimizer == "sgd":
+        return shape.params if train.momentum else 0
+    return 2 * shape.params - (shape.matrices if train.optimizer == "muon" else 0)
 
 
 @dataclass(frozen=True)

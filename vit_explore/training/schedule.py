@@ -7,10 +7,27 @@ import time
 from dataclasses import dataclass, field
 
 
-def lr_factor(progress: float, warmup_fraction: float) -> float:
-    """Share of the peak learning rate: linear warm-up, then half a cosine to 0. `progress` is in [0, 1]."""
+def lr_factor(
+    progress: float,
+    warmup_fraction: float,
+    schedule: str = "cosine",
+    warmup_start: float = 0.0,
+    decay: float = 1.0,
+    epoch: float = 0.0,
+) -> float:
+    """Share of the peak learning rate: linear warm-up from `warmup_start`, then what the schedule says.
+
+    cosine: half a cosine to 0. constant: the peak. exponential: times `decay` in each epoch after warm-up.
+    `progress` is in [0, 1]; epoch: the passes over the images by then.
+    """
     if progress < warmup_fraction:
-        return max(progress / warmup_fraction, 1e-3)  # the very first step moves a little too
+        risen = warmup_start + (1 - warmup_start) * (progress / warmup_fraction)
+        return max(risen, 1e-3)  # the very first step moves a little too
+    if schedule == "constant":
+        return 1.0
+    if schedule == "exponential":
+        after = epoch * (1 - warmup_fraction / progress) if progress else 0.0  # the epochs since warm-up
+        return decay**after
     rest = (min(progress, 1.0) - warmup_fraction) / (1 - warmup_fraction)
     return 0.5 * (1 + math.cos(math.pi * rest))
 

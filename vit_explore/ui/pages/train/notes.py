@@ -30,7 +30,8 @@ def training() -> Note:
             r"\tilde y = (1-\varepsilon)\,y + \tfrac{\varepsilon}{C} \\"
             r"\eta(t) = \eta_{\max}\cdot\begin{cases} t/w & t < w \\"
             r"\tfrac12\big(1+\cos \pi\,\tfrac{t-w}{1-w}\big) & t \ge w \end{cases} \\"
-            r"t:\ \text{share of the budget spent} \\ w:\ \text{share for the warm-up}\end{gathered}"
+            r"t:\ \text{share of the budget spent} \\ w:\ \text{share for the warm-up} \\"
+            r"\text{(the schedule \emph{cosine})}\end{gathered}"
         ),
         what_to_look_for=(
             "The accuracy leaves the guessing level within seconds; the last third of the budget, when the learning "
