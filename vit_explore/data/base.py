@@ -35,7 +35,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset ready to train on; `mean` and `std` per channel are those of the training pixels scaled to [0, 1]."""
+    """A dataset ready to train on.
+
+    `mean` and `std` per channel, of pixels in [0, 1], are those of the training pixels unless others are asked for.
+    """
 
     name: str
     classes: tuple[str, ...]

@@ -16,6 +16,12 @@ from vit_explore.errors import BadConfig, VitExploreError
 logger = logging.getLogger("vit_explore")
 _MEMORY_SHARE = 0.5  # of the machine's memory that the images of a run may take
 
+Three = tuple[float, float, float]
+NORMALISED: dict[str, tuple[Three, Three]] = {  # mean and standard deviation that are the same for all data
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
 
 def load_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
     """The dataset of `config`. Raises DataUnavailable, BadData, BadConfig or UnknownName, each with one sentence."""
@@ -27,7 +33,7 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     classes, *splits = make_splits(pool, config)
     check_memory(sum(map(len, splits)), config.image_size)
     train, val, test = (_resized(split, config.image_size, progress) for split in splits)
-    mean, std = pixel_statistics(train.images)
+    mean, std = NORMALISED.get(config.normalize) or pixel_statistics(train.images)
     return Dataset(config.dataset, classes, train, val, test, mean, std)
 
 
@@ -52,7 +58,7 @@ def prepare(name: str, progress: Progress | None = None) -> str:
     return datasets.get(name)().prepare(progress or _silent)
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def pixel_statistics(images: np.ndarray) -> tuple[Three, Three]:
     """Mean and standard deviation per channel of uint8 images (n, 3, h, w) scaled to [0, 1]."""
     total, squares = np.zeros(3), np.zeros(3)
     step = max(1, 2**21 // images[0].size)

@@ -81,7 +81,9 @@ def _check_model(parent: RunRecord, config: RunConfig, path: Path) -> None:
 
     from vit_explore.models import create_model
 
-    data = {"num_classes": parent.model.num_classes, "image_size": parent.model.image_size}
+    is_resized = config.model.image_size != parent.settings().model.image_size
+    size = config.model.image_size if is_resized else parent.model.image_size  # the data's, which the run found
+    data = {"num_classes": parent.model.num_classes, "image_size": size}
     with reading.guarded(f"The snapshot {path}", "choose another step"), torch.device("meta"):
         own = create_model(config.model.replace(**data, pretrained=False)).state_dict()
         why = difference(reading.weights(path), own)

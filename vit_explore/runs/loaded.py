@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,30 @@ from vit_explore.data.images import load_image, resize_crop
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from vit_explore.config import ModelConfig
+
 View = Callable[[np.ndarray, int], np.ndarray]  # uint8 (H, W, 3) and a side to uint8 (side, side, 3)
+
+
+def view_of(data_size: int, model: ModelConfig) -> View:
+    """What a model that was trained on images of `data_size` px sees of a picture."""
+    if data_size == model.image_size and model.crop == 1:
+        return resize_crop
+    return partial(_resized_view, data_size, model.image_size, model.crop)
+
+
+def _resized_view(data_size: int, side: int, crop: float, image: np.ndarray, size: int) -> np.ndarray:
+    """A picture as training showed it: at the size of the data first, then at the model's. Of another size, sharp."""
+    import torch
+
+    from vit_explore.data.fitting import Fitting
+
+    if size == side:
+        batch = torch.tensor(resize_crop(image, data_size)).permute(2, 0, 1)[None]
+        return Fitting(side, crop)(batch)[0].permute(1, 2, 0).to(torch.uint8).numpy()
+    full = round(size / crop)
+    start = (full - size) // 2
+    return resize_crop(image, full)[start : start + size, start : start + size]
 
 
 @dataclass(frozen=True)

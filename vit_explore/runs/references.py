@@ -17,7 +17,7 @@ from vit_explore.cards import Card, card_of
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig, BadReference, DamagedFile, ModelUnavailable
 from vit_explore.runs import reading
-from vit_explore.runs.loaded import LoadedModel
+from vit_explore.runs.loaded import LoadedModel, view_of
 from vit_explore.runs.store import RunStore
 from vit_explore.training.weights import difference
 from vit_explore.upgrades import VERSION_KEY, stored_model
@@ -82,7 +82,7 @@ def load_model(ref: str, home: Path | None = None) -> LoadedModel:
     stored = find_stored(parsed, home)
     return LoadedModel(
         model=_build(stored), classes=stored.classes, image_size=stored.config.image_size, mean=stored.mean,
-        std=stored.std, ref=str(stored.ref),
+        std=stored.std, ref=str(stored.ref), view=view_of(stored.data_size, stored.config),
     )  # fmt: skip
 
 
@@ -124,6 +124,13 @@ class Stored:
     std: tuple[float, float, float]
     about: dict[str, Any]  # for people: the name, the results
     run: RunConfig | None = None  # how it was trained, where that is known
+
+    @property
+    def data_size(self) -> int:
+        """Side of the images that it was trained on; they were resized where it takes another."""
+        if self.run is not None:
+            return self.config.image_size if self.run.model_follows else self.run.data.image_size
+        return self.about.get("data", {}).get("image_size", self.config.image_size)
 
     def read(self) -> dict[str, Tensor]:
         """The weights. Raises ModelUnavailable for a file that is damaged."""

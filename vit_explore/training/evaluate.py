@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.data.augment import to_input
+from vit_explore.data.fitting import as_is
 from vit_explore.training.devices import Numerics, wait_for
 from vit_explore.training.metrics import confusion_matrix, recall
 
 BATCH = {"cpu": 125, "cuda": 2000}
+LARGE_SIDE = 64  # of larger images there are fewer in a batch, so that they take no more memory
 BATCH_SECONDS = 0.4  # of one batch of a slow model, about: so long waits who asks for the end
 FIRST, GROWTH = 4, 8  # images of the very first batch, and how much larger the next may be
 
@@ -92,17 +94,19 @@ def evaluate(
     seconds: float = math.inf,
     least: int = 1,
     order: np.ndarray | None = None,
+    fitting: Callable[[Tensor], Tensor] = as_is,
 ) -> Evaluation | None:
     """Evaluate on uint8 images (n, 3, h, w); `mean` and `std` are (1, 3, 1, 1) on the model's device.
 
     pace: what is known of the model's speed, and learns more. leave: asked before each batch, and when it says so there
     is no result: None. seconds: after so long it ends with the first images of `order` (all of them, each once; theirs
     unless given), `least` at the fewest; the results of all are in the order of the images, those of a part in `order`.
+    fitting: gives a batch the size that the model takes.
     """
     start, training = time.perf_counter(), model.training
-    pace = pace or Pace(BATCH.get(mean.device.type, 125))
+    pace = pace or Pace(largest_batch(mean.device.type, images.shape[-1]))
     order = np.arange(len(images)) if order is None else order
-    work = _Work(model, images, order, mean, std, numerics, leave, start + seconds, least)
+    work = _Work(model, images, order, mean, std, numerics, leave, start + seconds, least, fitting)
     model.eval()
     try:
         logits = work.all(over, pace)
@@ -129,6 +133,7 @@ class _Work:
     leave: Callable[[], bool]
     deadline: float
     least: int
+    fitting: Callable[[Tensor], Tensor]
     left: bool = False
 
     def all(self, over: Over, pace: Pace) -> list[Tensor]:
@@ -156,9 +161,15 @@ class _Work:
             return None
         device = self.mean.device
         batch = torch.from_numpy(self.images[self.order[part]]).to(device)
-        x = to_input(batch, self.mean, self.std).contiguous(memory_format=torch.channels_last)
+        x = to_input(self.fitting(batch), self.mean, self.std).contiguous(memory_format=torch.channels_last)
         with self.numerics.autocast(device):
             return self.model(x).float()
+
+
+def largest_batch(device: str, side: int) -> int:
+    """The most images of this side in a batch."""
+    most = BATCH.get(device, BATCH["cpu"])
+    return max(1, int(most * min(1.0, (LARGE_SIDE / side) ** 2)))
 
 
 def of_logits(scores: Tensor, labels: np.ndarray, places: np.ndarray, seconds: float) -> Evaluation:

@@ -26,8 +26,8 @@ class Started:
     params: int
     flops: int  # of one forward pass of one image
     classes: tuple[str, ...]
-    model: ModelConfig  # with the image size and the classes of the data
-    mean: tuple[float, float, float]  # of the training pixels in [0, 1], per channel
+    model: ModelConfig  # with the classes of the data, and their size unless it has one of its own
+    mean: tuple[float, float, float]  # per channel, taken from pixels in [0, 1]
     std: tuple[float, float, float]
     train_size: int
     val_size: int

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from vit_explore.config import TrainConfig
 from vit_explore.data import Dataset
+from vit_explore.data.fitting import Fitting
 from vit_explore.data.spread import spread
 from vit_explore.training.devices import FORWARD_AND_BACK, Numerics
-from vit_explore.training.evaluate import BATCH, Evaluation, Over, Pace, evaluate
+from vit_explore.training.evaluate import Evaluation, Over, Pace, evaluate, largest_batch
 from vit_explore.training.metrics import order_of_test
 
 EVAL_SHARE = 0.15  # of a budget in seconds, at most, goes into looks
@@ -29,12 +30,12 @@ TRAIN_SHARE = 0.5  # training images per validation image of a look
 class Looks:
     """Every look but the last is at the same images: so the points of a curve can be compared."""
 
-    def __init__(self, dataset: Dataset, train: TrainConfig, mean: Tensor, std: Tensor) -> None:
-        self.dataset, self.train, self.mean, self.std = dataset, train, mean, std
+    def __init__(self, dataset: Dataset, train: TrainConfig, mean: Tensor, std: Tensor, fitting: Fitting) -> None:
+        self.dataset, self.train, self.mean, self.std, self.fitting = dataset, train, mean, std, fitting
         self.fixed = min(train.val_images, len(dataset.val.labels))  # of the validation images, the first
         self.sample = spread(dataset.val.labels[: self.fixed], SAMPLE)  # their places
         self.seconds = 0.0  # that went into looking
-        self.pace = Pace(BATCH.get(mean.device.type, BATCH["cpu"]))
+        self.pace = Pace(largest_batch(mean.device.type, fitting.side))
         self._done = 0
 
     def passed(self, progress: float) -> None:
@@ -91,8 +92,9 @@ class Looks:
         begun = time.perf_counter()
         order = self._order(split, len(labels))
         result = evaluate(
-            model, images, labels, self.mean, self.std, numerics, over, self.pace, leave, seconds, LEAST, order
-        )
+            model, images, labels, self.mean, self.std, numerics, over, self.pace, leave, seconds, LEAST, order,
+            self.fitting,
+        )  # fmt: skip
         self.seconds += time.perf_counter() - begun
         return result
 

@@ -321,7 +321,8 @@ class Trainer(TrainState):
 
     def _out_of_memory(self) -> str:
         def attempt(size: int) -> None:
-            x = torch.zeros(size, 3, *self.batches.images.shape[-2:], device=self.device)
+            side = self.model_config.image_size
+            x = torch.zeros(size, 3, side, side, device=self.device)
             with self.numerics.autocast(self.device):
                 loss = self.model(x).float().sum()
             with even_threads(self.model, x):

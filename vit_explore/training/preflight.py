@@ -168,7 +168,7 @@ def memory_of(config: RunConfig, images: int) -> Memory:
         gradients=4 * shape.params,
         optimiser=4 * (_moments(train, shape) + (shape.params if train.ema else 0)),
         activations=train.batch_size * shape.kept,
-        images=images * 3 * model.image_size**2,
+        images=images * 3 * config.data.image_size**2,
     )
 
 

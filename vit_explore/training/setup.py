@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vit_explore.config import ModelConfig
+from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.data import Dataset
 from vit_explore.errors import BadConfig
 
@@ -15,12 +15,13 @@ def generator(seed: int, number: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, number, purpose)).generate_state(1)[0]))
 
 
-def fit_to_data(config: ModelConfig, dataset: Dataset) -> ModelConfig:
-    """The model with the image size and the classes of the data; BadConfig when it was set to others."""
-    classes = len(dataset.classes)
-    if "num_classes" in config.model_fields_set and config.num_classes != classes:
+def fit_to_data(config: RunConfig, dataset: Dataset) -> ModelConfig:
+    """The model with the data's classes, and size unless it has one of its own; BadConfig for other classes."""
+    model, classes = config.model, len(dataset.classes)
+    if "num_classes" in model.model_fields_set and model.num_classes != classes:
         raise BadConfig(
-            f"The model has {config.num_classes} outputs and the data {classes} classes; "
+            f"The model has {model.num_classes} outputs and the data {classes} classes; "
             "leave num_classes out, and it follows the data."
         )
-    return config.replace(num_classes=classes, image_size=dataset.train.images.shape[-1])
+    size = dataset.train.images.shape[-1] if config.model_follows else model.image_size
+    return model.replace(num_classes=classes, image_size=size)

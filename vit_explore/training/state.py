@@ -12,6 +12,7 @@ from torch import nn
 
 from vit_explore.config import RunConfig
 from vit_explore.data import Dataset, load_dataset
+from vit_explore.data.fitting import Fitting
 from vit_explore.models import create_model, summarise
 from vit_explore.training.batches import Batches
 from vit_explore.training.controls import Controls
@@ -40,9 +41,10 @@ class TrainState:
         self.config, self.train, self.replay = config, config.train, replay
         self.device = pick_device(self.train.device)
         self.dataset = dataset or load_dataset(config.data, progress)
-        self.model_config = fit_to_data(config.model, self.dataset)
-        self.batches = Batches(self.dataset, self.train, self.device)
-        self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std)
+        self.model_config = fit_to_data(config, self.dataset)
+        fitting = Fitting(self.model_config.image_size, self.model_config.crop)
+        self.batches = Batches(self.dataset, self.train, self.device, fitting)
+        self.looks = Looks(self.dataset, self.train, self.batches.mean, self.batches.std, fitting)
         self.val_top1 = math.nan  # the latest
         self.sample_probs = np.zeros((0, len(self.dataset.classes)), np.float32)
         self.step, self.rate = 0, 0.0
