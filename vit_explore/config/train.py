@@ -69,7 +69,7 @@ class TrainConfig(Config):
         ge=0, le=8,
     )  # fmt: skip
     cutmix: float = _more(
-        0.0, "CutMix: the same for a box of a second image. With both, each step draws one.",
+        0.0, "CutMix: the same for a box of a second image. With both, each image draws one.",
         ge=0, le=8, label="CutMix", words="CutMix",
     )  # fmt: skip
     mix_until: float = _more(

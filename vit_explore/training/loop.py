@@ -213,7 +213,7 @@ class Trainer(TrainState):
         self.optimizer.set_lr(self.lr)
         if self._is_random:
             torch.manual_seed(self.train.seed * 1_000_003 + self.step)
-        x, y = self.batches.at(self.step)
+        x, y = self.batches.at(self.step, self.share)
         if self.model_config.takes_half_size and self.share < self.train.low_res_fraction:
             x = F.avg_pool2d(x, 2)
         loss = self.replicas.backward(self._loss_with(self.numerics), x, y)

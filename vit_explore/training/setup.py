@@ -15,6 +15,11 @@ def generator(seed: int, number: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, number, purpose)).generate_state(1)[0]))
 
 
+def numbers(seed: int, number: int, purpose: int) -> np.random.Generator:
+    """The same from NumPy, for distributions that torch draws from its global generator alone."""
+    return np.random.default_rng(np.random.SeedSequence((seed, number, purpose)))
+
+
 def fit_to_data(config: RunConfig, dataset: Dataset) -> ModelConfig:
     """The model with the data's classes, and size unless it has one of its own; BadConfig for other classes."""
     model, classes = config.model, len(dataset.classes)
