@@ -188,6 +188,7 @@ def summary(record: RunRecord) -> list[str]:
     """A run in a few lines."""
     return [
         f"run {record.id}: {record.name} ({record.state})",
+        *([f"  {record.note}"] if record.note and record.state == "finished" else []),
         f"  {_tested(record)}, validation top-1 {percent(record.top1)}",
         f"  {record.params or 0:,} parameters, {record.flops or 0:,} FLOPs per image, on {record.device}",
         f"  {record.images_seen or 0:,} images in {record.train_seconds or 0:.1f} s "

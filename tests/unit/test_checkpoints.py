@@ -22,6 +22,12 @@ from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapsho
 TIMES = {"elapsed", "images_per_second", "remaining", "train_seconds", "eval_seconds"}
 RUN = {"epochs": 2, "drop_path": 0.1, "depth": 2}  # drop_path draws random numbers in each step
 
+EVERYTHING = {  # that a step can depend on, or that is carried from step to step
+    "epochs": 2, "optimizer": "sgd", "nesterov": True, "schedule": "exponential", "warmup_start": 0.1, "mixup": 0.3,
+    "cutmix": 1.0, "erasing": 0.5, "rand_augment": 9, "ema": 0.9, "patience": 30, "input_size": 12, "crop": 0.75,
+    "evaluations": 8, "dropout": 0.1,
+}  # fmt: skip
+
 
 def told(event: Event) -> dict[str, Any]:
     """What an event says, but for times of day."""
@@ -42,11 +48,12 @@ def same(a: list[Event], b: list[Event]) -> bool:
     )
 
 
-def test_from_every_checkpoint_a_run_goes_on_exactly() -> None:
-    whole = list(tiny_trainer(tiny_config(**RUN)).events())
+@pytest.mark.parametrize("settings", [RUN, EVERYTHING])
+def test_from_every_checkpoint_a_run_goes_on_exactly(settings: dict[str, Any]) -> None:
+    whole = list(tiny_trainer(tiny_config(**settings)).events())
     before: list[Event] = []
     checkpoints: list[tuple[int, dict[str, Any]]] = []
-    for event in tiny_trainer(tiny_config(**RUN), wants_checkpoint=lambda: True).events():
+    for event in tiny_trainer(tiny_config(**settings), wants_checkpoint=lambda: True).events():
         if isinstance(event, Checkpoint):
             checkpoints.append((len(before), copy.deepcopy(event.state)))
         else:
@@ -54,7 +61,7 @@ def test_from_every_checkpoint_a_run_goes_on_exactly() -> None:
     assert same(whole, before)  # making them changes nothing
     assert [state["step"] for _, state in checkpoints] == [*range(1, 33), 32, 32]  # the last two while it evaluates
     for place, state in checkpoints[::3] + checkpoints[-3:]:
-        rest = list(tiny_trainer(tiny_config(**RUN), state=state).events())[1:]  # without Started
+        rest = list(tiny_trainer(tiny_config(**settings), state=state).events())[1:]  # without Started
         if state["step"] < 32:
             assert same(whole, before[:place] + rest)
         else:  # the end is looked at again, whole

@@ -92,6 +92,26 @@ def test_a_run_changed_by_hand_repeats_its_losses_exactly(store: RunStore) -> No
     assert reproduce(store, run, make_trainer=tiny_trainer).difference > 1e-6
 
 
+EVERYTHING = {
+    "optimizer": "adam", "schedule": "exponential", "mixup": 0.3, "cutmix": 1.0, "erasing": 0.5, "rand_augment": 9,
+    "ema": 0.9, "patience": 50, "input_size": 12, "crop": 0.75, "low_res_fraction": 0,
+}  # fmt: skip
+
+
+def test_with_every_setting_a_run_and_its_fork_are_repeated_exactly(store: RunStore) -> None:
+    run = store.create(timed(**EVERYTHING))
+    train(store, run, leave_at=11)
+    store.resume(run)
+    train(store, run)
+    assert reproduce(store, run, make_trainer=tiny_trainer).difference == 0.0
+    fork = store.fork(run, 16, seconds=1.2)
+    train(store, fork)
+    assert reproduce(store, fork, make_trainer=tiny_trainer).difference == 0.0
+    other = store.fork(run, 16, seconds=1.2, mix_until=0.0)
+    train(store, other)
+    assert reproduce(store, other, make_trainer=tiny_trainer).difference == 0.0
+
+
 def test_an_interruption_changes_nothing_in_what_is_repeated(store: RunStore) -> None:
     run = store.create(timed())
     train(store, run, leave_at=11)

@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vit_explore.runs import schema
+from vit_explore.runs import schema, sidecars
 from vit_explore.runs.base import release, update
 from vit_explore.runs.playing import insert_marks
 from vit_explore.runs.records import pack
@@ -97,9 +97,9 @@ def insert_finished(connection: Connection, run: str, events: list[Finished], _s
     if not event.stopped:
         update(connection, run, has_checkpoint=False)
     release(connection, run, "stopped" if event.stopped else "finished")
-    scalars = {name: value for name, value in vars(event).items() if name not in FINISHED_ARRAYS}
     arrays = {name: pack(getattr(event, name)) for name in FINISHED_ARRAYS}
-    _insert(connection, schema.finishes, [{"run": run, "scalars": json.dumps(scalars, default=float), **arrays}])
+    scalars = json.dumps(sidecars.scalars(event), default=float)
+    _insert(connection, schema.finishes, [{"run": run, "scalars": scalars, **arrays}])
     update(
         connection,
         run,
@@ -109,9 +109,15 @@ def insert_finished(connection: Connection, run: str, events: list[Finished], _s
         remaining=0.0,
         **({} if math.isnan(event.val_top1) else {"top1": float(event.val_top1)}),  # none was measured since it went on
         test_images=event.test_images,
+        note=_early(event.best_step),
         **{name: _maybe_float(getattr(event, name)) for name in ("test_top1", "macro_f1")},
         **{name: float(getattr(event, name)) for name in ("images_per_second", "train_seconds")},
     )
+
+
+def _early(best_step: int | None) -> str | None:
+    """What is to be said of an early end."""
+    return None if best_step is None else f"It ended early and kept its weights of step {best_step:,}, the best ones."
 
 
 def _maybe_float(value: float | None) -> float | None:

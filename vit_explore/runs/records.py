@@ -83,7 +83,7 @@ class RunRecord:
     started: float | None  # when a worker took it
     ended: float | None
     error: str | None
-    note: str | None  # what goes on before the first step
+    note: str | None  # what goes on where no steps are taken; of a finished run, how it ended
     place: int | None  # in the queue, from 1; None when not queued
     stop_requested: bool
     heartbeat: float | None

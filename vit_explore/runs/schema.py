@@ -25,7 +25,7 @@ runs = sa.Table(
     sa.Column("claimed", sa.Float),
     sa.Column("ended", sa.Float),
     sa.Column("error", sa.Text),
-    sa.Column("note", sa.Text),  # what goes on before the first step
+    sa.Column("note", sa.Text),  # what goes on where no steps are taken; of a finished run, how it ended
     sa.Column("stop", sa.Boolean, nullable=False, default=False),
     sa.Column("worker", sa.Text),  # who trains it, and where: see records.Claimant
     sa.Column("slot", sa.Text),

@@ -43,8 +43,13 @@ def stored_json(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def write_result(folder: RunFolder, event: Finished) -> None:
     """Write result.json. Raises DiskFull."""
-    scalars = {name: value for name, value in vars(event).items() if name not in ARRAYS}
-    _write_result(folder, json.loads(json.dumps(scalars, default=float)), vars(event))
+    _write_result(folder, json.loads(json.dumps(scalars(event), default=float)), vars(event))
+
+
+def scalars(event: Finished) -> dict[str, Any]:
+    """What is no array; without `best_step` where it has none, which earlier releases do not know."""
+    left_out = {*ARRAYS, *(() if event.best_step is not None else ("best_step",))}
+    return {name: value for name, value in vars(event).items() if name not in left_out}
 
 
 def _write_result(folder: RunFolder, scalars: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -58,9 +63,9 @@ def read_result(folder: RunFolder) -> Finished | None:
         return None
     try:
         arrays: Any = {name: _array(result[name], dtype) for name, dtype in ARRAYS.items()}
-        scalars: Any = {name: _number(name, value) for name, value in result["scalars"].items()}
-        values = whole(scalars, arrays)
-        numbers = [values[name] for name in scalars if name != "device" and values[name] is not None]
+        numbers: Any = {name: _number(name, value) for name, value in result["scalars"].items()}
+        values = whole(numbers, arrays)
+        numbers = [values[name] for name in numbers if name != "device" and values[name] is not None]
         return Finished(**values) if all(isinstance(value, int | float) for value in numbers) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

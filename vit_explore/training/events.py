@@ -127,7 +127,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end: the budget is spent, or (`stopped`) someone asked to stop. Times in seconds.
+    """The end: the budget is spent, the patience is at an end, or (`stopped`) someone asked to stop. Times in seconds.
 
     Without a test, its three numbers are None, and its arrays are those of no images.
     """
@@ -149,6 +149,7 @@ class Finished:
     eval_seconds: float
     device: str
     test_images: int  # on how many the test was; 0: there was none
+    best_step: int | None = None  # of an early end: the step whose weights came back
 
 
 Event = Started | Step | Changed | Paused | Evaluated | Snapshot | Checkpoint | Finished

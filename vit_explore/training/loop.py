@@ -12,21 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vit_explore.config import RunConfig
 from vit_explore.data import Dataset
 from vit_explore.errors import TrainingFailed
 from vit_explore.training import failures, said
 from vit_explore.training.controls import Controls
-from vit_explore.training.devices import (
-    Numerics,
-    device_name,
-    even_threads,
-    is_out_of_memory,
-    largest_batch,
-)
+from vit_explore.training.devices import is_out_of_memory
 from vit_explore.training.evaluate import Evaluation, never
 from vit_explore.training.events import (
     Changed,
@@ -39,12 +32,10 @@ from vit_explore.training.events import (
 )
 from vit_explore.training.fastest import settle, wants_compiling
 from vit_explore.training.held import Held
-from vit_explore.training.parallel import LossOf
 from vit_explore.training.replay import Replay
-from vit_explore.training.schedule import is_kept, is_snapshot_step, lr_factor
-from vit_explore.training.state import TrainState
+from vit_explore.training.schedule import is_snapshot_step
+from vit_explore.training.stepping import CUDA_LOG_STEPS, Stepping
 
-CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
 PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
 PACE = 0.9  # weight of the past in the running images/s
 Looking = Generator[Evaluated, None, Evaluation | None]
@@ -60,7 +51,7 @@ def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Ite
     yield from (event for event in events if not isinstance(event, Checkpoint))
 
 
-class Trainer(TrainState):
+class Trainer(Stepping):
     """A run in progress: `events()` trains; the state of a Checkpoint, passed as `state` later, goes on from there.
 
     `wants_checkpoint` and `wants_snapshot` are asked wherever one may be made: after a step and all that belongs to it.
@@ -125,6 +116,7 @@ class Trainer(TrainState):
         self.numerics, self.replicas = settle(
             self.model, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
         )
+        self.numerics.apply(self.shown)
 
     def _events(self) -> Iterator[Event]:
         yield said.started(self)
@@ -190,7 +182,9 @@ class Trainer(TrainState):
     def _end(self, stopped: bool) -> Iterator[Event]:
         self.budget.pause()
         seconds = self.budget.elapsed
-        if not is_snapshot_step(self.step, self.batches.per_epoch):
+        if self.patience.is_over:
+            self.patience.bring_back(self.shown)
+        if self.patience.is_over or not is_snapshot_step(self.step, self.batches.per_epoch):
             yield self._snapshot()
         yield from self._checkpoint(stopped or self.wants_checkpoint())
         test = None
@@ -202,48 +196,6 @@ class Trainer(TrainState):
             test = yield from self._last_look("test", stopped, seconds)
             yield from self._checkpoint(test is None and self.wants_checkpoint())  # it was left
         yield said.finished(self, stopped, seconds, test)
-
-    # ------------------------------------------------------------------ one step
-
-    def _train_step(self) -> Tensor:
-        """One step of the optimiser; the loss stays on the device."""
-        if self.share is None or self._holds_no_longer():
-            self.share = self.progress
-        self.lr = self.train.lr * self._lr_factor(self.share) * self.held.lr_factor
-        self.optimizer.set_lr(self.lr)
-        if self._is_random:
-            torch.manual_seed(self.train.seed * 1_000_003 + self.step)
-        x, y = self.batches.at(self.step, self.share)
-        if self.model_config.takes_half_size and self.share < self.train.low_res_fraction:
-            x = F.avg_pool2d(x, 2)
-        loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
-        if self.train.grad_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
-        self.optimizer.step(self.replicas.map)
-        self.step += 1
-        return loss
-
-    def _lr_factor(self, share: float) -> float:
-        """What the schedule gives at this share of the budget."""
-        train = self.train
-        return lr_factor(share, train.warmup_fraction, train.schedule, train.warmup_start, train.lr_decay, self.epoch)
-
-    def _loss_with(self, numerics: Numerics) -> LossOf:
-        def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-            with numerics.autocast(self.device):
-                logits = model(x)
-            return F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing, reduction="sum")
-
-        return loss_of
-
-    def _holds_no_longer(self) -> bool:
-        """Whether the share is to be looked at anew.
-
-        Of a budget in seconds, it holds from one step that the store keeps to the next: so the record says at which
-        share every step was taken.
-        """
-        is_told = is_kept(self.step) and (self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0)
-        return self.budget.total_steps is not None or self.replay is not None or is_told
 
     # ------------------------------------------------------------------ what is said
 
@@ -294,6 +246,8 @@ class Trainer(TrainState):
             split, self.looks.fixed, self.should_stop, self.looks.seconds_on_the_way(self.budget.elapsed)
         )
         if result is not None:
+            if split == "val":
+                self.patience.look(result.top1, self.step, self.shown)
             yield said.evaluated(self, split, result)
 
     def _last_look(self, split: str, stopped: bool, trained: float) -> Looking:
@@ -313,21 +267,8 @@ class Trainer(TrainState):
         return self.skips_test()
 
     def _look(self, split: str, at_most: int | None, leave: Callable[[], bool], seconds: float) -> Evaluation | None:
-        result = self.looks.at(split, self.model, self.numerics, self.replicas.map, at_most, leave, seconds)
+        result = self.looks.at(split, self.shown, self.numerics, self.replicas.map, at_most, leave, seconds)
         if split == "val" and result is not None:
             self.sample_probs, self.val_top1 = self.looks.sample_probs(result), result.top1
         self._counted = self.budget.elapsed
         return result
-
-    def _out_of_memory(self) -> str:
-        def attempt(size: int) -> None:
-            side = self.model_config.image_size
-            x = torch.zeros(size, 3, side, side, device=self.device)
-            with self.numerics.autocast(self.device):
-                loss = self.model(x).float().sum()
-            with even_threads(self.model, x):
-                loss.backward()
-
-        self.model.zero_grad(set_to_none=True)
-        fits = largest_batch(attempt, self.batches.size)
-        return failures.out_of_memory(device_name(self.device), self.batches.size, fits)

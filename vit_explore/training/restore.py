@@ -42,6 +42,26 @@ def restore(state: Any, model: nn.Module, optimizer: Optimizers) -> tuple[int, f
     return int(step), elapsed
 
 
+def checked_average(average: Any, model: nn.Module) -> dict[str, Any]:
+    """The moving average of a Checkpoint. Raises TrainingFailed."""
+    if not isinstance(average, Mapping) or set(average) != {"count", "model"}:
+        _refuse("it has no moving average of the weights")
+    _number(average, "count")
+    _check_weights(average["model"], model.state_dict())
+    return dict(average)
+
+
+def checked_patience(patience: Any, model: nn.Module) -> dict[str, Any]:
+    """The best look of a Checkpoint. Raises TrainingFailed."""
+    if not isinstance(patience, Mapping) or set(patience) != {"top1", "step", "waited", "weights"}:
+        _refuse("it does not say which validation was the best")
+    for key in ("step", "waited"):
+        _number(patience, key)
+    if patience["weights"] is not None:
+        _check_weights(patience["weights"], model.state_dict())
+    return dict(patience)
+
+
 def from_snapshot(weights: Mapping[str, Tensor], step: int, epoch: float, elapsed: float) -> dict[str, Any]:
     """The state in which a fork starts: half-precision weights as fp32, and an optimiser that knows nothing yet."""
     model = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}

@@ -58,7 +58,7 @@ def snapshot(run: TrainState, on_clock: bool = False) -> Snapshot:
     """The weights as they are, fp16 on the CPU."""
     weights = {
         name: (value.half() if value.is_floating_point() else value).cpu().clone()
-        for name, value in run.model.state_dict().items()
+        for name, value in run.shown.state_dict().items()
     }
     return Snapshot(run.step, run.epoch, run.budget.elapsed, weights, on_clock)
 
@@ -84,4 +84,5 @@ def finished(run: TrainState, stopped: bool, seconds: float, test: Evaluation | 
         train_seconds=seconds,
         eval_seconds=run.looks.seconds,
         device=device_name(run.device),
+        best_step=run.patience.step if run.patience.is_over else None,
     )

@@ -14,6 +14,7 @@ from vit_explore.config import RunConfig
 from vit_explore.data import Dataset, load_dataset
 from vit_explore.data.fitting import Fitting
 from vit_explore.models import create_model, summarise
+from vit_explore.training.average import Average
 from vit_explore.training.batches import Batches
 from vit_explore.training.controls import Controls
 from vit_explore.training.devices import Numerics, pick_device
@@ -21,8 +22,9 @@ from vit_explore.training.held import Held
 from vit_explore.training.looks import Looks
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.parallel import Replicas
+from vit_explore.training.patience import Patience
 from vit_explore.training.replay import Pin, Replay
-from vit_explore.training.restore import restore
+from vit_explore.training.restore import checked_average, checked_patience, restore
 from vit_explore.training.schedule import Budget
 from vit_explore.training.setup import fit_to_data
 
@@ -54,12 +56,16 @@ class TrainState:
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
+        self.average: Average | None = None
+        self.patience = Patience(self.train.patience)
         self._build()
         self.budget = Budget(None, self.train.seconds)
         self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
         self.is_fork = False
         if state is not None:
             self._go_on(state)
+        if self.train.ema and self.average is None:
+            self.average = Average(self.model, self.train.ema)
         if self.train.epochs is not None:
             left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
             self.budget.total_steps = self.origin[0] + max(1, left)
@@ -87,6 +93,11 @@ class TrainState:
         self._pin = Pin.stored(state.get("settled"), self.device.type) if has_trained else None
         self.mixed = state.get("mixed", False) or (has_trained and self._pin is None)
         self.hold(Held.stored(state.get("held"), self.train))
+        if self.train.ema and not self.is_fork:  # a fork averages from its start on
+            self.average = Average(self.model, self.train.ema)
+            self.average.load_state_dict(checked_average(state.get("average"), self.model))
+        if self.train.patience is not None and not self.is_fork:
+            self.patience.load_state_dict(checked_patience(state.get("patience"), self.model))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, step and seconds used: tensors, numbers and strings only."""
@@ -100,6 +111,8 @@ class TrainState:
             "held": vars(self.held),
             "settled": {**vars(self.settled()), "device": self.device.type},
             "mixed": self.mixed,
+            **({"average": self.average.state_dict()} if self.average else {}),
+            **({"patience": self.patience.state_dict()} if self.patience.most else {}),
         }
 
     def settled(self) -> Pin:
@@ -109,6 +122,11 @@ class TrainState:
         self.held = held
         self.optimizer.set_weight_decay(held.weight_decay)
         self.batches.augment = held.augment
+
+    @property
+    def shown(self) -> nn.Module:
+        """The model that is looked at and kept: of averaged weights, where there are any."""
+        return self.model if self.average is None else self.average.model
 
     @property
     def progress(self) -> float:
@@ -121,7 +139,9 @@ class TrainState:
     @property
     def is_over(self) -> bool:
         """Whether no step is left. A step that began just before the end of the budget may be taken at a share of 1."""
-        return self.step >= self.replay.last if self.replay else self.budget.progress(self.step) >= 1
+        if self.replay:
+            return self.step >= self.replay.last
+        return self.patience.is_over or self.budget.progress(self.step) >= 1
 
     @property
     def epoch(self) -> float:

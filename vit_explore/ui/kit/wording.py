@@ -124,7 +124,8 @@ def state_line(record: RunRecord, ahead: str | None = None) -> str:
         return _running(record)
     untested = " It was not tested." if record.test_images == 0 else ""
     if record.state == "finished":
-        return f"Finished after {duration(record.train_seconds)} of training.{untested}"
+        early = f" {record.note}" if record.note else ""
+        return f"Finished after {duration(record.train_seconds)} of training.{early}{untested}"
     where = f"at step {record.step:,}" if record.step else "before its first step"
     if record.state == "stopped":
         by_force = " by force" if record.error else ""  # the error says from where it can go on
