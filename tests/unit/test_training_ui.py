@@ -30,7 +30,7 @@ from vit_explore.ui.components.predictions import sprite_uri
 from vit_explore.ui.kit import curves, forms, wording
 from vit_explore.ui.kit.config_facts import status_of, training_images
 from vit_explore.ui.pages.runs import table
-from vit_explore.ui.pages.train import inside
+from vit_explore.ui.pages.train import inside, numbers
 from vit_explore.ui.pages.versus import comparison
 
 DATA = DataConfig(dataset="shapes")
@@ -326,6 +326,16 @@ def test_rows_and_filters(store: RunStore) -> None:
     assert [r.id for r in table.filtered(records, "rival RESNET")] == [other]
     assert [r.id for r in table.filtered(records, states=["running"])] == [run]
     assert table.filtered(records, "rival", ["running"]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({}, "at first 1.00"), ({"mixup": 0.2}, "of mixed images"), ({"cutmix": 1.0, "mix_until": 0}, "at first 1.00")],
+)
+def test_the_loss_of_mixed_images_is_called_so(store: RunStore, changes: dict[str, Any], words: str) -> None:
+    record = store.get(store.create(config_of(**changes)))
+    told = {label: extra for label, _, extra in numbers.numbers(record, curves.Curves("x", {"loss": np.ones(3)}))}
+    assert told["Loss"] == words
 
 
 def test_the_last_accuracy_up_to_a_step_and_the_names_of_runs_that_began(store: RunStore) -> None:

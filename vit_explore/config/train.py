@@ -120,6 +120,11 @@ class TrainConfig(Config):
         ge=0, label="Seed of the training", words="training seed",
     )  # fmt: skip
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed, at first at least."""
+        return (self.mixup > 0 or self.cutmix > 0) and self.mix_until > 0
+
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
         if (self.epochs is None) == (self.seconds is None):

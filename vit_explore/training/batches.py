@@ -39,7 +39,7 @@ class Batches:
         index = self._index(step)
         x = self._augmented(index, step)
         labels, train = self.labels[index], self.train
-        if (train.mixup or train.cutmix) and share < train.mix_until:
+        if train.mixes and share < train.mix_until:
             return mix(x, labels, self.classes, train.mixup, train.cutmix, numbers(self.seed, step, MIX))
         return x, labels
 

@@ -40,7 +40,9 @@ def training() -> Note:
         what_to_beware=(
             "The validation accuracy during training comes from a part of the validation images; only the number at "
             "the end is from the test images, and it is one run with one seed. A loss with label smoothing never "
-            "reaches 0. Training accuracy would look better than both and mean less."
+            "reaches 0; with Mixup or CutMix it is that of mixed images, above the loss on whole ones, and drops "
+            "where the mixing ends. Training accuracy would look better than both and mean less; where it is shown, it "
+            "is on plain images. With a moving average of the weights, all accuracies and pictures are the average's."
         ),
         functions=tuple(functions),
         source="Muon (Jordan et al. 2024) and AdamW (Loshchilov & Hutter 2019); ViT: Dosovitskiy et al. 2021.",

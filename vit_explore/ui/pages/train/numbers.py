@@ -53,18 +53,24 @@ def numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | Non
     left = wording.duration(record.remaining) if record.state == "running" else "–"
     return [
         ("Accuracy (validation)", wording.percent(record.top1), guess),
-        ("Loss", *_loss(curves)),
+        ("Loss", *_loss(curves, _are_mixed(record))),
         rate,
         ("Time left", left, f"epoch {record.epoch or 0:.1f}"),
     ]
 
 
-def _loss(curves: Curves) -> tuple[str, str | None]:
-    """The mean of the last steps, and that of the first ones."""
+def _are_mixed(record: RunRecord) -> bool:
+    """Whether the images of the steps are mixed now."""
+    train = record.config.train if record.config else None
+    return train is not None and train.mixes and wording.progress_of(record) < train.mix_until
+
+
+def _loss(curves: Curves, are_mixed: bool) -> tuple[str, str | None]:
+    """The mean of the last steps, and that of the first ones, or of which images it is."""
     loss = curves.columns.get("loss", np.zeros(0))
     if not len(loss):
         return "–", None
-    return f"{loss[-_RECENT:].mean():.3f}", f"at first {loss[:5].mean():.2f}"
+    return f"{loss[-_RECENT:].mean():.3f}", "of mixed images" if are_mixed else f"at first {loss[:5].mean():.2f}"
 
 
 def _check_worker() -> None:
