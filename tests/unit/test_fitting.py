@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,9 +38,15 @@ def noise(n: int, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("side", "to"), [(8, 24), (32, 20), (32, 224), (13, 40)])
-def test_resizing_is_pillows(side: int, to: int) -> None:
+@pytest.mark.parametrize("kernel", ["the CPU's", "others'"])
+def test_resizing_is_pillows(side: int, to: int, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = noise(3, side)
-    ours = Fitting(to)(torch.from_numpy(images)).numpy()
+    if kernel == "others'":  # as on a GPU
+        monkeypatch.setattr(torch.Tensor, "device", SimpleNamespace(type="cuda"))
+    resized = Fitting(to)(torch.from_numpy(images))
+    monkeypatch.undo()
+    assert (resized.dtype == torch.uint8) == (kernel == "the CPU's")
+    ours = resized.numpy().astype(np.float32)
     for mine, image in zip(ours, images, strict=True):
         picture = Image.fromarray(image.transpose(1, 2, 0)).resize((to, to), Image.Resampling.BILINEAR)
         assert np.abs(mine.transpose(1, 2, 0) - np.asarray(picture, np.float32)).max() <= 1  # Pillow rounds twice
@@ -47,7 +54,7 @@ def test_resizing_is_pillows(side: int, to: int) -> None:
 
 def test_the_crop_is_timms() -> None:
     images = noise(2, 32)
-    ours = Fitting(56, 0.875)(torch.from_numpy(images)).numpy()
+    ours = Fitting(56, 0.875)(torch.from_numpy(images)).numpy().astype(int)
     transform = create_transform((3, 56, 56), interpolation="bilinear", crop_pct=0.875, normalize=False)
     for mine, image in zip(ours, images, strict=True):
         theirs = transform(Image.fromarray(image.transpose(1, 2, 0))).numpy()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,16 +23,22 @@ class Fitting:
         return round(self.side / self.crop)
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """uint8 (B, 3, h, h) as it is where nothing is to be done, else whole numbers as float32 (B, 3, side, side).
+        """uint8 (B, 3, h, h) to whole numbers (B, 3, side, side), as they are where nothing is to be done.
 
         Bilinear, antialiased where it shrinks.
         """
         if batch.shape[-1] != self.full:
-            size = (self.full, self.full)
-            batch = F.interpolate(batch.float(), size, mode="bilinear", antialias=True, align_corners=False)
-            batch = batch.round_().clamp_(0, 255)
+            batch = _resized(batch, self.full)
         start = (self.full - self.side) // 2
         return batch[..., start : start + self.side, start : start + self.side]
+
+
+def _resized(batch: Tensor, side: int) -> Tensor:
+    """uint8 (B, 3, h, h) to (B, 3, side, side): uint8 by the CPU's fast kernel, else float32."""
+    resize = partial(F.interpolate, size=(side, side), mode="bilinear", antialias=True)
+    if batch.device.type == "cpu":
+        return resize(batch.contiguous(memory_format=torch.channels_last))
+    return resize(batch.float()).round_().clamp_(0, 255)
 
 
 def as_is(batch: Tensor) -> Tensor:
