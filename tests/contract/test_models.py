@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+import vit_explore as vx
 from vit_explore.cards import QUESTIONS, Card, card_of, cards
 from vit_explore.config import ModelConfig, TrainConfig
-from vit_explore.errors import UnknownName
+from vit_explore.errors import BadConfig, UnknownName
 from vit_explore.models import create_model, summarise
+from vit_explore.runs.loaded import LoadedModel
 from vit_explore.training.optimizers import make_optimizers
 
 NAMES = [*cards.names(), "timm:vit_tiny_patch16_224", "mobilenetv3_small_050"]
+DEEP = ("resnet101", "resnet152")  # as resnet50, with more of the same blocks
+EACH: list[Any] = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
+OURS: list[Any] = EACH[: len(cards.names())]
+GREY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+SIZES = (32, 64)  # the first that fits is taken
+
+
+def small(name: str) -> ModelConfig:
+    """Of each architecture what a test can afford."""
+    for size in SIZES:
+        with contextlib.suppress(BadConfig):
+            return ModelConfig(architecture=name, num_classes=4, image_size=size)
+    raise AssertionError(f"{name} takes images of none of these sizes: {SIZES}")
 
 
 def build(name: str) -> tuple[torch.nn.Module, Card]:
     torch.manual_seed(0)
-    config = ModelConfig(architecture=name, num_classes=4)
+    config = small(name)
     return create_model(config).train(), config.card
+
+
+def noise(name: str, images: int, share: float = 1.0) -> torch.Tensor:
+    side = int(small(name).image_size * share)
+    return torch.randn(images, 3, side, side)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,29 +70,35 @@ def test_a_knob_is_narrower_than_its_field(name: str) -> None:
         assert not knob.choices or info.default in knob.choices
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_images_in_logits_out_gradients_back(name: str) -> None:
     model, _ = build(name)
-    logits = model(torch.randn(2, 3, 32, 32))
+    logits = model(noise(name, 2))
     assert logits.shape == (2, 4)
     logits.square().sum().backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if card_of(name).takes_half_size(ModelConfig(architecture=name))]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if card_of(name).takes_half_size(small(name))])
 def test_half_the_size_in_training_where_the_card_says_so(name: str) -> None:
-    assert build(name)[0](torch.randn(2, 3, 16, 16)).shape == (2, 4)
+    assert build(name)[0](noise(name, 2, 0.5)).shape == (2, 4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not card_of(name).is_random(small(name))])
+def test_nothing_is_drawn_in_training_where_the_card_says_so(name: str) -> None:
+    model, x = build(name)[0], noise(name, 2)
+    before = torch.get_rng_state()
+    model(x)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_every_parameter_is_in_one_group_and_a_step_lowers_the_loss(name: str) -> None:
     model, card = build(name)
     optimizers = make_optimizers(model, card, TrainConfig(epochs=1, lr=2e-4))
     given = [id(p) for part in optimizers.parts.values() for group in part.param_groups for p in group["params"]]
     assert sorted(given) == sorted(id(p) for p in model.parameters())
-    x, y = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
+    x, y = noise(name, 8), torch.arange(8) % 4
 
     def loss() -> torch.Tensor:
         torch.manual_seed(1)
@@ -80,17 +110,41 @@ def test_every_parameter_is_in_one_group_and_a_step_lowers_the_loss(name: str) -
     assert loss() < before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_weights_go_from_one_net_to_another(name: str) -> None:
-    model, twin = build(name)[0].eval(), create_model(ModelConfig(architecture=name, num_classes=4)).eval()
+    model, twin = build(name)[0].eval(), create_model(small(name)).eval()
     twin.load_state_dict(model.state_dict())
-    x = torch.randn(1, 3, 32, 32)
+    x = noise(name, 1)
     assert torch.equal(model(x), twin(x))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.filterwarnings("ignore::vit_explore.errors.VitExploreWarning")
+def test_grad_cam_at_each_layer_that_is_offered(name: str) -> None:
+    card, loaded = card_of(name), LoadedModel(build(name)[0].eval(), tuple("abcd"), small(name).image_size, *GREY, "")
+    if "grad_cam" not in card.answers:
+        return
+    layers, x = vx.explain.grad_cam_layers(loaded), noise(name, 2)
+    torch.testing.assert_close(vx.explain.grad_cam(loaded, x, 1), vx.explain.grad_cam(loaded, x, 1, layers[0]))
+    assert len(layers) >= 2
+    assert all(vx.explain.grad_cam(loaded, x[:1], 1, layer).shape == (1, *x.shape[2:]) for layer in layers)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_recipe_for_timm_is_given_only_where_timm_loads_the_weights(name: str) -> None:
+    model, card = build(name)
+    if card.timm_recipe is None:
+        return
+    names: dict[str, Any] = {}
+    exec(card.timm_recipe(small(name)), names)
+    names["model"].load_state_dict(model.state_dict())
+    x = noise(name, 1)
+    torch.testing.assert_close(names["model"].eval()(x), model.eval()(x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_summary_counts_parameters_without_computing(name: str) -> None:
-    config = ModelConfig(architecture=name, num_classes=4)
+    config = small(name)
     summary = summarise(config)
     assert summary.params == sum(p.numel() for p in create_model(config).parameters())
     assert summary.flops > summary.params / 50

@@ -1,7 +1,11 @@
-"""timm's ResNets (He et al. 2016), with a stem that fits small images, and a slim one the size of the default ViT."""
+"""timm's ResNets (He et al. 2016), with a stem that fits small images, and a slim one the size of the default ViT.
+
+Their first stages are also what the hybrids begin with.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from vit_explore.config import ModelConfig
 
 SMALL_IMAGE = 64  # px; up to here the ImageNet stem would throw away most of the picture
+STEM_MODULES = 4  # conv1, bn1, act1, maxpool: what comes before the stages
 SLIM_CHANNELS = (10, 20, 42, 86)  # parameters within 1 % of the default ViT's, at ten classes
 
 
@@ -39,6 +44,22 @@ def build(
     if small:
         model.add_module("maxpool", nn.Identity())
     return model
+
+
+def first_stages(config: ModelConfig, count: int, channels: tuple[int, ...] = (64, 128, 256, 512)) -> nn.Sequential:
+    """The stem and the first `count` stages of a ResNet-18: (B, 3, h, w) to (B, channels[count - 1], h / r, w / r).
+
+    r is `reduction(config, count)`. The modules keep their names in timm's ResNet.
+    """
+    from torch import nn
+
+    net = build(config, bottleneck=False, layers=(2, 2, 2, 2), channels=channels)
+    return nn.Sequential(OrderedDict(list(net.named_children())[: STEM_MODULES + count]))
+
+
+def reduction(config: ModelConfig, count: int) -> int:
+    """Pixels of the image to one place of the map that so many stages give."""
+    return 2 ** (count - 1) * (1 if config.image_size <= SMALL_IMAGE else 4)
 
 
 def timm_recipe(
@@ -93,3 +114,4 @@ _add("resnet18", "ResNet-18", "18 layers in blocks of two convolutions.", bottle
 _add("resnet34", "ResNet-34", "34 layers in blocks of two convolutions.", bottleneck=False, layers=(3, 4, 6, 3))
 _add("resnet50", "ResNet-50", "50 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 6, 3))
 _add("resnet101", "ResNet-101", "101 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 23, 3))
+_add("resnet152", "ResNet-152", "152 layers in bottleneck blocks.", bottleneck=True, layers=(3, 8, 36, 3))

@@ -21,9 +21,15 @@ PINK = "#CC79A7"
 AMBER = "#E69F00"
 SKY = "#56B4E9"
 GREY = "#8A8F98"  # what is not the subject: chance lines, baselines, annotations; readable on both backgrounds
-OTHERS = (GREEN, PINK, AMBER, SKY)
-PALETTE = (VIT, RESNET, *OTHERS)
-FAMILIES = {"vit": (VIT, "circle"), "resnet": (RESNET, "square"), "chance": (GREY, "circle")}  # by Card.family
+PALETTE = (VIT, RESNET, GREEN, PINK, AMBER, SKY)
+FAMILIES = {  # by Card.family
+    "vit": (VIT, "circle"),
+    "resnet": (RESNET, "square"),
+    "cnn": (GREEN, "triangle-up"),
+    "hybrid": (PINK, "star"),
+    "chance": (GREY, "circle"),
+}
+OTHERS = (AMBER, SKY)  # of models without a family here
 RULE = "rgba(128,132,142,0.28)"  # axes and grid lines
 
 # Source Sans is the font that Streamlit ships; elsewhere the system's own.
