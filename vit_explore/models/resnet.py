@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SMALL_IMAGE = 64  # px; up to here the ImageNet stem would throw away most of the picture
 STEM_MODULES = 4  # conv1, bn1, act1, maxpool: what comes before the stages
+LAYERS_18 = (2, 2, 2, 2)  # blocks of each stage of a ResNet-18
 SLIM_CHANNELS = (10, 20, 42, 86)  # parameters within 1 % of the default ViT's, at ten classes
 
 
@@ -46,14 +47,14 @@ def build(
     return model
 
 
-def first_stages(config: ModelConfig, count: int, channels: tuple[int, ...] = (64, 128, 256, 512)) -> nn.Sequential:
+def first_stages(config: ModelConfig, count: int, channels: tuple[int, ...]) -> nn.Sequential:
     """The stem and the first `count` stages of a ResNet-18: (B, 3, h, w) to (B, channels[count - 1], h / r, w / r).
 
     r is `reduction(config, count)`. The modules keep their names in timm's ResNet.
     """
     from torch import nn
 
-    net = build(config, bottleneck=False, layers=(2, 2, 2, 2), channels=channels)
+    net = build(config, bottleneck=False, layers=LAYERS_18, channels=channels)
     return nn.Sequential(OrderedDict(list(net.named_children())[: STEM_MODULES + count]))
 
 
@@ -107,10 +108,10 @@ _add(
     "Slim ResNet",
     "ResNet-18 with narrow stages, as many parameters as the default ViT.",
     bottleneck=False,
-    layers=(2, 2, 2, 2),
+    layers=LAYERS_18,
     channels=SLIM_CHANNELS,
 )
-_add("resnet18", "ResNet-18", "18 layers in blocks of two convolutions.", bottleneck=False, layers=(2, 2, 2, 2))
+_add("resnet18", "ResNet-18", "18 layers in blocks of two convolutions.", bottleneck=False, layers=LAYERS_18)
 _add("resnet34", "ResNet-34", "34 layers in blocks of two convolutions.", bottleneck=False, layers=(3, 4, 6, 3))
 _add("resnet50", "ResNet-50", "50 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 6, 3))
 _add("resnet101", "ResNet-101", "101 layers in bottleneck blocks.", bottleneck=True, layers=(3, 4, 23, 3))

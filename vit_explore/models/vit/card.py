@@ -25,14 +25,7 @@ def build(config: ModelConfig) -> nn.Module:
 
 def check(config: ModelConfig) -> None:
     """The sizes that have to go together. Raises BadConfig."""
-    if config.image_size % config.patch_size:
-        fits = [p for p in range(2, config.image_size // 2 + 1) if config.image_size % p == 0]
-        raise BadConfig(
-            f"A patch size of {config.patch_size} does not divide the image size {config.image_size}; "
-            f"choose one of {', '.join(map(str, fits)) or config.image_size}.",
-            "patch_size",
-            "image_size",
-        )
+    check_patches(config)
     if config.width % config.num_heads:
         raise BadConfig(
             f"The width {config.width} does not divide into {config.num_heads} heads; "
@@ -53,6 +46,18 @@ def check(config: ModelConfig) -> None:
             f"{config.patch_size}; choose 2, 4, 8 or 16.",
             "patch_size",
             "stem",
+        )
+
+
+def check_patches(config: ModelConfig) -> None:
+    """The patches cover the image. Raises BadConfig."""
+    if config.image_size % config.patch_size:
+        fits = [p for p in range(2, config.image_size // 2 + 1) if config.image_size % p == 0]
+        raise BadConfig(
+            f"A patch size of {config.patch_size} does not divide the image size {config.image_size}; "
+            f"choose one of {', '.join(map(str, fits)) or config.image_size}.",
+            "patch_size",
+            "image_size",
         )
 
 

@@ -138,8 +138,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, self.pool = config.width, config.pool
-        stem = ConvStem if config.stem == "conv" else PatchEmbed
-        self.patch_embed = stem(config.image_size, config.patch_size, width)
+        self.patch_embed = self.make_stem(config)
         self.grid: tuple[int, int] = self.patch_embed.grid_size
         self.patch_size = config.patch_size
         self.embed_dim, self.num_classes = width, config.num_classes
@@ -161,6 +160,11 @@ class VisionTransformer(nn.Module):
         self.fc_norm = nn.Identity() if self.has_class_token else nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, config.num_classes)
         self._init_weights()
+
+    def make_stem(self, config: ModelConfig) -> PatchEmbed:
+        """What makes tokens of an image."""
+        stem = ConvStem if config.stem == "conv" else PatchEmbed
+        return stem(config.image_size, config.patch_size, config.width)
 
     def _init_pos_embed(self, kind: str) -> None:
         tokens = self.num_prefix_tokens + self.patch_embed.num_patches

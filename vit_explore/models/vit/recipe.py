@@ -33,17 +33,21 @@ class ConvStem(nn.Module):
 '''
 
 
-def timm_recipe(config: ModelConfig) -> str:
-    """Python text that makes timm's model. A fixed position embedding loads as a learned one."""
-    conv = config.stem == "conv"
+def timm_recipe(config: ModelConfig, patch_size: int | None = None, embed_layer: str = "") -> str:
+    """Python text that makes timm's model. A fixed position embedding loads as a learned one.
+
+    patch_size, embed_layer: of timm's model where they are others than the configuration says.
+    """
+    conv = config.stem == "conv" and not embed_layer
+    embed_layer = "ConvStem" if conv else embed_layer
     return (
         "from timm.models.vision_transformer import VisionTransformer\n"
         + (_CONV_STEM if conv else "\n")
         + f"""model = VisionTransformer(
-    img_size={config.image_size}, patch_size={config.patch_size}, num_classes={config.num_classes},
+    img_size={config.image_size}, patch_size={patch_size or config.patch_size}, num_classes={config.num_classes},
     embed_dim={config.width}, depth={config.depth}, num_heads={config.num_heads}, mlp_ratio={config.mlp_ratio},
     class_token={config.pool == "cls"}, global_pool={"token" if config.pool == "cls" else "avg"!r},
     reg_tokens={config.num_registers}, pos_embed={"none" if config.pos_embed == "none" else "learn"!r},
-{"    embed_layer=ConvStem," + chr(10) if conv else ""})
+{f"    embed_layer={embed_layer}," + chr(10) if embed_layer else ""})
 """
     )
