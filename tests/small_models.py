@@ -68,6 +68,8 @@ KINDS = {
     "naflex, pooled, factorised": Kind(in_naflex(pos_embed="factorized", embed_proj_type="conv")),
     "resnet": Kind(lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64), num_classes=CLASSES), fits=("any",)),
     "our resnet": Kind(ours(architecture="resnet-slim"), (32, 32), fits=("any",)),
+    "keras' vit": Kind(ours(architecture="keras-vit", width=24), (32, 32), ("any", "attention", "positions")),
+    "our hybrid": Kind(ours(architecture="hybrid"), (32, 32)),
 }
 
 

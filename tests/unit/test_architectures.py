@@ -10,7 +10,7 @@ import torchvision
 
 import vit_explore as vx
 from vit_explore.config import ModelConfig, RunConfig
-from vit_explore.errors import BadConfig
+from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.models import create_model, summarise
 
 
@@ -95,6 +95,97 @@ def test_the_small_cnn_at_other_sizes(size: int) -> None:
 def test_the_small_cnn_says_what_is_too_small() -> None:
     with pytest.raises(BadConfig, match="18 px or more"):
         ModelConfig(architecture="cnn-small", image_size=17)
+
+
+# ------------------------------------------------------------------ the hybrid
+
+
+@pytest.mark.parametrize(("size", "patch", "stages"), [(32, 4, 3), (32, 2, 2), (32, 8, 4), (96, 16, 3)])
+def test_the_hybrid_is_a_resnet_and_a_vit(size: int, patch: int, stages: int) -> None:
+    """Its parameters are those of both, with a projection of channels in place of one of pixels."""
+    settings: dict[str, Any] = {"image_size": size, "patch_size": patch, "width": 48, "num_heads": 4}
+    slim: Any = create_model(ModelConfig(architecture="resnet-slim", image_size=size))
+    before = [slim.conv1, slim.bn1, *(getattr(slim, f"layer{i}") for i in range(1, stages + 1))]
+    convolutions = sum(p.numel() for part in before for p in part.parameters())
+    channels = [10, 20, 42, 86][stages - 1]
+    in_place = 48 * channels - 48 * 3 * patch**2
+    assert parameters("hybrid", **settings) == parameters("vit", **settings) + convolutions + in_place
+
+
+def test_the_hybrids_tokens_are_the_places_of_the_resnets_map() -> None:
+    net: Any = create_model(ModelConfig(architecture="hybrid", width=48, pos_embed="none", pool="avg")).eval()
+    slim: Any = create_model(ModelConfig(architecture="resnet-slim")).eval()
+    slim.load_state_dict(net.patch_embed.backbone.state_dict(), strict=False)
+    x = torch.randn(1, 3, 32, 32)
+    features = slim.layer3(slim.layer2(slim.layer1(slim.maxpool(slim.act1(slim.bn1(slim.conv1(x)))))))
+    tokens = net.patch_embed.proj(features).flatten(2).mT
+    torch.testing.assert_close(net.embed(x), tokens)
+    assert tokens.shape == (1, 8 * 8, 48)
+
+
+@pytest.mark.parametrize(("size", "patch", "fits"), [(32, 16, "1, 2, 4, 8"), (224, 2, "4, 8, 16, 32")])
+def test_a_hybrid_without_such_a_map_says_which_there_are(size: int, patch: int, fits: str) -> None:
+    with pytest.raises(BadConfig, match=f"covers {fits} px; choose one of these") as caught:
+        ModelConfig(architecture="hybrid", image_size=size, patch_size=patch)
+    assert caught.value.fields == ("patch_size",)
+
+
+# ------------------------------------------------------------------ Keras' ViT
+
+TUTORIAL: dict[str, Any] = {"image_size": 72, "patch_size": 6, "width": 64, "depth": 8, "num_heads": 4, "dropout": 0.1}
+
+
+@pytest.mark.parametrize(("classes", "counted"), [(10, 21_666_762), (100, 21_759_012)])
+def test_keras_vits_parameters(classes: int, counted: int) -> None:
+    """By hand, and as Keras 3.15 counts its own model (7 more there: the mean, variance and count of a layer in front
+    that normalises pixels)."""
+
+    def dense(inside: int, outside: int) -> int:
+        return inside * outside + outside
+
+    tokens, width, heads = (72 // 6) ** 2, 64, 4 * 64
+    block = 2 * 2 * width + 3 * dense(width, heads) + dense(heads, width) + dense(width, 128) + dense(128, width)
+    head = dense(tokens * width, 2048) + dense(2048, 1024) + dense(1024, classes)
+    by_hand = dense(3 * 6 * 6, width) + tokens * width + 8 * block + 2 * width + head
+    assert parameters("keras-vit", num_classes=classes, **TUTORIAL) == by_hand == counted
+
+
+def test_keras_attention_is_pytorchs_with_wider_heads() -> None:
+    """Heads of width D each: the same as PyTorch's attention over H · D numbers, after a projection to so many."""
+    net: Any = create_model(ModelConfig(architecture="keras-vit", width=8, depth=1, num_heads=2)).eval()
+    attention, x = net.blocks[0].attn, torch.randn(2, 64, 8)
+    query, key, value = attention.qkv(x).chunk(3, dim=-1)
+    identity = torch.nn.MultiheadAttention(16, 2, bias=False, batch_first=True)
+    with torch.no_grad():
+        identity.in_proj_weight.copy_(torch.eye(16).repeat(3, 1))
+        identity.out_proj.weight.copy_(torch.eye(16))
+    mixed, weights = identity(query, key, value, average_attn_weights=False)
+    torch.testing.assert_close(attention(x), attention.proj(mixed))
+    taps: dict[str, torch.Tensor] = {}
+    attention(x, taps)
+    torch.testing.assert_close(taps["attn"], weights)
+
+
+def test_keras_vit_drops_attention_in_both_ways_alike_on_the_average() -> None:
+    net: Any = create_model(ModelConfig(architecture="keras-vit", width=8, depth=1, num_heads=2, dropout=0.5)).train()
+    attention, x = net.blocks[0].attn, torch.randn(1, 4, 8).expand(4000, -1, -1)
+    fused, x_spread = attention(x).mean(0), attention(x).std()
+    attention.fused = False
+    torch.testing.assert_close(attention(x).mean(0), fused, atol=float(0.1 * x_spread), rtol=0)
+
+
+def test_keras_vit_reads_each_token_with_weights_of_its_own() -> None:
+    config = ModelConfig(architecture="keras-vit", width=16, depth=1, patch_size=8)
+    net, x = create_model(config).eval(), torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        net.pos_embed.zero_()
+    assert not torch.allclose(net(x), net(x.roll(8, dims=3)), atol=1e-4)  # the same patches, in other places
+    with pytest.raises(NotApplicable, match=r"reads all tokens at once and cannot read a single one; choose"):
+        vx.explain.logit_lens(net, x)
+    with pytest.raises(BadConfig, match="resize them"):
+        net(torch.randn(1, 3, 40, 40))
+    with pytest.raises(BadConfig, match="patch size of 5 does not divide"):
+        config.replace(patch_size=5)
 
 
 # ------------------------------------------------------------------ the paper's three sizes, through timm

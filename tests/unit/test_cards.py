@@ -75,6 +75,10 @@ ASKED = {
 SMALL: dict[str, dict] = {
     "vit": {"width": 32, "depth": 2, "num_heads": 2},
     "resnet-slim": {},
+    "hybrid": {"width": 32, "depth": 2, "num_heads": 2, "patch_size": 8},
+    "keras-vit": {"width": 16, "depth": 2, "num_heads": 2, "patch_size": 8},
+    "alexnet": {},
+    "cnn-small": {},
     "timm:resnet18": {},
     "timm:vit_tiny_patch16_224": {},
     "timm:deit_tiny_distilled_patch16_224": {},

@@ -66,6 +66,8 @@ def by_recipe(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Mo
         {**VIT, "mlp_ratio": 1.5},
         {"architecture": "resnet-slim", "num_classes": 3},
         {"architecture": "resnet18", "num_classes": 3, "image_size": 80},
+        {**VIT, "architecture": "hybrid"},
+        {**VIT, "architecture": "hybrid", "image_size": 80, "patch_size": 16, "pool": "avg"},
         {"architecture": "timm:test_vit", "num_classes": 3, "image_size": 64},
         {"architecture": "timm:test_resnet", "num_classes": 3, "image_size": 64},
     ],

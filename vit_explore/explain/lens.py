@@ -47,9 +47,11 @@ def logit_lens(model: Any, images: Tensor) -> np.ndarray:
     net: Any = module_of(model)
     images = ready_images(net, images)
     shape = geometry_of(net, images)
-    if getattr(net, "attn_pool", None) is not None:
+    pools = getattr(net, "attn_pool", None) is not None
+    if pools or not getattr(net, "reads_one_token", True):
+        how = "pools the tokens by attention" if pools else "reads all tokens at once"
         raise NotApplicable(
-            f"The head of {name_of(net)} pools the tokens by attention and cannot read a single one; "
+            f"The head of {name_of(net)} {how} and cannot read a single one; "
             "choose a ViT with a class token or average pooling."
         )
     with torch.no_grad():
