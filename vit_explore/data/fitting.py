@@ -29,8 +29,11 @@ class Fitting:
         """
         if batch.shape[-1] != self.full:
             batch = _resized(batch, self.full)
+        if self.full == self.side:
+            return batch
         start = (self.full - self.side) // 2
-        return batch[..., start : start + self.side, start : start + self.side]
+        cut = batch[..., start : start + self.side, start : start + self.side]
+        return cut.contiguous(memory_format=torch.channels_last)
 
 
 def _resized(batch: Tensor, side: int) -> Tensor:
