@@ -29,6 +29,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.training import Finished, Step, preflight
 from vit_explore.training.batches import Batches
 from vit_explore.training.evaluate import largest_batch
+from vit_explore.ui.pages.train.inside import look_inside, picture_uri
 
 LARGER = {"input_size": 24, "patch_size": 4}
 
@@ -132,6 +133,14 @@ def test_a_loaded_model_sees_a_picture_as_training_showed_it(stored: tuple[RunSt
     assert np.abs(fine.mean((0, 1)) - coarse.mean((0, 1))).max() < 12  # the same part, for all its details
     maps = explain.attention_maps(loaded, loaded.preprocess(photo))
     assert maps.grid == (6, 6)
+
+
+def test_the_live_pictures_are_cut_as_the_model_sees_them(stored: tuple[RunStore, str], tmp_path: Path) -> None:
+    loaded = load_model(f"run:{stored[1]}", home=tmp_path)
+    images = noise(3, 8).transpose(0, 2, 3, 1)
+    view = look_inside(loaded, 8, images, pinned=1)
+    assert view.picture == picture_uri(loaded.seen(images[1], 8)) != picture_uri(images[1])
+    assert len(view.blocks) == 1
 
 
 def test_an_export_says_at_which_size_the_data_were(

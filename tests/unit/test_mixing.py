@@ -25,6 +25,7 @@ from vit_explore.data.rand_augment import CHANGES, rand_augment
 from vit_explore.training import Step
 from vit_explore.training.batches import Batches
 from vit_explore.training.devices import Numerics
+from vit_explore.training.parallel import Replicas
 from vit_explore.training.setup import generator, numbers
 
 N, CLASSES = 400, 5
@@ -86,6 +87,20 @@ def test_the_loss_of_mixed_images_is_timms() -> None:
     lam = torch.where(labels[:, None] == labels.flip(0)[:, None], 1.0, own)
     expected = SoftTargetCrossEntropy()(trainer.model(x), mixup_target(labels, 3, lam, smoothing=0.1))
     torch.testing.assert_close(ours, expected)
+
+
+def test_replicas_share_mixed_images_too() -> None:
+    trainer = tiny_trainer(tiny_config(cutmix=1.0, batch_size=12))
+    x, targets = trainer.batches.at(0, share=0.0)
+    loss_of, found = trainer._loss_with(Numerics("fp32", fused=True)), []
+    for count in (1, 2):
+        replicas = Replicas(trainer.model, count)
+        try:
+            loss = replicas.backward(loss_of, x, targets)
+        finally:
+            replicas.close()
+        found.append([loss, *(p.grad.clone() for p in trainer.model.parameters() if p.grad is not None)])
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-4)
 
 
 def test_erasing_takes_boxes_as_timms() -> None:

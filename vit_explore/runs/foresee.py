@@ -10,7 +10,7 @@ from vit_explore.training.advice import Preflight
 
 UNKNOWN = 10_000  # training images, where only the data can tell
 LOOKED_AT = 50  # of the latest runs
-_PACE = ("batch_size", "device", "precision", "compiled", "threads", "low_res_fraction", "optimizer")
+_PACE = ("batch_size", "device", "precision", "compiled", "threads", "low_res_fraction", "optimizer", "rand_augment")
 
 
 def foresee(config: RunConfig, store: RunStore, may_probe: bool = True) -> Preflight:

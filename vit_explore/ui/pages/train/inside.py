@@ -95,6 +95,7 @@ def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int)
     from vit_explore import explain
 
     picture = images[pinned]
+    shown = loaded.seen(picture, picture.shape[0])  # which may be cut at its edges
     tiles: str | None = None
     blocks: tuple[tuple[int, str], ...] = ()
     tiles_note = attention_note = ""
@@ -106,12 +107,12 @@ def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int)
         tiles_note = str(error)
     try:
         maps = explain.attention_maps(loaded, loaded.preprocess(picture))
-        blocks = block_uris(maps, picture)
+        blocks = block_uris(maps, shown)
     except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
     probs, numbers = probabilities(loaded, images), numbers_of(step, similarity, maps)
     return Inside(
-        step, pinned, probs, tiles, tiles_note, correlation, picture_uri(picture), blocks, attention_note, numbers
+        step, pinned, probs, tiles, tiles_note, correlation, picture_uri(shown), blocks, attention_note, numbers
     )
 
 
