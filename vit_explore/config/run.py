@@ -27,6 +27,17 @@ class RunConfig(Config):
     model: ModelConfig = Field(default_factory=ModelConfig)
     train: TrainConfig = Field(default_factory=lambda: TrainConfig(seconds=60))
 
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except BadConfig as error:
+            model = values.get("model")
+            if not isinstance(model, dict) or "image_size" not in model or "image_size" not in error.fields[1:]:
+                raise
+            # what does not go with the model's size is about the setting where that was given
+            names = ("input_size" if name == "image_size" else name for name in error.fields)
+            raise BadConfig(str(error), *names) from None
+
     @field_validator("name", mode="before")
     @classmethod
     def _clean(cls, name: Any) -> Any:
