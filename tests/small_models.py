@@ -69,6 +69,7 @@ KINDS = {
     "resnet": Kind(lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64), num_classes=CLASSES), fits=("any",)),
     "our resnet": Kind(ours(architecture="resnet-slim"), (32, 32), fits=("any",)),
     "keras' vit": Kind(ours(architecture="keras-vit", width=24), (32, 32), ("any", "attention", "positions")),
+    "visual transformer": Kind(ours(architecture="visual-transformer"), (32, 32), ("any", "semantic tokens")),
     "our hybrid": Kind(ours(architecture="hybrid"), (32, 32)),
 }
 

@@ -27,6 +27,9 @@ QUESTIONS = {
     "attention": "has maps of patch × patch",
     "grad_cam": "has feature maps, or tokens on a grid",
 }
+RARE_QUESTIONS = {  # which a usual ViT does not answer
+    "semantic_tokens": "gathers the picture in a few tokens, each of which looks at places of its own",
+}
 WhichParameter = Callable[[str, int], bool]  # (name, ndim) of a parameter
 
 
@@ -80,7 +83,7 @@ class Card:
     paper: str
     build: Callable[[ModelConfig], nn.Module]  # imports torch when called
     knobs: tuple[Knob, ...] = ()
-    answers: frozenset[str] = frozenset()  # of QUESTIONS
+    answers: frozenset[str] = frozenset()  # of QUESTIONS and RARE_QUESTIONS
     check: Callable[[ModelConfig], None] = _anything  # raises BadConfig for sizes that do not go together
     takes_half_size: Callable[[ModelConfig], bool] = _never  # in training, images of half the side
     is_random: Callable[[ModelConfig], bool] = _never  # draws random numbers in training, as dropout does
@@ -144,7 +147,7 @@ def _unknown(architecture: str) -> Card:
 
 
 def offered(question: str, card: Card) -> bool:
-    """Whether a page that asks this of QUESTIONS fits the model."""
+    """Whether a page that asks this of QUESTIONS or RARE_QUESTIONS fits the model."""
     return question in card.answers
 
 

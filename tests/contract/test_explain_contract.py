@@ -20,7 +20,7 @@ from torch import nn
 import vit_explore as vx
 from vit_explore.errors import NotApplicable
 from vit_explore.explain import EXPLANATIONS, Explanation
-from vit_explore.explain.catalogue import SETTING
+from vit_explore.explain.catalogue import BUNDLED
 from vit_explore.explain.geometry import geometry
 
 
@@ -117,9 +117,12 @@ def test_the_examples_run_as_they_are_printed(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("photo.jpg")
+    bundled = vx.load_model(BUNDLED)
+    gathering = dataclasses.replace(bundled, model=make("visual transformer"))
+    monkeypatch.setattr(vx, "load_model", lambda ref: bundled if ref == BUNDLED else gathering, raising=False)
     for card in CARDS:
         names: dict[str, Any] = {}
-        exec(f"{SETTING}\n{card.example}\nfigure = {card.figure}", names)
+        exec(f"{card.setting}\n{card.example}\nfigure = {card.figure}", names)
         assert isinstance(names["figure"], go.Figure)
 
 

@@ -329,7 +329,10 @@ def test_a_newer_resnet_does_not_take_the_place_of_a_vit(open_page: OpenPage, ma
     assert param(open_page("attention"), "model") == f"run:{vit}"
 
 
-@pytest.mark.parametrize("view", explanations.tabs(), ids=lambda view: view.title)
+OF_A_VIT = [tab for tab in explanations.tabs() if "semantic tokens" not in tab.needs]
+
+
+@pytest.mark.parametrize("view", OF_A_VIT, ids=lambda view: view.title)
 def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Tab) -> None:
     make_run()
     at = open_page("attention")
@@ -343,6 +346,29 @@ def test_each_tab_of_attention(open_page: OpenPage, make_run: MakeRun, view: Tab
     assert not at.info
 
 
+def test_semantic_tokens_are_a_tab_of_the_visual_transformer_alone(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run()
+    assert "Semantic tokens" not in [tab.label for tab in open_page("attention").tabs]
+    run = make_run("finished", TINY.update(model="visual-transformer", depth=2, semantic_tokens=6, width=16))
+    at = open_page("attention", model=f"run:{run}")
+    assert at.tabs[0].label == "Semantic tokens"
+    assert not at.exception
+    assert not at.error
+    assert not at.info
+    assert "Any two maps correlate by" in shown(at)
+    assert len(at.get("plotly_chart")) == 2  # before training, and now
+    assert '"run:3f2a"' in "".join(code.value for code in at.code)
+    at.segmented_control(key="semantic_module").set_value(1).run()
+    at.toggle(key="semantic_own_scale").set_value(True).run()
+    assert not at.exception
+    assert not at.error
+    choose_tab(at, "attention_maps")
+    assert "keeps no single sequence of patch tokens" in at.info[0].value
+    choose_tab(at, "grad_cam")
+    assert at.selectbox(key="grad_cam_layer").options[0] == "vt.0.projector"
+    assert not at.error
+
+
 def test_a_new_explanation_is_on_the_page(
     open_page: OpenPage, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +376,7 @@ def test_a_new_explanation_is_on_the_page(
     throwaway.add_explanation(tmp_path, monkeypatch)
     make_run()
     at = open_page("attention")
-    assert [tab.label for tab in at.tabs][:6] == [*(tab.title for tab in explanations.tabs()[:5]), "Brightness"]
+    assert [tab.label for tab in at.tabs][:6] == [*(tab.title for tab in OF_A_VIT), "Brightness"]
     choose_tab(at, "brightness_of")
     assert not at.exception
     assert not at.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -12,6 +13,7 @@ import vit_explore as vx
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.models import create_model, summarise
+from vit_explore.plots.semantic import places_of
 
 
 def parameters(architecture: str, **settings: Any) -> int:
@@ -60,7 +62,8 @@ def test_alexnet_says_what_is_too_small() -> None:
     with pytest.raises(BadConfig, match=r"nothing of pictures of 62 px; it takes 63 px or more") as caught:
         ModelConfig(architecture="alexnet", image_size=62)
     assert caught.value.fields == ("image_size",)
-    assert RunConfig().update(model="alexnet", image_size=64).model.image_size == 64
+    for size in (64, "64"):  # as the form and as the command line give it
+        assert RunConfig().update(model="alexnet", image_size=size).model.image_size == 64
     with pytest.raises(BadConfig, match="63 px or more"):
         RunConfig().update(model="alexnet")
     net = create_model(ModelConfig(architecture="alexnet", image_size=63)).eval()
@@ -169,7 +172,7 @@ def test_keras_attention_is_pytorchs_with_wider_heads() -> None:
 def test_keras_vit_drops_attention_in_both_ways_alike_on_the_average() -> None:
     net: Any = create_model(ModelConfig(architecture="keras-vit", width=8, depth=1, num_heads=2, dropout=0.5)).train()
     attention, x = net.blocks[0].attn, torch.randn(1, 4, 8).expand(4000, -1, -1)
-    fused, x_spread = attention(x).mean(0), attention(x).std()
+    fused, x_spread = attention(x).mean(0), attention(x).std().detach()
     attention.fused = False
     torch.testing.assert_close(attention(x).mean(0), fused, atol=float(0.1 * x_spread), rtol=0)
 
@@ -204,3 +207,78 @@ def test_the_papers_sizes(name: str, depth: int, width: int, hidden: int, heads:
     assert (len(net.blocks), net.embed_dim, block.mlp.fc1.out_features) == (depth, width, hidden)
     assert block.attn.num_heads == heads
     assert round(sum(p.numel() for p in net.parameters()) / 1e6) == pytest.approx(millions, abs=1)
+
+
+# ------------------------------------------------------------------ the Visual Transformer
+
+VT: dict[str, Any] = {"architecture": "visual-transformer", "width": 24, "depth": 2, "semantic_tokens": 5}
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_visual_transformers_parameters_by_hand(depth: int, recurrent: bool) -> None:
+    """From the equations of sections 3.1 to 3.3: matrices without a bias, one map from C to D and one back."""
+    slim: Any = create_model(ModelConfig(architecture="resnet-slim"))
+    before = [slim.conv1, slim.bn1, slim.layer1, slim.layer2, slim.layer3]
+    convolutions = sum(p.numel() for part in before for p in part.parameters())
+    c, d, tokens = 42, 24, 5
+    by_filters, by_tokens = c * tokens + c * d, d * c + c * d
+    transformer, projector = 4 * d * d, c * c + 2 * d * c
+    tokenizers = by_filters + (depth - 1) * (by_tokens if recurrent else by_filters)
+    head = d * 10 + 10
+    expected = convolutions + tokenizers + depth * transformer + (depth - 1) * projector + head
+    assert parameters(**{**VT, "depth": depth}, recurrent=recurrent) == expected
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_the_visual_transformer_computes_the_papers_equations(recurrent: bool) -> None:
+    torch.manual_seed(0)
+    net: Any = create_model(ModelConfig(**VT, recurrent=recurrent)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    taps: dict[str, torch.Tensor] = {}
+    logits = net(images, taps)
+    weights = {name: value.T for name, value in net.named_parameters() if name.startswith("vt.")}
+    x, tokens = net.backbone(images).flatten(2).mT, None
+    for i in range(2):
+        groups = weights[f"vt.{i}.tokenizer.groups.weight"]
+        scores = x @ (tokens @ groups).mT if recurrent and i else x @ groups
+        attention = scores.softmax(dim=1)
+        torch.testing.assert_close(taps[f"tokens.{i}.attn"].flatten(2).mT, attention)
+        tokens = attention.mT @ (x @ weights[f"vt.{i}.tokenizer.value.weight"])
+        k, q, f1, f2 = (weights[f"vt.{i}.transformer.{name}.weight"] for name in ("key", "query", "fc1", "fc2"))
+        tokens = tokens + ((tokens @ k) @ (tokens @ q).mT / 24**0.5).softmax(-1) @ tokens
+        tokens = tokens + (tokens @ f1).clamp(min=0) @ f2
+        torch.testing.assert_close(taps[f"tokens.{i}.out"], tokens)
+        if i == 0:
+            q, k, v = (weights[f"vt.0.projector.{name}.weight"] for name in ("query", "key", "value"))
+            x = x + ((x @ q) @ (tokens @ k).mT / 42**0.5).softmax(-1) @ (tokens @ v)
+    torch.testing.assert_close(logits, net.head(tokens.mean(1)))
+
+
+def test_semantic_tokens_do_not_know_where_they_gather() -> None:
+    """Without convolutions in between, places in another order give the same tokens, and maps in that order."""
+    net: Any = create_model(ModelConfig(**VT)).eval()
+    features, order = torch.randn(1, 42, 4, 4), torch.randperm(16)
+    shuffled = features.flatten(2)[..., order].unflatten(2, (4, 4))
+    taps: dict[str, dict[str, torch.Tensor]] = {"one": {}, "other": {}}
+    _, one = net.vt[0](features, None, taps["one"], "t")
+    _, other = net.vt[0](shuffled, None, taps["other"], "t")
+    torch.testing.assert_close(one, other)
+    torch.testing.assert_close(taps["one"]["t.attn"].flatten(2)[..., order], taps["other"]["t.attn"].flatten(2))
+
+
+def test_semantic_tokens_are_shares_of_the_places() -> None:
+    net = create_model(ModelConfig(**VT)).eval()
+    found = vx.explain.semantic_tokens(net, torch.randn(3, 3, 48, 32))
+    assert found.maps.shape == (3, 2, 5, 12, 8)
+    np.testing.assert_allclose(found.maps.sum((-2, -1)), 1, atol=1e-5)
+    assert 1 <= places_of(found.maps).min() <= places_of(found.maps).max() <= 12 * 8 + 1e-3
+    even, one = np.full((4, 4), 1 / 16), np.eye(16)[3].reshape(4, 4)
+    np.testing.assert_allclose(places_of(np.stack([even, one])), [16, 1])
+    with pytest.raises(NotApplicable, match="gathers no semantic tokens; choose"):
+        vx.explain.semantic_tokens(create_model(ModelConfig(width=16, depth=1)), torch.randn(1, 3, 32, 32))
+
+
+def test_a_large_image_gets_the_papers_stages() -> None:
+    net: Any = create_model(ModelConfig(**VT, image_size=128))
+    assert net.backbone(torch.randn(1, 3, 128, 128)).shape == (1, 256, 8, 8)

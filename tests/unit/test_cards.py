@@ -77,6 +77,7 @@ SMALL: dict[str, dict] = {
     "resnet-slim": {},
     "hybrid": {"width": 32, "depth": 2, "num_heads": 2, "patch_size": 8},
     "keras-vit": {"width": 16, "depth": 2, "num_heads": 2, "patch_size": 8},
+    "visual-transformer": {"depth": 2},
     "alexnet": {},
     "cnn-small": {},
     "timm:resnet18": {},

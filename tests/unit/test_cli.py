@@ -66,6 +66,7 @@ def example(name: str) -> tuple[list[str], Any]:
         "precision": (["fp32"], "fp32"), "image_size": (["64"], 64), "width": (["192"], 192), "num_heads": (["8"], 8),
         "patch_size": (["8"], 8), "optimizer": (["adamw"], "adamw"), "compiled": (["off"], "off"),
         "schedule": (["constant"], "constant"), "normalize": (["half"], "half"),
+        "semantic_tokens": (["8"], 8),
     }  # fmt: skip
     field = flat_fields()[name][2]
     flag = f"--{name.replace('_', '-')}"

@@ -52,6 +52,15 @@ class ModelConfig(Config):
     num_registers: int = _knob(
         0, "Extra learned tokens (Darcet et al. 2024).", ge=0, le=16, label="Registers", advanced=True
     )
+    semantic_tokens: int = _knob(
+        16, "Tokens that the visual-transformer gathers the picture in.", ge=1, le=64, label="Semantic tokens"
+    )
+    recurrent: bool = _knob(
+        False,
+        "From the second module on, the previous tokens decide what the new ones gather (Wu et al. 2020).",
+        label="Recurrent tokenizer",
+        advanced=True,
+    )
     dropout: float = _knob(
         0.0, "Dropout after the embedding, the attention projection and in the MLP.", ge=0, lt=1, advanced=True
     )

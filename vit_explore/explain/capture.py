@@ -114,6 +114,14 @@ def residual_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     return check_logits(logits), residuals
 
 
+def spatial_pass(net: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Logits (B, classes), and where the semantic tokens of each module gather (B, L, h, w), from one pass."""
+    taps: dict[str, Tensor] = {}
+    with undisturbed(net):
+        logits = check_logits(net(images, taps))
+    return logits, [value for name, value in taps.items() if name.startswith("tokens.") and name.endswith(".attn")]
+
+
 def takes_taps(net: nn.Module) -> bool:
     """Whether the model fills a dict of named intermediates, as the project's own ViT does: no hook needed."""
     return "taps" in inspect.signature(net.forward).parameters

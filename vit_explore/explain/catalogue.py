@@ -14,12 +14,13 @@ from typing import Any, Literal
 from vit_explore.discovery import declared
 from vit_explore.registry import Registry
 
+BUNDLED = "bundled:vit-cifar10"
 # What the names in an example stand for; `model` may also be a module alone.
-SETTING = """\
+SETTING = f"""\
 import torch
 import vit_explore as vx
 
-model = vx.load_model("bundled:vit-cifar10")
+model = vx.load_model("{BUNDLED}")
 picture = vx.load_image("photo.jpg")
 images = model.preprocess(picture)"""
 
@@ -29,14 +30,15 @@ class Explanation:
     """A card: all values written out, so that they can be read without importing torch.
 
     needs: attention (from patch to patch), positions (a position embedding for each patch), patches (a sequence of
-    patch tokens) or any (every model). gives: the shape of the result, or of its fields: B images of h x w px, L
-    layers, H heads, N tokens, gh x gw patches, C classes; no shape where it is a number. example: code that makes
-    `result`, after SETTING; figure: the call that draws it.
+    patch tokens), semantic tokens (each gathers places of a map) or any (every model). gives: the shape of the result,
+    or of its fields: B images of h x w px, L layers, H heads, N tokens, gh x gw patches, C classes; no shape where it
+    is a number. example: code that makes `result`, after `setting`; figure: the call that draws it; model: a reference,
+    where the bundled ViT cannot answer.
     """
 
     name: str  # the function, vx.explain.<name>
     title: str
-    needs: Literal["attention", "positions", "patches", "any"]
+    needs: Literal["attention", "positions", "patches", "semantic tokens", "any"]
     cost: str  # in forward passes of one image, in words
     gives: str
     source: str
@@ -46,7 +48,13 @@ class Explanation:
     what_to_beware: str
     example: str
     figure: str
+    model: str = BUNDLED
     module: str = ""  # its file in this package, filled in as the card is found
+
+    @property
+    def setting(self) -> str:
+        """What comes before the example."""
+        return SETTING.replace(BUNDLED, self.model)
 
     @property
     def function(self) -> Callable[..., Any]:

@@ -70,6 +70,11 @@ def has_tokens(net: nn.Module) -> bool:
     return find_geometry(net) is not None
 
 
+def has_semantic_tokens(net: nn.Module) -> bool:
+    """Whether the model gathers places of a map in a few tokens, as the project's Visual Transformer does."""
+    return bool(getattr(net, "semantic_tokens", 0))
+
+
 def find_geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry | None:
     """As `geometry`, or None."""
     if not block_names(net):

@@ -52,6 +52,14 @@ class AttentionMaps:
 
 
 @dataclass(frozen=True)
+class SemanticTokens:
+    """From which places of the map the tokens of each of M modules gather (Wu et al. 2020, section 3.1)."""
+
+    maps: np.ndarray  # (B, M, T, y, x): T tokens; each map sums to 1 over the places
+    logits: np.ndarray  # (B, classes), of the same pass
+
+
+@dataclass(frozen=True)
 class Faithfulness:
     """Deletion and insertion curves of a heatmap (Petsiuk et al. 2018): the probability of the class."""
 

@@ -90,11 +90,11 @@ def overlay(values: np.ndarray, name: theme.Map, low: float, high: float, opaque
     return np.dstack([theme.colour(values, name, low, high), np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8)])
 
 
-def blended(values: np.ndarray, image: np.ndarray | None, side: int) -> np.ndarray:
-    """A small tile uint8 (h, w, 3), `side` pixels at least: the map, 0 to its maximum, over the image."""
+def blended(values: np.ndarray, image: np.ndarray | None, side: int, top: float | None = None) -> np.ndarray:
+    """A small tile uint8 (h, w, 3), `side` pixels at least: the map, 0 to `top` (its maximum), over the image."""
     h, w = values.shape
     factor = max(1, -(-side // max(h, w)))
-    heat = overlay(values, "heat", 0.0, float(values.max()) or 1.0, opaque=image is None)
+    heat = overlay(values, "heat", 0.0, top or float(values.max()) or 1.0, opaque=image is None)
     heat = heat.repeat(factor, axis=0).repeat(factor, axis=1)
     if image is None:
         return heat[..., :3]

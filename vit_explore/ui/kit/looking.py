@@ -144,6 +144,15 @@ def grad_cam_layers(ref: str) -> list[str]:
     return result(Job(("layers", *opening.key), "Looking at the layers", work))
 
 
+def semantic_tokens(ref: str, picture: Picture) -> np.ndarray:
+    """Where the tokens of each module gather on the picture, (M, T, y, x). Raises NotApplicable."""
+
+    def ask(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
+        return explain.semantic_tokens(model, model.preprocess(pixels)).maps[0]
+
+    return result(_asking("semantic_tokens", "Gathering the tokens", ref, picture, ask))
+
+
 def seen(ref: str, picture: Picture, size: int | None = None) -> np.ndarray:
     """The part of the picture that the model sees, uint8 (size, size, 3); without a size in the model's own."""
     return model(ref).seen(picture.pixels, size)
@@ -152,6 +161,13 @@ def seen(ref: str, picture: Picture, size: int | None = None) -> np.ndarray:
 def under_maps(ref: str, picture: Picture) -> np.ndarray:
     """The part of the picture that the model sees, in a finer resolution: what lies under the maps."""
     return seen(ref, picture, min(_SHOWN_SIDE, *picture.pixels.shape[:2]))
+
+
+def gathers_tokens(ref: str) -> bool:
+    """Whether the model has semantic tokens."""
+    from vit_explore.explain.geometry import has_semantic_tokens
+
+    return has_semantic_tokens(model(ref).model)
 
 
 def check_tokens(ref: str) -> None:

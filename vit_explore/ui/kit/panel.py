@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from vit_explore.explain.catalogue import EXPLANATIONS, SETTING
+from vit_explore.explain.catalogue import EXPLANATIONS
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def of_explanation(name: str) -> Note:
     """The note of a card of EXPLANATIONS, with its function's code."""
     card = EXPLANATIONS.get(name)
     texts = (card.what_you_see, card.formula, card.what_to_look_for, card.what_to_beware)
-    code, example = (f"vit_explore.explain.{card.module}", card.name), f"{SETTING}\n\n{card.example}\n{card.figure}"
+    code = f"vit_explore.explain.{card.module}", card.name
+    example = f"{card.setting}\n\n{card.example}\n{card.figure}"
     return Note(card.title, *texts, source=card.source, code=code, cost=card.cost, example=example)
 
 

@@ -33,13 +33,22 @@ class Tab:
     is_heat: bool = False  # it draws maps of heat, whose colours run over one scale for all that stand side by side
 
     @property
+    def needs(self) -> set[str]:
+        """What its explanations need of a model."""
+        return {EXPLANATIONS.get(name).needs for name in self.explanations}
+
+    @property
     def name(self) -> str:
         """Its word in the address."""
         return self.explanations[0]
 
+    def is_offered(self, ref: str) -> bool:
+        """Whether the page has it for the model: what only one kind of model has is not offered to all others."""
+        return "semantic tokens" not in self.needs or looking.gathers_tokens(ref)
+
     def check(self, ref: str, picture: Picture) -> None:
         """Raises NotApplicable where the model cannot answer, before anything is drawn: so it is said once."""
-        needs = {EXPLANATIONS.get(name).needs for name in self.explanations}
+        needs = self.needs
         if "attention" in needs:
             looking.attention(ref, picture)
         elif needs & {"patches", "positions"}:

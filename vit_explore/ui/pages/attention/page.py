@@ -27,10 +27,11 @@ def show() -> None:
         "Attention",
         "In each layer every patch decides where to take information from. **Where does each head look?**",
     )
-    offered = explanations.tabs()
-    names = [name for tab in offered for name in tab.explanations]
+    every = explanations.tabs()
+    names = [name for tab in every for name in tab.explanations]
     choice = model_picker.require_model("where each of its heads looks on a photo of yours", *names)
     looking.open_or_stop(choice.ref, *names)
+    offered = [tab for tab in every if tab.is_offered(choice.ref)]
     picture = pick_picture(of_model=True)
     narrow, wide = st.columns([1, 3], gap="large")
     with narrow:
