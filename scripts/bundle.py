@@ -17,8 +17,8 @@ sys.path.insert(0, str(PROJECT))
 
 from vit_explore.runs.export import export  # noqa: E402  (the project is not installed)
 from vit_explore.runs.records import RunRecord  # noqa: E402
-from vit_explore.runs.references import WEIGHTS  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
+from vit_explore.runs.stored import WEIGHTS  # noqa: E402
 
 JPEG = "; the images are JPEG copies (quality about 75)"
 

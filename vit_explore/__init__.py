@@ -17,12 +17,12 @@ _HOMES = {
     "load_dataset": "data",
     "load_image": "data.images",
     "create_model": "models",
-    "fit": "training",
+    "fit": "runs.fitting",
     "load_model": "runs.references",
     "LoadedModel": "runs.loaded",
     "RunStore": "runs.store",
 }
-_MODULES = ("explain", "plots", "data", "models", "training", "runs", "errors", "config")
+_MODULES = ("tuning", "explain", "plots", "data", "models", "training", "runs", "errors", "config")
 
 __all__ = [*_HOMES, *_MODULES]
 

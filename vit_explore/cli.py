@@ -15,9 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, BadRunState, TrainingFailed, VitExploreError
-from vit_explore.flags import add_flags, changes_from, config_from, named_by_flags, unknown
+from vit_explore.flags import add_flags, add_settings, changes_from, config_from, named_by_flags, unknown
 from vit_explore.printing import print_table, say
+from vit_explore.probe_command import probe_model
 from vit_explore.run_commands import (
     delete_run,
     diagnose_run,
@@ -31,7 +33,6 @@ from vit_explore.run_commands import (
 )
 
 if TYPE_CHECKING:
-    from vit_explore.config import RunConfig
     from vit_explore.progress import Progress
     from vit_explore.runs.recorder import Outcome
     from vit_explore.runs.records import Claimant, RunRecord
@@ -66,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--fork", metavar="RUN@STEP", help="start from a run's snapshot and settings")
     _add_output(train)
     train.add_argument("--dry-run", action="store_true", help="say what a step, the test and the memory cost; no run")
+
+    probe = _command(commands, "probe", "what a model's features are worth for other classes: baselines", probe_model)
+    probe.add_argument("ref", metavar="REF", help="run:ID, bundled:NAME, timm:NAME or FILE.safetensors")
+    add_settings(probe, ("data",), RunConfig())
+    probe.add_argument("--model", default=argparse.SUPPRESS, help="the architecture, where a file does not tell")
+    probe.add_argument("--device", default="auto", help="auto, cpu, cuda:N or mps")
+    _add_json(probe)
 
     about = "list, show, diagnose, resume, reproduce, delete or rebuild runs"
     runs = commands.add_parser("runs", help=about).add_subparsers(required=True)
@@ -133,13 +141,21 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     if arguments.fork is not None:
         return _fork(arguments)
-    config = config_from(arguments)
+    config = _resolved(config_from(arguments))
     if arguments.dry_run:
         return _dry_run(config, as_json=arguments.json)
     claimant, store = _this_process(config.train.device)
     _warn_of_costs(config, store)
     run = store.create(config, claimant)
     return _train_here(store, run, claimant, arguments, is_new=True)
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    """With what follows from the model that it starts from."""
+    from vit_explore.runs.initial import resolved
+
+    with named_by_flags():
+        return resolved(config, open_store())
 
 
 def _dry_run(config: RunConfig, as_json: bool) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from vit_explore.config import RunConfig, Setting, settings
+from vit_explore.config import DataConfig, RunConfig, Setting, settings
 from vit_explore.errors import BadConfig
 from vit_explore.presets import DEFAULT, presets
 
@@ -22,9 +22,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     known = f"what to start from: {', '.join(presets.names())} (default: {DEFAULT})"
     parser.add_argument("--preset", metavar="NAME", help=known)
     parser.add_argument("--name", default=argparse.SUPPRESS, help="a name for people; made from the settings if empty")
-    groups = {title: parser.add_argument_group(title) for title in ("data", "model", "train")}
-    base = presets.get(DEFAULT).config
+    add_settings(parser, ("data", "model", "train"), presets.get(DEFAULT).config)
+
+
+def add_settings(parser: argparse.ArgumentParser, sections: Sequence[str], base: RunConfig) -> None:
+    """Add a flag for each setting of these sections; base: whose values the help shows."""
+    groups = {title: parser.add_argument_group(title) for title in sections}
     for name, setting in settings().items():
+        if setting.section not in sections:
+            continue
         help_text = _help(setting, setting.value(base))
         options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": help_text}
         if setting.kind == "switch":
@@ -32,6 +38,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         else:
             options["metavar"] = _metavar(setting)
         groups[setting.section].add_argument(flag(name), **options)
+
+
+def data_from(arguments: argparse.Namespace) -> DataConfig:
+    """The images that the flags describe. Raises BadConfig for a value."""
+    with named_by_flags():
+        return RunConfig().update(**changes_from(arguments)).data
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:

@@ -14,7 +14,7 @@ from streamlit import deprecation_util
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from vit_explore.runs import references
+from vit_explore.runs import stored
 from vit_explore.runs.backends.local import Local
 from vit_explore.runs.store import Claimant, RunStore, WorkerInfo
 from vit_explore.training import fit
@@ -97,13 +97,13 @@ def make_run(home: Path, events_of: Callable[[RunConfig], list[Event]]) -> MakeR
 @pytest.fixture(autouse=True)
 def no_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model comes with the package, unless a test asks for `bundled` or `really_bundled`."""
-    monkeypatch.setattr(references, "WEIGHTS", tmp_path / "no-weights")
+    monkeypatch.setattr(stored, "WEIGHTS", tmp_path / "no-weights")
 
 
 @pytest.fixture
 def really_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The models that do come with the package."""
-    monkeypatch.setattr(references, "WEIGHTS", APP.parent / "vit_explore" / "weights")
+    monkeypatch.setattr(stored, "WEIGHTS", APP.parent / "vit_explore" / "weights")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def bundled(tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) 
     }
     (weights / "tiny.json").write_text(json.dumps(card), encoding="utf-8")
     store.delete(run)
-    monkeypatch.setattr(references, "WEIGHTS", weights)
+    monkeypatch.setattr(stored, "WEIGHTS", weights)
     return "bundled:tiny"
 
 

@@ -21,8 +21,7 @@ from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import background, forms
-from vit_explore.ui.pages.train import form
+from vit_explore.ui.kit import background, forms, uploaded
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 TRAINING = ("train", "versus", "runs")
@@ -565,12 +564,12 @@ def test_an_upload_is_kept_by_its_content_alone(home: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../evil.png", b"x")
-    path = Path(form.save_upload(buffer.getvalue()))
+    path = Path(uploaded.save_upload(buffer.getvalue()))
     assert path.parent == home / "data" / "uploads"
     assert path.read_bytes() == buffer.getvalue()
-    assert form.save_upload(buffer.getvalue()) == str(path)
+    assert uploaded.save_upload(buffer.getvalue()) == str(path)
     with pytest.raises(BadData, match="not a zip"):
-        form.save_upload(b"plain text")
+        uploaded.save_upload(b"plain text")
 
 
 def test_the_default_preset_is_what_the_page_starts_with(open_page: OpenPage) -> None:
@@ -578,3 +577,20 @@ def test_the_default_preset_is_what_the_page_starts_with(open_page: OpenPage) ->
     assert at.pills(key="train_preset").value == DEFAULT
     assert at.number_input(key="form_lr").value == pytest.approx(presets.get(DEFAULT).config.train.lr)
     assert np.all([forms.PREFIX + name in at.session_state for name in forms.widgets()])
+
+
+def test_a_run_from_other_weights_takes_their_architecture(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("train", run="new")
+    at.session_state[f"{forms.PREFIX}init_from"] = f"run:{make_run()}"
+    at.session_state[f"{forms.PREFIX}dataset"] = "shapes"
+    at.session_state[f"{forms.PREFIX}classes"] = []
+    at = at.run()
+    assert not at.exception
+    at.button(key="train_start").click().run()
+    newest = RunStore().list()[0].settings()
+    assert (newest.model.width, newest.model.depth, newest.model.init_from is None) == (16, 2, False)
+    at = open_page("train", run="new")
+    at.session_state[f"{forms.PREFIX}init_from"] = "bundled:none"
+    at = at.run()
+    assert any("No bundled model" in error.value for error in at.error)
+    assert at.button(key="train_start").disabled

@@ -66,6 +66,10 @@ def _curve(role: str | None = "vit") -> plots.Curve:
     return plots.Curve("run", [0.1, 0.5], role, epoch=[0, 1], elapsed=[0, 9], images_seen=[0, 99], flops=[0, 1e12])
 
 
+def _tuned(model: int, part: str) -> plots.TuningCurve:
+    return plots.TuningCurve(f"run {model}", model, part, [0, 1, 2], [0.3, 0.5, 0.6], [1.1, 0.9, 0.8])  # type: ignore[arg-type]
+
+
 def _touch(fig: go.Figure) -> go.Scatter:
     return next(t for t in fig.data if t.name == "touch")
 
@@ -99,6 +103,7 @@ FIGURES = {
     "accuracy_race": lambda: plots.accuracy_race([_curve(), _curve("resnet")], "flops", chance=0.25),
     "confusion": lambda: plots.confusion(np.arange(16).reshape(4, 4), list("abcd")),
     "compare_bars": lambda: plots.compare_bars(["cat"], {"a": [0.5], "b": [0.7]}, {"a": "vit", "b": "resnet"}),
+    "tuning_curves": lambda: plots.tuning_curves([_tuned(0, "head"), _tuned(1, "scratch")], "loss", chance=1.1),
     "cka": lambda: plots.cka(np.random.rand(3, 4), list("abcd"), list("efg")),
     "logit_lens": lambda: plots.logit_lens(np.full((1, 3, 25, 7), 1 / 7), list("abcdefg")),
     "logit_lens_maps": lambda: plots.logit_lens_maps(np.full((3, 25, 7), 1 / 7), 2, (4, 6), 1),
@@ -107,7 +112,7 @@ FIGURES = {
 
 
 def test_every_exported_figure_is_tried() -> None:
-    assert set(FIGURES) == set(plots.__all__) - {"ANATOMY_STEPS", "Curve", "common_limits"}
+    assert set(FIGURES) == set(plots.__all__) - {"ANATOMY_STEPS", "Curve", "TuningCurve", "common_limits"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -238,3 +238,15 @@ def test_what_cannot_fit_is_refused_before_anything_is_built(capsys: pytest.Capt
     assert out == ""
     assert err.startswith("error: This run needs about")
     assert RunStore().list() == []
+
+
+def test_a_linear_probe_costs_its_features_and_next_to_nothing_else() -> None:
+    config = RunConfig().update(epochs=2, tune="head")
+    found = preflight.estimate(config, 10_000, 2_000, may_probe=False)
+    whole = preflight.estimate(RunConfig().update(epochs=2), 10_000, 2_000, may_probe=False)
+    assert 0 < found.features_seconds < whole.steps * whole.step_seconds
+    assert found.step_seconds < whole.step_seconds
+    assert found.memory.total < whole.memory.total
+    assert advice.short(found).startswith("features once in about")
+    large = preflight.estimate(config.update(width=768, depth=12, num_heads=12), 10**6, 2_000, may_probe=False)
+    assert "features of its images take" in (advice.warning(large, config) or "")

@@ -12,7 +12,7 @@ import torch
 from run_tools import CLASSES, me, snapshot, started, tiny_config, tiny_dataset, tiny_trainer
 
 from vit_explore.errors import BadReference, ModelUnavailable, RunNotFound
-from vit_explore.runs import references
+from vit_explore.runs import stored
 from vit_explore.runs.export import export
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
@@ -43,7 +43,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str) -> Path:
     (folder / "demo").mkdir(parents=True)
     export(run, folder / "demo")
     (folder / "demo" / "4.safetensors").write_bytes(RunStore().snapshot_path(run, 4).read_bytes())
-    monkeypatch.setattr(references, "WEIGHTS", folder)
+    monkeypatch.setattr(stored, "WEIGHTS", folder)
     return folder
 
 

@@ -15,7 +15,7 @@ from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot
 from vit_explore import cli, upgrades
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig, BadReference, BadRunState
-from vit_explore.runs import references
+from vit_explore.runs import stored
 from vit_explore.runs.export import export, exported
 from vit_explore.runs.records import config_json
 from vit_explore.runs.references import available_references, load_model
@@ -197,11 +197,11 @@ def test_exported_cards_carry_their_version() -> None:
 
 
 def test_a_card_beside_weights_is_read_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = json.loads((references.WEIGHTS / "vit-minute.json").read_text())
+    card = json.loads((stored.WEIGHTS / "vit-minute.json").read_text())
     for name, changes in (("plain", {}), ("versioned", {"version": 1}), ("newer", {"version": 99})):
         (tmp_path / f"{name}.json").write_text(json.dumps({**card, **changes}))
-        (tmp_path / f"{name}.safetensors").symlink_to(references.WEIGHTS / "vit-minute.safetensors")
-    monkeypatch.setattr(references, "WEIGHTS", tmp_path)
+        (tmp_path / f"{name}.safetensors").symlink_to(stored.WEIGHTS / "vit-minute.safetensors")
+    monkeypatch.setattr(stored, "WEIGHTS", tmp_path)
     offers = {offer.ref: offer.card.name for offer in available_references()}
     assert offers == {"bundled:plain": "vit", "bundled:versioned": "vit", "bundled:newer": ""}
     assert load_model("bundled:versioned").classes == load_model("bundled:plain").classes

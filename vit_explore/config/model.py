@@ -71,6 +71,12 @@ class ModelConfig(Config):
         False, "Start a timm model from its published weights (needs a network or a filled cache).", advanced=True
     )
 
+    init_from: str | None = setting(  # as for pretrained
+        None, "Start from these weights: run:ID@STEP, bundled:NAME, timm:NAME (published weights) or FILE.safetensors. "
+        "Architecture and sizes follow them, the head starts anew at 0; not given: from scratch.",
+        label="Start from", words="start", empty="from scratch", advanced=True, for_all=True,
+    )  # fmt: skip
+
     @property
     def card(self) -> Card:
         """What is known of the architecture without building it."""
@@ -83,5 +89,6 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
-        self.card.validate(self)
+        if self.init_from is None or self.card.fields.keys() <= self.model_fields_set:  # else its sizes are to follow
+            self.card.validate(self)
         return self

@@ -13,6 +13,15 @@ from vit_explore.errors import BadConfig
 _machine = partial(setting, fair="clock", advanced=True)  # its pace, and with it how far a budget in seconds reaches
 _more = partial(setting, advanced=True)
 
+_UNCHANGED = {
+    "augment": "none",
+    "low_res_fraction": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "erasing": 0.0,
+    "rand_augment": 0,
+}
+
 
 class TrainConfig(Config):
     """The budget and the optimiser. Two models are compared fairly when they learn alike, for as long."""
@@ -96,6 +105,16 @@ class TrainConfig(Config):
         "uses up its budget keeps its last weights.",
         ge=1, le=1000, empty="never early",
     )  # fmt: skip
+    tune: Literal["all", "head"] = setting(
+        "all",
+        "What is trained. head: a linear probe, on features that the frozen rest gives once for each image, as it is: "
+        "not augmented, not at half size.",
+        label="Trained part", advanced=True,
+    )  # fmt: skip
+    layer_decay: float = setting(
+        1.0, "Each layer below the head learns at this factor of the rate of the one above it.",
+        gt=0, le=1, label="Layer-wise decay of the learning rate", advanced=True,
+    )  # fmt: skip
     grad_clip: float = setting(
         1.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0, label="Gradient clipping", advanced=True
     )
@@ -136,4 +155,7 @@ class TrainConfig(Config):
         if self.nesterov and not self.momentum:
             raise BadConfig("Nesterov's look ahead needs a momentum above 0; set one, or turn it off.",
                             "momentum", "nesterov")  # fmt: skip
+        if self.tune == "head":  # the record says what is done
+            for name, value in _UNCHANGED.items():
+                object.__setattr__(self, name, value)
         return self

@@ -36,5 +36,10 @@ def _shifted(side: int, shift: Tensor) -> Tensor:
 
 
 def to_input(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 (B, 3, h, w) to normalised float32; mean and std are (1, 3, 1, 1), of pixels in [0, 1]."""
+    """uint8 (B, 3, h, w) to normalised float32; mean and std are (1, 3, 1, 1), of pixels in [0, 1].
+
+    Features, which are float32 already, stay as they are.
+    """
+    if batch.is_floating_point():
+        return batch
     return batch.float().div_(255).sub_(mean).div_(std)

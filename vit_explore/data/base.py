@@ -47,6 +47,7 @@ class Dataset:
     test: Split
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    left_out: str = ""  # what of it could not be read, in a sentence
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Pool:
     train: Split
     test: Split | None = None
     val: Split | None = None
+    left_out: str = ""  # as of the dataset
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     check_memory(sum(map(len, splits)), config.image_size)
     train, val, test = (_resized(split, config.image_size, progress) for split in splits)
     mean, std = NORMALISED.get(config.normalize) or pixel_statistics(train.images)
-    return Dataset(config.dataset, classes, train, val, test, mean, std)
+    return Dataset(config.dataset, classes, train, val, test, mean, std, pool.left_out)
 
 
 def dataset_status(name: str) -> DatasetStatus:

@@ -93,6 +93,13 @@ def arrange(listing: Listing, name: str) -> Layout:
     return Layout(classes, pictures, skipped)
 
 
+def pictures_of(path: Path) -> dict[str, int]:
+    """How many pictures each class of a folder or a zip has, by their names alone: none is read. Raises BadData."""
+    with open_listing(path) as listing:
+        layout = arrange(listing, path.name or str(path))
+    return {name: sum(len(by_class.get(name, [])) for by_class in layout.pictures.values()) for name in layout.classes}
+
+
 def _walk(root: Path) -> Iterator[Entry]:
     """Links to folders are not followed: they could lead anywhere, and round in circles."""
     for folder, names, files in os.walk(root):

@@ -10,7 +10,9 @@ from vit_explore.training.advice import Preflight
 
 UNKNOWN = 10_000  # training images, where only the data can tell
 LOOKED_AT = 50  # of the latest runs
-_PACE = ("batch_size", "device", "precision", "compiled", "threads", "low_res_fraction", "optimizer", "rand_augment")
+_PACE = (
+    "batch_size", "device", "precision", "compiled", "threads", "low_res_fraction", "optimizer", "rand_augment", "tune",
+)  # fmt: skip
 
 
 def foresee(config: RunConfig, store: RunStore, may_probe: bool = True) -> Preflight:
@@ -41,5 +43,5 @@ def _is_alike(record: RunRecord, config: RunConfig) -> bool:
         return False
     if any(getattr(other.train, name) != getattr(config.train, name) for name in _PACE):
         return False
-    outputs = {"num_classes": 2}  # how many there are costs next to nothing
+    outputs = {"num_classes": 2, "init_from": None}  # how many there are, and where it starts, costs next to nothing
     return other.model.replace(**outputs) == config.model.replace(**outputs)

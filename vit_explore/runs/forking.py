@@ -32,6 +32,7 @@ class Fork:
         self.store, self.parent, self.at = store, parent, at
         self.config = parent.settings().update(**{"name": f"{parent.name} · fork at {at.step}"[:120], **changes})
         _check_data(parent.settings(), self.config)
+        _check_start(parent.settings(), self.config)
         _check_model(parent, self.config, store.folder(parent.id).snapshot(at.step))
         _check_budget(self.config, at)
         self.controls = _held(store, parent, at.step, changes)
@@ -70,6 +71,15 @@ def _check_data(parent: RunConfig, config: RunConfig) -> None:
                 "leave it as it was, or start a new run.",
                 setting.name,
             )
+
+
+def _check_start(parent: RunConfig, config: RunConfig) -> None:
+    if config.model.init_from != parent.model.init_from:
+        raise BadConfig(
+            "A fork starts from the weights of its parent's snapshot and not from others; "
+            "leave init_from as it was, or start a new run.",
+            "init_from",
+        )
 
 
 def _check_model(parent: RunRecord, config: RunConfig, path: Path) -> None:

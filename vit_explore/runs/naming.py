@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig
@@ -13,7 +14,7 @@ MAX_LENGTH = 120
 
 def describe(config: RunConfig) -> str:
     """A run's settings in a few words, such as "ViT p4 d128×6 · 4 classes · 60 s"."""
-    return " · ".join((config.model.card.says(config.model), _data(config), _budget(config)))
+    return " · ".join((config.model.card.says(config.model), *_start(config), _data(config), _budget(config)))
 
 
 def numbered(name: str, taken: Collection[str]) -> str:
@@ -32,6 +33,15 @@ def cleaned(name: str) -> str:
     if not 1 <= len(name) <= MAX_LENGTH:
         raise BadConfig(f"A name has 1 to {MAX_LENGTH} characters, {len(name)} given; choose another one.")
     return name
+
+
+def _start(config: RunConfig) -> list[str]:
+    """What it starts from, and whether it is a linear probe."""
+    ref = config.model.init_from
+    if ref is None:
+        return ["head alone"] if config.train.tune == "head" else []
+    known = Path(ref).stem if ref.endswith(".safetensors") else ref.partition(":")[2]
+    return [f"{'probe of' if config.train.tune == 'head' else 'from'} {known[:30]}"]
 
 
 def _data(config: RunConfig) -> str:

@@ -16,6 +16,7 @@ from vit_explore.errors import DiskFull, VitExploreError
 from vit_explore.runs import reading
 from vit_explore.runs.asked import Watch
 from vit_explore.runs.files import RunFolder
+from vit_explore.runs.initial import initial_of
 from vit_explore.runs.metrics import RunLost
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.records import RunRecord, State
@@ -128,11 +129,13 @@ def _train(
     state = start_state(store, record)
     watch.kept_step = _step_of(state)
     note, clocks = _Notes(store, watch, told), Clocks()
+    initial = initial_of(store, record, goes_on=state is not None)
     trainer = make_trainer(
         record.settings(), should_stop=watch.should_stop, state=state, progress=note,
         wants_checkpoint=lambda: leaving.is_set() or clocks.checkpoints.is_due(),
         controls=lambda: watch.orders.controls,
         wants_snapshot=lambda: clocks.snapshots.is_due() and watch.orders.is_watched, skips_test=watch.skips_test,
+        **({} if initial is None else {"initial": initial}),
     )  # fmt: skip
     end: State = "finished"
     with _recording(store, record.id, worker, clocks) as recorder:

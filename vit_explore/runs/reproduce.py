@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vit_explore.errors import BadConfig, BadRunState
+from vit_explore.runs.initial import initial_of
 from vit_explore.runs.recorder import TrainerFactory, start_state, the_trainer
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
@@ -49,7 +50,9 @@ def reproduce(
     replay = replay_of(store, record, told, steps)
     config = record.settings().update(device=(record.device or "cpu").split()[0])
     state = start_state(store, dataclasses.replace(record, has_checkpoint=False))  # from where its record begins
-    trainer = (make_trainer or the_trainer)(config, state=state, replay=replay)
+    initial = initial_of(store, record, goes_on=state is not None)
+    options = {} if initial is None else {"initial": initial}
+    trainer = (make_trainer or the_trainer)(config, state=state, replay=replay, **options)
     recorded = dict(zip(told["step"].tolist(), told["loss"].tolist(), strict=True))
     differences = []
     for event in trainer.events():

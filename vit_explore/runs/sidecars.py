@@ -78,7 +78,7 @@ def whole(scalars: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str
 
 def _number(name: str, value: Any) -> Any:
     """NaN was written as null; null itself is what a run without a test has."""
-    return math.nan if value is None and name not in ("test_top1", "test_loss", "macro_f1") else value
+    return math.nan if value is None and name not in ("test_top1", "test_loss", "macro_f1", "peak_memory") else value
 
 
 def forget_result(folder: RunFolder) -> None:

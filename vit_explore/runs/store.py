@@ -22,6 +22,7 @@ from vit_explore.errors import BadRunState, DiskFull
 from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.base import update
 from vit_explore.runs.forking import Fork
+from vit_explore.runs.initial import resolved
 from vit_explore.runs.metrics import RunLost, RunMetrics
 from vit_explore.runs.naming import cleaned, describe, numbered
 from vit_explore.runs.playing import Playing, controls_of
@@ -65,7 +66,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
 
         owner: whose it is; group: what it belongs to (runs of a race); parent: the id of the run that it repeats.
         """
-        return self._create(config, claimant, {"owner": owner, "group": group, "parent": parent})
+        return self._create(resolved(config, self), claimant, {"owner": owner, "group": group, "parent": parent})
 
     def _create(
         self,

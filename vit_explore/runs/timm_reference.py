@@ -11,7 +11,7 @@ import timm
 import torch
 from PIL import Image
 from timm.data import ImageNetInfo, create_transform, infer_imagenet_subset, resolve_data_config
-from timm.models import is_model_pretrained
+from timm.models import get_pretrained_cfg, is_model_pretrained
 from torch import nn
 
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
@@ -42,6 +42,19 @@ def load_timm(name: str, random: bool) -> LoadedModel:
         model=model, classes=_classes(model), image_size=height, mean=tuple(facts["mean"]), std=tuple(facts["std"]),
         ref=f"timm:{name}{'@random' if random else ''}", view=partial(eval_view, facts),
     )  # fmt: skip
+
+
+def facts_of(name: str) -> tuple[int, tuple[float, float, float], tuple[float, float, float]]:
+    """The side of the images that a timm model was trained on, and the mean and std of their pixels.
+
+    Raises BadReference for an unknown name.
+    """
+    wrong = trouble(name)
+    if wrong is not None:
+        raise BadReference(wrong)
+    cfg = get_pretrained_cfg(name)
+    facts = resolve_data_config(pretrained_cfg=cfg.to_dict() if cfg else {})
+    return facts["input_size"][-1], tuple(facts["mean"]), tuple(facts["std"])
 
 
 def eval_view(facts: dict[str, Any], image: np.ndarray, size: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from vit_explore.config import RunConfig
 SLOW_STEP = 2.0  # seconds of a step from which on nobody can watch it learn
 FEW_STEPS = 50  # in a budget: fewer teach a model next to nothing
 LONG_TEST = 60.0  # seconds
+LONG_FEATURES = 120.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Preflight:
     machine: int  # bytes of the device's memory in all
     source: str  # "run": as a run like it went here; "probe": this model was tried; "matmul": by a matrix product
     smaller: dict[str, Any] | None = None  # settings to change, by their flat names, so that it becomes sane
+    features_seconds: float = 0.0  # of a linear probe, before its first step, where they are not there yet
 
     @property
     def is_slow(self) -> bool:
@@ -65,13 +67,17 @@ _SOURCES = {
 
 def short(found: Preflight) -> str:
     """Such as "about 30 ms a step · 1,900 images/s · 0.4 GB"."""
+    if found.features_seconds:
+        return f"features once in about {took(found.features_seconds)} · {memory_words(found.memory.total)}"
     return f"about {took(found.step_seconds)} a step · {rate(found)} · {memory_words(found.memory.total)}"
 
 
 def details(found: Preflight) -> list[str]:
     """Lines for the command line."""
     parts = ", ".join(f"{field.name} {memory_words(getattr(found.memory, field.name))}" for field in fields(Memory))
+    features = [f"features, once: about {took(found.features_seconds)}"] if found.features_seconds else []
     return [
+        *features,
         f"a step: about {took(found.step_seconds)} ({rate(found)}), {source(found)}",
         f"steps in the budget: about {found.steps:,.0f}",
         f"a test on all images: about {took(found.test_seconds)}",
@@ -101,6 +107,8 @@ def warning(found: Preflight, config: RunConfig) -> str | None:
     parts, needed = [], memory_words(found.memory.total)
     if found.is_slow:
         parts.append(f"About {took(found.step_seconds)} a step here, {_steps(found, config)}{_test(found)}.")
+    if found.features_seconds > LONG_FEATURES:
+        parts.append(f"The features of its images take about {took(found.features_seconds)} here, once.")
     if found.is_too_large:
         parts.append(f"It needs about {needed} of memory and {memory_words(found.free)} are free.")
     elif parts:

@@ -40,6 +40,7 @@ class Started:
     replicas: int | None = None  # of the model, each with its share of a batch
     compiled: bool | None = None
     mixed: bool = False  # an earlier part of the run was computed in another way than this says
+    init_digest: str | None = None  # of the weights that model.init_from named; None: from scratch
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ class Finished:
     device: str
     test_images: int  # on how many the test was; 0: there was none
     best_step: int | None = None  # of an early end: the step whose weights came back
+    peak_memory: int | None = None  # bytes of the card, or of the process, at the highest; None: not known
 
 
 Event = Started | Step | Changed | Paused | Evaluated | Snapshot | Checkpoint | Finished

@@ -31,23 +31,29 @@ from vit_explore.training.events import (
     Step,
 )
 from vit_explore.training.fastest import settle, wants_compiling
+from vit_explore.training.frozen import AS_IS, FeatureBatches, featured
 from vit_explore.training.held import Held
-from vit_explore.training.replay import Replay
+from vit_explore.training.looks import Looks
+from vit_explore.training.peak import Peak
+from vit_explore.training.replay import Pin, Replay
 from vit_explore.training.schedule import is_snapshot_step
 from vit_explore.training.stepping import CUDA_LOG_STEPS, Stepping
+from vit_explore.training.transfer import Initial, head_alone
 
 PAUSE_POLL = 0.05  # seconds between two looks at whether a pause is over
 PACE = 0.9  # weight of the past in the running images/s
 Looking = Generator[Evaluated, None, Evaluation | None]
 
 
-def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Iterator[Event]:
+def fit(
+    config: RunConfig, should_stop: Callable[[], bool] | None = None, initial: Initial | None = None
+) -> Iterator[Event]:
     """Train as `config` says and yield Started, then Step, Evaluated and Snapshot events, then Finished.
 
-    `should_stop` is asked after each step and within evaluations. Raises TrainingFailed when the loss is not finite or
-    the memory is spent.
+    `should_stop` is asked after each step and within evaluations. `initial`: what `init_from` names, read (as `vx.fit`
+    does). Raises TrainingFailed when the loss is not finite or the memory is spent.
     """
-    events = Trainer(config, should_stop=should_stop).events()
+    events = Trainer(config, should_stop=should_stop, initial=initial).events()
     yield from (event for event in events if not isinstance(event, Checkpoint))
 
 
@@ -58,6 +64,7 @@ class Trainer(Stepping):
     `controls` is asked before each step; a difference from what holds is heeded and told. `should_stop` is asked
     between probes, steps and the batches of an evaluation; `skips_test`, once it trains no more, leaves out the test.
     `replay`: take the steps of a recorded run again, with what held for them, and look at nothing meanwhile.
+    `initial`: the weights that the model of a run with `init_from` starts from.
     """
 
     def __init__(
@@ -72,8 +79,9 @@ class Trainer(Stepping):
         wants_snapshot: Callable[[], bool] | None = None,
         skips_test: Callable[[], bool] | None = None,
         replay: Replay | None = None,
+        initial: Initial | None = None,
     ) -> None:
-        super().__init__(config, dataset, state, progress, replay)
+        super().__init__(config, dataset, state, progress, replay, initial)
         self.should_stop = should_stop or never
         self.wants_checkpoint = wants_checkpoint or never
         self.wants_snapshot = wants_snapshot or never
@@ -90,7 +98,7 @@ class Trainer(Stepping):
 
     def events(self) -> Iterator[Event]:
         """The run, from where it stands to the end of its budget or to `should_stop`, where a Checkpoint is made."""
-        threads_of_the_caller = torch.get_num_threads()
+        threads_of_the_caller, self.peak = torch.get_num_threads(), Peak(self.device)
         try:
             threads = self.replay.pin.threads if self.replay else self.train.threads
             if threads:
@@ -107,6 +115,8 @@ class Trainer(Stepping):
 
     def _settle(self) -> None:
         """Find the fastest way to do a step, and prepare it, before the clock starts."""
+        if self.train.tune == "head":
+            self._freeze()
         half = self.model_config.takes_half_size and self.train.low_res_fraction > 0
         if wants_compiling(self.train, self.device):
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
@@ -114,9 +124,22 @@ class Trainer(Stepping):
         if self._pin is not None and self._pin.threads != torch.get_num_threads():
             self._pin, self.mixed = None, True  # another machine than the one where it was found out
         self.numerics, self.replicas = settle(
-            self.model, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
+            self.net, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
         )
         self.numerics.apply(self.shown)
+
+    def _freeze(self) -> None:
+        """From images to features, where nobody asks for the end meanwhile; a step is too short to try anything out."""
+        steps = featured(self.model, self.dataset, self.summary, self.batches.fitting)
+        while not self.should_stop():
+            try:
+                self.progress_note(*next(steps))
+            except StopIteration as end:
+                self.batches = FeatureBatches(end.value, self.train, self.device, AS_IS)
+                self.looks = Looks(end.value, self.train, self.batches.mean, self.batches.std, AS_IS)
+                self.net = head_alone(self.model)
+                self._pin = self._pin or Pin("fp32", True, 1, torch.get_num_threads())
+                return
 
     def _events(self) -> Iterator[Event]:
         yield said.started(self)
@@ -195,7 +218,7 @@ class Trainer(Stepping):
             yield from self._checkpoint(self.wants_checkpoint())
             test = yield from self._last_look("test", stopped, seconds)
             yield from self._checkpoint(test is None and self.wants_checkpoint())  # it was left
-        yield said.finished(self, stopped, seconds, test)
+        yield said.finished(self, stopped, seconds, test, self.peak.bytes())
 
     # ------------------------------------------------------------------ what is said
 
@@ -267,7 +290,7 @@ class Trainer(Stepping):
         return self.skips_test()
 
     def _look(self, split: str, at_most: int | None, leave: Callable[[], bool], seconds: float) -> Evaluation | None:
-        result = self.looks.at(split, self.shown, self.numerics, self.replicas.map, at_most, leave, seconds)
+        result = self.looks.at(split, self.looked_at, self.numerics, self.replicas.map, at_most, leave, seconds)
         if split == "val" and result is not None:
             self.sample_probs, self.val_top1 = self.looks.sample_probs(result), result.top1
         self._counted = self.budget.elapsed

@@ -36,9 +36,13 @@ def recall(confusion: np.ndarray) -> np.ndarray:
     return np.where(total > 0, confusion.diagonal() / np.maximum(total, 1), np.nan).astype(np.float32)
 
 
-def macro_f1(confusion: np.ndarray) -> float:
-    """Mean over the classes of 2 TP / (2 TP + FP + FN); a class neither present nor predicted is left out."""
-    hits = confusion.diagonal()
+def f1_of(confusion: np.ndarray) -> np.ndarray:
+    """(C,) float64: 2 TP / (2 TP + FP + FN) of each class; NaN for one that is neither present nor predicted."""
     total = confusion.sum(0) + confusion.sum(1)
-    present = total > 0
-    return float((2 * hits[present] / total[present]).mean())
+    return np.where(total > 0, 2 * confusion.diagonal() / np.maximum(total, 1), np.nan)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean F1 over the classes; a class neither present nor predicted is left out."""
+    f1 = f1_of(confusion)
+    return float(f1[~np.isnan(f1)].mean())

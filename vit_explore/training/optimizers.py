@@ -10,6 +10,7 @@ from torch import nn
 from vit_explore.cards import Card, rules
 from vit_explore.config import TrainConfig
 from vit_explore.errors import TrainingFailed
+from vit_explore.training.layers import tuned
 from vit_explore.training.muon import Muon, Over
 
 
@@ -23,7 +24,7 @@ class Optimizers:
         """The learning rate of the next step."""
         for part in self.parts.values():
             for group in part.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("lr_scale", 1.0)
 
     def set_weight_decay(self, weight_decay: float) -> None:
         """That of the next step, where there is any: the groups that a card spares stay without."""
@@ -57,7 +58,7 @@ class Optimizers:
 
 def make_optimizers(model: nn.Module, card: Card, train: TrainConfig) -> Optimizers:
     """As `train.optimizer` says; which parameter goes where, the architecture's card does."""
-    return Optimizers(**rules.get(train.optimizer).make(model, card, train))
+    return Optimizers(**tuned(rules.get(train.optimizer).make(model, card, train), model, train))
 
 
 def adamw(

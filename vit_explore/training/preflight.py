@@ -36,6 +36,7 @@ PROBE_IMAGES = 2  # BatchNorm needs two
 EFFICIENCY = 0.5  # of the rate of a plain matrix product that a network reaches, about
 TOGETHER = 0.85  # n threads are worth about n to this power of one
 MATMUL = 1024  # side of the matrices by which that rate is found
+HEAD_STEP = 1e-3  # seconds of a step of a linear probe, about
 LARGE = 5e10  # FLOPs of a batch's forward pass; with fewer the activations take two or three GB at the most
 SHARE_OF_FREE = 0.8  # of the free memory that a run may fill
 USUAL = {"patch_size": 4, "width": 128, "depth": 6, "batch_size": 64}
@@ -53,6 +54,8 @@ def estimate(
     device = pick_device(config.train.device)
     free, machine = memory_of_device(device)
     memory = memory_of(config, train_images + test_images)
+    if config.train.tune == "head":
+        return _of_probe(config, train_images, test_images, memory)
     rate, source = known_rate, "run"
     if rate is None and may_probe and memory.total <= free and _probe_takes(config, device) <= PROBE_SECONDS:
         rate, source = _probed_rate(config, device), "probe"
@@ -63,6 +66,18 @@ def estimate(
         sized.step_seconds, test_images / (FORWARD_AND_BACK * rate), rate, sized.steps, memory, free, machine, source
     )
     return replace(found, smaller=_smaller(sized)) if found.is_slow or found.is_too_large else found
+
+
+def _of_probe(config: RunConfig, train_images: int, test_images: int, memory: Memory) -> Preflight:
+    """Of a linear probe: its images go through the model once, and a step is that of a single layer."""
+    device = pick_device(config.train.device)
+    free, machine = memory_of_device(device)
+    forward = matmul_rate(device) * EFFICIENCY / _flops(config.model)
+    images = train_images / (1 - config.data.val_fraction) + test_images
+    rate = config.train.batch_size / HEAD_STEP
+    sized = _Sized(config, train_images, test_images, rate, free)
+    features = images / forward
+    return Preflight(HEAD_STEP, 0.0, rate, sized.steps, memory, free, machine, "matmul", features_seconds=features)
 
 
 def memory_of_device(device: torch.device) -> tuple[int, int]:
@@ -148,7 +163,8 @@ def _steps_down(config: RunConfig) -> list[tuple[float, str, int]]:
         (model.width / USUAL["width"], "width", model.width // 2),
         (model.depth / USUAL["depth"], "depth", model.depth // 2),
     ]
-    found = [option for option in found if option[1] in model.card.fields]
+    fields = model.card.fields if model.init_from is None else {}  # weights fix the sizes
+    found = [option for option in found if option[1] in fields]
     return [*found, (batch / USUAL["batch_size"], "batch_size", batch // 2)] if batch >= 2 * LEAST_BATCH else found
 
 
@@ -163,12 +179,15 @@ def memory_of(config: RunConfig, images: int) -> Memory:
     """The memory of a run that holds so many images. Raises as create_model."""
     model, train = config.model, config.train
     shape = _shape(model)
+    images = images * 3 * config.data.image_size**2
+    if train.tune == "head":  # what the rest would need goes into a few thousand numbers
+        return Memory(2 * 4 * shape.params, 0, 0, 0, images)
     return Memory(
         weights=2 * 4 * shape.params,
         gradients=4 * shape.params,
         optimiser=4 * (_moments(train, shape) + (shape.params if train.ema else 0)),
         activations=train.batch_size * shape.kept,
-        images=images * 3 * config.data.image_size**2,
+        images=images,
     )
 
 

@@ -35,6 +35,7 @@ def started(run: TrainState) -> Started:
         replicas=len(run.replicas.models),
         compiled=run.replicas.models[0] is not run.model,
         mixed=run.mixed,
+        init_digest=run.initial.digest if run.initial else None,
     )
 
 
@@ -63,7 +64,9 @@ def snapshot(run: TrainState, on_clock: bool = False) -> Snapshot:
     return Snapshot(run.step, run.epoch, run.budget.elapsed, weights, on_clock)
 
 
-def finished(run: TrainState, stopped: bool, seconds: float, test: Evaluation | None) -> Finished:
+def finished(
+    run: TrainState, stopped: bool, seconds: float, test: Evaluation | None, peak_memory: int | None
+) -> Finished:
     """The end, after so many seconds of training; test: None where there was none."""
     nothing = np.zeros((len(run.dataset.classes),) * 2, np.int64)
     return Finished(
@@ -77,6 +80,7 @@ def finished(run: TrainState, stopped: bool, seconds: float, test: Evaluation | 
         confusion=test.confusion if test else nothing,
         predictions=test.predictions if test else np.zeros(0, np.int64),
         test_images=len(test.predictions) if test else 0,
+        peak_memory=peak_memory,
         params=run.summary.params,
         flops=run.summary.flops,
         images_seen=run.images_seen,

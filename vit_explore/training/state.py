@@ -27,6 +27,7 @@ from vit_explore.training.replay import Pin, Replay
 from vit_explore.training.restore import checked_average, checked_patience, restore
 from vit_explore.training.schedule import Budget
 from vit_explore.training.setup import fit_to_data
+from vit_explore.training.transfer import Initial, check_initial, freeze, head_alone
 
 
 class TrainState:
@@ -39,10 +40,14 @@ class TrainState:
         state: dict[str, Any] | None,
         progress: Callable[[str, float], None] | None,
         replay: Replay | None,
+        initial: Initial | None,
     ) -> None:
-        self.config, self.train, self.replay = config, config.train, replay
+        check_initial(config, initial)
+        self.config, self.train, self.replay, self.initial = config, config.train, replay, initial
         self.device = pick_device(self.train.device)
         self.dataset = dataset or load_dataset(config.data, progress)
+        if initial is not None:
+            self.dataset = initial.normalised(self.dataset)
         self.model_config = fit_to_data(config, self.dataset)
         fitting = Fitting(self.model_config.image_size, self.model_config.crop)
         self.batches = Batches(self.dataset, self.train, self.device, fitting)
@@ -77,7 +82,12 @@ class TrainState:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(self.train.seed)
             self.model = create_model(self.model_config)
+        if self.initial is not None:
+            self.initial.put_into(self.model)
         self.model.to(self.device).to(memory_format=torch.channels_last).train()
+        if self.train.tune == "head":
+            freeze(self.model)
+        self.net = self.model  # what a step goes through: of a linear probe the head alone, see frozen.py
         card = self.model_config.card
         self._is_random = card.is_random(self.model_config)
         self.optimizer = make_optimizers(self.model, card, self.train)
@@ -127,6 +137,11 @@ class TrainState:
     def shown(self) -> nn.Module:
         """The model that is looked at and kept: of averaged weights, where there are any."""
         return self.model if self.average is None else self.average.model
+
+    @property
+    def looked_at(self) -> nn.Module:
+        """What a look goes through: of a linear probe on features the head alone."""
+        return self.shown if self.net is self.model else head_alone(self.shown)
 
     @property
     def progress(self) -> float:

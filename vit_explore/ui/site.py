@@ -37,6 +37,7 @@ PAGES = (
     Page("patches", "Start", "Patches", "grid_on", view=("picture", "image_px", "patch_px", "patch")),
     Page("train", "Train", "Train", "play_circle", view=("run", "axis", "show", "present")),
     Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
+    Page("finetune", "Train", "Fine-tune", "school", view=("group",)),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
     Page(
         "positions",

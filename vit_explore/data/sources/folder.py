@@ -41,16 +41,17 @@ class Folder(Source):
             layout = arrange(listing, path.name or str(path))
             names = tuple(split for split in _SPLITS if split in layout.pictures)
             key = _key(path, listing, config.image_size)
-            stored = cache.load(key, names)
+            stored, left_out = cache.load(key, names), ""
             if stored is None:
                 stored, failed = _decode(listing, layout, config.image_size, progress)
                 failed += [f"{entry.path} (in no class folder)" for entry in layout.skipped]
                 if failed:  # not cached, so that the next load says so again
-                    _warn(path.name, failed)
+                    left_out = _left_out(path.name, failed)
+                    warnings.warn(left_out, stacklevel=2)
                 else:
                     cache.store(key, stored)
         _check_counts(path.name, layout.classes, stored)
-        return Pool(layout.classes, stored["train"], stored.get("test"), stored.get("val"))
+        return Pool(layout.classes, stored["train"], stored.get("test"), stored.get("val"), left_out)
 
     def status(self) -> DatasetStatus:
         return self._status(True, "a folder or a zip of your choice (path)")
@@ -120,11 +121,10 @@ def _read_one(listing: Listing, entry: Entry, out: np.ndarray) -> str | None:
     return None
 
 
-def _warn(name: str, failed: list[str]) -> None:
-    warnings.warn(
+def _left_out(name: str, failed: list[str]) -> str:
+    return (
         f"{len(failed)} of the pictures in {name} could not be used and {'is' if len(failed) == 1 else 'are'} "
-        f"left out, the first: {failed[0]}.",
-        stacklevel=3,
+        f"left out, the first: {failed[0]}."
     )
 
 

@@ -19,7 +19,7 @@ HALF = 0.5  # of the heads
 def heads(evidence: Evidence) -> Finding | None:
     """Nearly all heads uniform after many steps, or half of them with one token for all their attention."""
     inside = evidence.inside
-    if inside is None or not inside.entropy.size:
+    if inside is None or not inside.entropy.size or evidence.config.train.tune == "head":
         return None
     sunk = float(np.mean(inside.top_share > ONE_TOKEN))
     if sunk >= HALF:

@@ -38,7 +38,7 @@ def _repair(evidence: Evidence) -> Repair:
     """More varied images, then heavier decay, then more images."""
     train, data = evidence.config.train, evidence.config.data
     changes: dict[str, Any] = {}
-    if train.augment != "flip+crop":
+    if train.augment != "flip+crop" and train.tune == "all":
         changes["augment"] = "flip+crop"
     if train.weight_decay < DECAY:
         changes["weight_decay"] = DECAY

@@ -13,7 +13,8 @@ MIN_STEPS = 250  # healthy runs have r = 0.19 after 128 steps
 def tiles(evidence: Evidence) -> Finding | None:
     """The similarity of the embeddings does not follow the nearness of the patches by more than the noise floor."""
     model = evidence.config.model
-    if evidence.now < SPENT or "pos_embed" not in model.card.fields:
+    is_frozen = evidence.config.train.tune == "head"
+    if evidence.now < SPENT or "pos_embed" not in model.card.fields or is_frozen:
         return None
     if model.pos_embed == "none":
         return Finding(

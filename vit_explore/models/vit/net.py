@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -228,6 +229,13 @@ class VisionTransformer(nn.Module):
         embed (B, N, D), block.<i>.attn (B, H, N, N), block.<i>.out (B, N, D), norm (B, N, D), logits (B, classes).
         """
         return tap(taps, "logits", self.forward_head(self.forward_features(x, taps)))
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Which layer a parameter is in, as timm asks for it: the embedding, each block, the norm and the head."""
+        return {
+            "stem": r"^cls_token|^reg_token|^pos_embed|^patch_embed",
+            "blocks": [(r"^blocks\.(\d+)", None), (r"^norm|^fc_norm", (99999,))],
+        }
 
     def set_fused_attention(self, fused: bool) -> None:
         """Use PyTorch's fused attention, or the explicit one: the same numbers, whichever is faster here."""

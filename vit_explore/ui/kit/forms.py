@@ -88,6 +88,11 @@ def value_of(name: str) -> Any:
     return value
 
 
+def architectural() -> set[str]:
+    """The settings that follow from the weights that a run starts from."""
+    return {name for name, widget in widgets().items() if widget.section == "model"} - {"init_from"}
+
+
 def read(skip: Iterable[str] = (), **fixed: Any) -> RunConfig:
     """The form as a RunConfig. `skip`: names that keep their default. Raises BadConfig."""
     architecture = fixed.get("model") or value_of("model") or ""

@@ -8,13 +8,14 @@ import streamlit as st
 
 from vit_explore.errors import VitExploreError
 from vit_explore.home import home
+from vit_explore.runs.initial import FILE
 from vit_explore.runs.references import Available, available_references
 from vit_explore.ui import site
 from vit_explore.ui.kit import timm_picker
 from vit_explore.ui.kit.chart import Side, beside_bundled, sides
 from vit_explore.ui.kit.panel import of_explanation, panel
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import address
+from vit_explore.ui.session import address, caches
 from vit_explore.ui.session.choice import (
     TIMM,
     Choice,
@@ -116,23 +117,34 @@ def compare_toggle(key: str) -> bool:
 
 
 def pick_beside(choice: Choice, key: str, default: str = "on") -> list[Side]:
-    """What stands beside the chosen model, by the person's choice: nothing, its step 0, or the first bundled model.
+    """What stands beside the chosen model, by the person's choice: nothing, its step 0, the first bundled model, or the
+    one that it started from.
 
     default: the field `compare` of the address where it says nothing: off, on or bundled.
     """
     known = bundled_choice()
     other = known if known is not None and known.base != choice.base and choice.steps else None
-    options = {"off": "Nothing", "on": "Step 0", "bundled": other.title if other else ""}
+    source = source_of(choice)
+    options = {
+        "off": "Nothing",
+        "on": "Step 0",
+        "bundled": other.title if other else "",
+        "source": "What it began from",
+    }
     if choice.before_training is None:
         del options["on"]
     if other is None:
         del options["bundled"]
+    if source is None:
+        del options["source"]
     asked = address.get("compare") or default
     shown = asked if asked in options else "off" if "on" not in options else "on"
     if len(options) > 1:
         words = {title: name for name, title in options.items()}
         widget = address.widget("compare", key, options[shown], words)
         st.segmented_control("Beside it", list(words), required=True, **widget)
+    if shown == "source" and source is not None:
+        return beside_bundled(choice, source)
     if shown == "bundled" and other is not None:
         return beside_bundled(choice, other)
     return sides(choice, shown == "on")
@@ -142,6 +154,16 @@ def bundled_choice() -> Choice | None:
     """The first bundled model, at the end of its training."""
     offer = next((offer for offer in st.session_state[_OFFERS] if offer.ref.startswith("bundled:")), None)
     return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
+
+
+def source_of(choice: Choice) -> Choice | None:
+    """The model whose weights a run started from; None for one from scratch."""
+    kind, _, run = choice.base.partition(":")
+    record = caches.store().get(run) if kind == "run" and caches.store().has(run) else None
+    ref = record.config.model.init_from if record is not None and record.config is not None else None
+    if ref is None or ref.endswith(FILE):
+        return None
+    return Choice(ref, f"{ref}, which it began from")
 
 
 def draw_picker(key: str) -> None:

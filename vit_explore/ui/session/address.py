@@ -50,8 +50,8 @@ def _place(text: str) -> int:
 
 
 def _beside(text: str) -> str:
-    """What stands beside the chosen model: nothing, step 0 (on), or the first bundled model."""
-    if text not in ("off", "on", "bundled"):
+    """What stands beside the chosen model: nothing, step 0 (on), the first bundled model, or what it began from."""
+    if text not in ("off", "on", "bundled", "source"):
         raise ValueError(text)
     return text
 
@@ -93,7 +93,8 @@ FIELDS: dict[str, Field] = {
     "axis": Field(_words, "no axis"),
     "show": Field(_words, "no view"),
     "present": Field(_switch, "neither on nor off", _on_or_off),
-    "compare": Field(_beside, "neither off, on nor bundled"),
+    "group": Field(_words, "no group of runs"),
+    "compare": Field(_beside, "neither off, on, bundled nor source"),
     "image_px": Field(_number, "no size in pixels"),
     "patch_px": Field(_number, "no size in pixels"),
     "layer": _counted("no layer"),

@@ -73,6 +73,20 @@ def numbers(result: PositionSimilarity) -> None:
     )  # fmt: skip
 
 
+def say_resampled(both: list[Side]) -> None:
+    """Where a run started from the weights of a model with another grid: what was done to its embeddings."""
+    now, beside = both
+    if beside.model is None or address.get("compare") != "source":
+        return
+    grids = [looking.positions(side.ref).grid for side in (beside, now)]
+    if grids[0] != grids[1]:
+        before, after = (f"{gh} × {gw}" for gh, gw in grids)
+        st.caption(
+            f":material/aspect_ratio: Resampled from {before} to {after} patches when the run began: bicubic "
+            "interpolation on the grid, as in the paper's section 3.2. At step 0 nothing else has happened to them."
+        )
+
+
 def models(both: list[Side]) -> None:
     """One model with its tiles and the chosen one side by side, or two models below each other."""
     if len(both) == 1:
@@ -84,6 +98,7 @@ def models(both: list[Side]) -> None:
             st.markdown("##### The chosen patch against all others")
             enlarged(both[0], titled=False)
         return
+    say_resampled(both)
     for draw in (tiles, enlarged):
         for place, side in zip(st.columns(2, gap="large"), both, strict=True):
             with place:

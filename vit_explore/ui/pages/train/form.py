@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-
 import streamlit as st
 
 from vit_explore.data import DatasetStatus, dataset_status, datasets
-from vit_explore.errors import BadData
-from vit_explore.home import home
-from vit_explore.runs.files import disk_errors, write_atomically
 from vit_explore.ui.kit import forms
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.uploaded import save_upload
 
 _IN_THE_OPEN = {
     "data": ("dataset", "classes", "per_class", "path", "coarse_labels"),
@@ -75,19 +69,6 @@ def _folder_form() -> None:
             st.session_state["train_zip_taken"] = upload.file_id
             st.session_state["train_pending"] = {"path": path}
             st.rerun()
-
-
-def save_upload(content: bytes) -> str:
-    """Keep an uploaded zip under the home, named by its content alone; gives its path. Raises BadData, DiskFull."""
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise BadData("The file is not a zip archive; upload a zip with one folder of images for each class.")
-    folder = home() / "data" / "uploads"
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
-    with disk_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_atomically(path, lambda file: file.write(content))
-    return str(path)
 
 
 def model_form() -> None:

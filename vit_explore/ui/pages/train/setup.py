@@ -12,9 +12,9 @@ from vit_explore.errors import VitExploreError
 from vit_explore.models import ModelSummary
 from vit_explore.presets import DEFAULT, Preset, presets
 from vit_explore.runs.backends import get_backend
-from vit_explore.ui.kit import background, forms, wording
+from vit_explore.ui.kit import background, forms, starting, wording
 from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, training_images
-from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.run_actions import no_parent, open_run, parent_of_new_run
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.train import form, preflight
@@ -69,9 +69,11 @@ def _start_box() -> None:
     config, cost, found, mistake = None, None, None, None
     status = status_of(forms.value_of("dataset") or "")
     try:
-        config = forms.read(skip=_meaningless())
+        config = starting.followed(forms.read(skip=_meaningless()))
         cost = background.cost(model_of(config, status))
         found = preflight.found_by_now(config)
+    except NotYet:
+        config = None
     except VitExploreError as error:
         mistake = error
     trouble = forms.mark(mistake)
@@ -95,7 +97,8 @@ def _meaningless() -> set[str]:
     name = forms.value_of("dataset") or ""
     skip = set() if name == "folder" else {"path"}
     coarse = name in datasets and datasets.get(name).coarse_classes
-    return skip if coarse else skip | {"coarse_labels"}
+    skip = skip if coarse else skip | {"coarse_labels"}
+    return skip | (forms.architectural() if forms.value_of("init_from") else set())
 
 
 def _say_choice(config: RunConfig | None, preset: Preset) -> None:
