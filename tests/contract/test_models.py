@@ -16,7 +16,9 @@ from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.errors import BadConfig, UnknownName
 from vit_explore.models import create_model, summarise
 from vit_explore.runs.loaded import LoadedModel
+from vit_explore.training.layers import layer_scales
 from vit_explore.training.optimizers import make_optimizers
+from vit_explore.training.transfer import Initial, freeze, head_entries, headless, heads
 
 NAMES = [*cards.names(), "timm:vit_tiny_patch16_224", "mobilenetv3_small_050"]
 DEEP = ("resnet101", "resnet152")  # as resnet50, with more of the same blocks
@@ -176,3 +178,27 @@ def test_an_unknown_name_says_what_there_is(name: str, hint: str) -> None:
     with pytest.raises(UnknownName, match="named") as caught:
         create_model(ModelConfig(architecture=name))
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_it_can_be_fine_tuned(name: str) -> None:
+    """New classes get a head of zeros, the rest is taken over; features give what the model gives; layers differ."""
+    source, _card = build(name)
+    config = small(name).replace(num_classes=3)
+    model = create_model(config)
+    Initial("a model", "", None, None, source.state_dict()).put_into(model)
+    assert not model.eval()(noise(name, 2)).any()
+    entries = set(head_entries(model))
+    own = source.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items() if key not in entries)
+    freeze(source)
+    with torch.no_grad():
+        with headless(source):
+            features = source(noise(name, 2))
+        (head,) = heads(source).values()
+        assert head(features).shape == (2, 4)
+    scales = layer_scales(model, 0.5)
+    trained = dict(model.named_parameters())
+    assert scales.keys() == {id(parameter) for parameter in trained.values()}
+    assert all(scales[id(trained[key])] == 1.0 for key in entries)
+    assert scales[id(next(iter(trained.values())))] < 0.5

@@ -12,11 +12,13 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from fake_data import write_class_folders
 from run_tools import me, tiny_config, tiny_dataset, tiny_trainer
 from timm.optim import param_groups_layer_decay
 from torch import Tensor
 
 import vit_explore as vx
+from vit_explore import cli
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
 from vit_explore.runs.export import export
@@ -26,7 +28,7 @@ from vit_explore.runs.recorder import Outcome, train_run
 from vit_explore.runs.reproduce import reproduce
 from vit_explore.runs.store import RunStore
 from vit_explore.training import Checkpoint, Finished, Snapshot, Started, Step, Trainer
-from vit_explore.training.layers import layer_scales
+from vit_explore.training.layers import layer_of, layer_scales
 from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.transfer import Initial, digest, head_entries
 
@@ -187,9 +189,11 @@ def test_each_layer_learns_at_the_rate_that_timm_gives_it(optimizer: str) -> Non
     assert "head.weight" not in spared
 
 
-def test_a_model_without_known_layers_says_so() -> None:
-    with pytest.raises(BadConfig, match="layer_decay at 1"):
-        layer_scales(torch.nn.Linear(2, 2), 0.5)
+def test_layers_that_a_model_does_not_tell_are_those_with_a_number() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    scales = layer_scales(model, 0.5)
+    assert [scales[id(parameter)] for parameter in model.parameters()] == [0.25, 0.25, 0.5, 0.5, 1, 1]
+    assert (layer_of("blocks.3.norm1.weight"), layer_of("head.weight")) == ("blocks.3", "head")
 
 
 def test_a_resnet_has_layers_too() -> None:
@@ -432,3 +436,21 @@ def test_a_file_of_another_architecture_or_a_damaged_one_is_one_sentence(store: 
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(vx.VitExploreError, match="cannot be read"):
         read_initial(config, store)
+
+
+def test_the_reports_settings_on_a_folder_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """lr 1e-5, batch 16, 3 epochs, three classes; the models are theirs in small, without published weights."""
+    write_class_folders(tmp_path / "shoes", 12)
+    asked = ["train", "--dataset", "folder", "--path", str(tmp_path / "shoes"), "--image-size", "32", "--device", "cpu"]
+    asked += ["--lr", "1e-5", "--batch-size", "16", "--epochs", "3", "--optimizer", "adamw", "--quiet", "--json"]
+    for model in ("timm:test_vit@random", "timm:test_resnet@random"):
+        for tune in (["--layer-decay", "0.75"], ["--tune", "head"]):
+            assert cli.main([*asked, "--init-from", model, *tune]) == 0
+            found = json.loads(capsys.readouterr().out)
+            record = RunStore().get(found["run"])
+            assert record.settings().model.init_from == model
+            assert record.classes == ("apple", "bean", "cherry")
+            assert found["test_images"] > 0
+            assert found["macro_f1"] is not None

@@ -1,7 +1,7 @@
 """Which parameters a fine-tuning moves, and how far each layer: the optimisers' groups, parted anew.
 
 Layer-wise decay (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT): the first layers hold what every picture needs, so
-they move less. Which layer a parameter is in, timm says, from the model's own `group_matcher`.
+they move less. Which layer a parameter is in, timm says, from the model's own `group_matcher` where it has one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from vit_explore.config import TrainConfig
-from vit_explore.errors import BadConfig
 
 
 def tuned(parts: dict[str, Optimizer], model: nn.Module, train: TrainConfig) -> dict[str, Optimizer]:
@@ -26,19 +25,32 @@ def tuned(parts: dict[str, Optimizer], model: nn.Module, train: TrainConfig) -> 
 
 
 def layer_scales(model: nn.Module, decay: float) -> dict[int, float]:
-    """id of each trained parameter -> factor of the learning rate: 1 at the head, `decay` for each layer below it.
-
-    Raises BadConfig for a model whose layers are not known.
-    """
+    """id of each trained parameter -> factor of the learning rate: 1 at the head, `decay` for each layer below it."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if decay == 1.0:
         return {id(parameter): 1.0 for parameter in trained}
     if not hasattr(model, "group_matcher"):
-        raise BadConfig("The layers of this model have no known order; leave layer_decay at 1.", "layer_decay")
+        return _by_name(model, decay)
     from timm.optim import param_groups_layer_decay  # takes a second to import
 
     groups = param_groups_layer_decay(model, layer_decay=decay)
     return {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
+
+
+def _by_name(model: nn.Module, decay: float) -> dict[int, float]:
+    """The same of a model that does not tell its layers: those with a number of their own, in their order."""
+    names = {name: layer_of(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
+    order = list(dict.fromkeys(names.values()))
+    scales = {layer: decay ** (len(order) - 1 - i) for i, layer in enumerate(order)}
+    parameters = dict(model.named_parameters())
+    return {id(parameters[name]): scales[layer] for name, layer in names.items()}
+
+
+def layer_of(name: str) -> str:
+    """The part of a parameter's name up to its first number ("features.6" of "features.6.weight"), or its module's."""
+    parts = name.split(".")
+    number = next((i for i, part in enumerate(parts) if part.isdigit()), None)
+    return ".".join(parts[: -1 if number is None else number + 1])
 
 
 def _parted(group: dict[str, Any], scales: dict[int, float]) -> list[dict[str, Any]]:

@@ -99,6 +99,8 @@ def _settings(record: RunRecord, held: Controls, place: str, label: Any) -> None
         format_func=("Weight decay {:g}" if bare else "{:g}").format,
         label_visibility=label, width=165 if bare else "stretch",
     )  # fmt: skip
+    if train.tune == "head":
+        return  # its features are of the images as they are
     _widget(
         st.selectbox, record.id, "augment", augment, place, label="Augmentation",
         options=settings()["augment"].options, format_func=("Augmentation: {}" if bare else "{}").format,
