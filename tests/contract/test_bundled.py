@@ -17,7 +17,6 @@ from vit_explore.data.sources import shapes
 from vit_explore.flags import config_from
 from vit_explore.models import summarise
 from vit_explore.runs.references import (
-    WEIGHTS,
     available_references,
     bundled_facts,
     find_stored,
@@ -25,6 +24,7 @@ from vit_explore.runs.references import (
     parse_reference,
     snapshot_steps,
 )
+from vit_explore.runs.stored import WEIGHTS
 from vit_explore.training.devices import Numerics
 from vit_explore.training.evaluate import evaluate
 

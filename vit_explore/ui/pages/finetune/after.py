@@ -53,8 +53,9 @@ def order(records: list[RunRecord]) -> list[str]:
 
 
 def source_of(record: RunRecord) -> str:
-    """The reference that a run starts from; of one from scratch, its architecture."""
-    return record.settings().model.init_from or record.settings().model.architecture
+    """The reference that a run starts from; of one from scratch, its model in a few words."""
+    model = record.settings().model
+    return model.init_from or model.card.says(model)
 
 
 def show(group: str) -> None:
@@ -95,8 +96,8 @@ def _table(records: list[RunRecord], called: dict[str, str], finished: dict[str,
                 "State": wording.STATE_WORDS[record.state] + (f" {wording.progress_of(record):.0%}"
                                                               if record.state == "running" else ""),
                 "Accuracy": None if end is None or end.test_top1 is None else 100 * end.test_top1,
-                "Macro F1": None if end is None else end.macro_f1,
-                "Validation": None if record.top1 is None else 100 * record.top1,
+                "Macro F1": "–" if end is None or end.macro_f1 is None else f"{end.macro_f1:.3f}",
+                "Validation": wording.percent(record.top1),
                 "Time": wording.duration(end.train_seconds if end else record.elapsed),
                 "Peak memory": wording.size(end.peak_memory) if end and end.peak_memory else "–",
             }
@@ -107,8 +108,7 @@ def _table(records: list[RunRecord], called: dict[str, str], finished: dict[str,
             "Accuracy": st.column_config.ProgressColumn(
                 format="%.1f %%", min_value=0, max_value=100, help="Top-1 on the test images."
             ),
-            "Macro F1": st.column_config.NumberColumn(format="%.3f"),
-            "Validation": st.column_config.NumberColumn(format="%.1f %%", help="Top-1 on the validation images."),
+            "Validation": st.column_config.TextColumn(help="Top-1 on the validation images."),
             "Peak memory": st.column_config.TextColumn(
                 help="Of the card, or on a CPU of the whole process that trained it, PyTorch included."
             ),
@@ -153,10 +153,7 @@ def _classes(records: list[RunRecord], called: dict[str, str], finished: dict[st
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.markdown("**F1 of each class**")
-        table: dict[str, Any] = {"Class": list(classes)}
-        table |= {called[run]: [round(float(f1), 3) for f1 in f1_of(end.confusion)] for run, end in ends.items()}
-        bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
-        st.dataframe(table, column_config={called[run]: bar for run in ends}, hide_index=True, height="content")
+        _f1_table({called[run]: f1_of(end.confusion) for run, end in ends.items()}, classes)
     with right:
         st.markdown("**Confusion:** rows are the truth, columns the answer")
         run = st.selectbox(
@@ -165,6 +162,17 @@ def _classes(records: list[RunRecord], called: dict[str, str], finished: dict[st
         )  # fmt: skip
         if run in ends:
             chart(plots.confusion(ends[run].confusion, classes), f"tune_confusion_{run}")
+
+
+def _f1_table(f1: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
+    """f1: (C,) by the name of a run. The longer of the two goes down, so that few columns stand side by side."""
+    rows: dict[str, Any] = {"Class": list(classes)} | {name: values.tolist() for name, values in f1.items()}
+    if len(f1) > len(classes):
+        rows = {"Run": list(f1)}
+        rows |= {name: [values[i] for values in f1.values()] for i, name in enumerate(classes)}
+    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
+    bars = {name: bar for name in list(rows)[1:]}
+    st.dataframe(rows, column_config=bars, hide_index=True, height="content")
 
 
 def _further(records: list[RunRecord], called: dict[str, str]) -> None:

@@ -137,7 +137,7 @@ def title_of(ref: str) -> str:
     if kind == "run":
         run = name.partition("@")[0]
         return caches.store().get(run).name if caches.store().has(run) else ref
-    return Path(ref).stem if ref.endswith(".safetensors") else name
+    return Path(ref).stem if ref.endswith(".safetensors") else name or ref
 
 
 def seen_before(ref: str, data: DataConfig) -> str | None:

@@ -61,8 +61,9 @@ def _steps(images: DataConfig, plan: Plan) -> None:
     group = data.group_of(images)
     runs = caches.store().list(group=group)
     if any(before.is_asked(images, [ref]) for ref in plan.refs):
-        st.subheader("Before: frozen features", anchor=False)
-        before.show(images, plan.refs, after.accuracies(runs), after.order(runs))
+        trained = after.accuracies(runs)
+        st.subheader("Before and after" if trained else "Before: frozen features", anchor=False)
+        before.show(images, plan.refs, trained, after.order(runs))
     if runs:
         st.subheader("After: the runs on these pictures", anchor=False)
         after.show(group)
