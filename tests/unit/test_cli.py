@@ -67,6 +67,7 @@ def example(name: str) -> tuple[list[str], Any]:
         "patch_size": (["8"], 8), "optimizer": (["adamw"], "adamw"), "compiled": (["off"], "off"),
         "schedule": (["constant"], "constant"), "normalize": (["half"], "half"),
         "semantic_tokens": (["8"], 8),
+        "attend_over": (["batch"], "batch"), "norm": (["post"], "post"),
     }  # fmt: skip
     field = flat_fields()[name][2]
     flag = f"--{name.replace('_', '-')}"

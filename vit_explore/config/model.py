@@ -67,6 +67,16 @@ class ModelConfig(Config):
     drop_path: float = _knob(
         0.0, "Stochastic depth of the last block, growing linearly from 0.", ge=0, lt=1, advanced=True
     )
+    attend_over: Literal["tokens", "batch"] = _knob(
+        "tokens",
+        "tokens: each token attends to its own image's; batch: to the same place in the other images of the batch, as "
+        "torch's layers do with batch_first left at its default.",
+        label="Attention over", advanced=True,
+    )  # fmt: skip
+    norm: Literal["pre", "post"] = _knob(
+        "pre", "LayerNorm before each sublayer (the paper's), or after the residual sum (torch's default).",
+        label="Place of the norm", advanced=True,
+    )  # fmt: skip
     pretrained: bool = setting(  # weights that saw other pictures are no match for fresh ones
         False, "Start a timm model from its published weights (needs a network or a filled cache).", advanced=True
     )
