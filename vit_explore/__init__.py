@@ -22,7 +22,9 @@ _HOMES = {
     "LoadedModel": "runs.loaded",
     "RunStore": "runs.store",
 }
-_MODULES = ("tuning", "explain", "plots", "data", "models", "training", "runs", "errors", "config")
+_MODULES = (
+    "explain", "plots", "data", "models", "training", "runs", "errors", "config", "tuning", "sweeps", "labs",
+)  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]
 

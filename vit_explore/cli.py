@@ -1,4 +1,4 @@
-"""The command line: python -m vit_explore {train,runs,data,worker,export}. Needs neither Streamlit nor Plotly.
+"""The command line: python -m vit_explore {train,runs,sweep,data,worker,export}. Needs neither Streamlit nor Plotly.
 
 Exit status: 0; 2 for a mistake in what was asked; 1 for a run that failed; 130 when Ctrl-C ended it.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, BadRunState, TrainingFailed, VitExploreError
 from vit_explore.flags import add_flags, add_settings, changes_from, config_from, named_by_flags, unknown
+from vit_explore.here import INTERRUPTED, stopped, this_process, training
 from vit_explore.printing import print_table, say
 from vit_explore.probe_command import probe_model
 from vit_explore.run_commands import (
@@ -31,14 +30,12 @@ from vit_explore.run_commands import (
     show_run,
     summary,
 )
+from vit_explore.sweep_commands import add_arguments, sweep
 
 if TYPE_CHECKING:
-    from vit_explore.progress import Progress
     from vit_explore.runs.recorder import Outcome
-    from vit_explore.runs.records import Claimant, RunRecord
+    from vit_explore.runs.records import Claimant
     from vit_explore.runs.store import RunStore
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_output(child) if name == "resume" else _add_json(child)
         if name == "reproduce":
             child.add_argument("--steps", type=int, metavar="N", help="only up to this step")
+
+    add_arguments(_command(commands, "sweep", "train a grid of runs that asks one question, with several seeds", sweep))
 
     data = commands.add_parser("data", help="list or fetch datasets").add_subparsers(required=True)
     _add_json(_command(data, "list", "the datasets, and whether they are here", _data_list))
@@ -221,24 +220,15 @@ def _runs_resume(arguments: argparse.Namespace) -> int:
 
 
 def _this_process(device: str) -> tuple[Claimant, RunStore]:
-    from vit_explore.runs.records import Claimant
-    from vit_explore.runs.worker import concrete_device
-
-    return Claimant.this_process(device, slot=concrete_device(device)), open_store()
+    return this_process(device), open_store()
 
 
 def _train_here(store: RunStore, run: str, claimant: Claimant, arguments: argparse.Namespace, is_new: bool) -> int:
     """Train a claimed run in this process, with a progress bar; Ctrl-C stops it with a checkpoint."""
     from vit_explore.progress import Progress
-    from vit_explore.runs.pulse import Pulse
     from vit_explore.runs.recorder import train_run
-    from vit_explore.runs.signals import leave_on
 
-    with (
-        leave_on(signal.SIGINT, signal.SIGTERM) as leaving,
-        Progress(quiet=arguments.quiet) as progress,
-        Pulse(store, claimant, registered=False, end_process=lambda _: _end_by_force(store, run, progress)) as pulse,
-    ):
+    with Progress(quiet=arguments.quiet) as progress, training(store, claimant, progress) as (pulse, leaving):
         outcome = train_run(store, store.get(run), pulse, leaving, left_as="stopped", on_event=progress)
     if is_new and isinstance(outcome.error, VitExploreError) and not outcome.started and not outcome.unexpected:
         store.delete(run)  # nothing was trained: the mistake is on the screen, and the list of runs stays tidy
@@ -255,30 +245,13 @@ def _report(store: RunStore, run: str, outcome: Outcome, arguments: argparse.Nam
         return 1
     record = store.get(run)
     if store.finished(run) is None:  # Ctrl-C: no results
-        say(_stopped(record), file=sys.stderr)
+        say(stopped(record), file=sys.stderr)
         return INTERRUPTED
     if not arguments.quiet:
         say(*summary(record), file=sys.stderr if arguments.json else sys.stdout)
     if arguments.json:
         print(json.dumps(results(record)))
     return 0
-
-
-def _stopped(record: RunRecord) -> str:
-    return (
-        f"Run {record.id} stopped at step {record.step or 0}; go on with: python -m vit_explore runs resume {record.id}"
-    )
-
-
-def _end_by_force(store: RunStore, run: str, progress: Progress) -> NoReturn:
-    """The run did not end as asked, inside one long step, and is let go of: end, from the heartbeat's thread."""
-    try:
-        progress.close()
-        record = store.get(run)
-        say(*filter(None, [record.error]), _stopped(record), file=sys.stderr)
-        sys.stderr.flush()
-    finally:
-        os._exit(INTERRUPTED)
 
 
 # ---------------------------------------------------------------------- data, worker, export

@@ -24,9 +24,9 @@ def say(*lines: str, file: IO[str] | None = None) -> None:
         print(printable(line), file=file)
 
 
-def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], file: IO[str] | None = None) -> None:
     """Print columns, each as wide as its widest cell."""
     rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=file)

@@ -22,6 +22,10 @@ class Bar:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
 
@@ -61,7 +65,7 @@ class Progress:
 
     def close(self) -> None:
         """Take the bar away."""
-        self._bar.__exit__()
+        self._bar.close()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Evaluated) and event.split == "val":

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
 
-from vit_explore import cli
+from vit_explore import here
 from vit_explore.errors import DiskFull
 from vit_explore.progress import Progress
 from vit_explore.runs import asked, files, recorder, worker
@@ -211,7 +211,7 @@ def test_on_a_full_disk_a_forced_process_ends_all_the_same(store: RunStore, monk
         with pytest.raises(Ended):
             worker._end_by_force(store, me(), Watch("1234"), again)
     with pytest.raises(Ended):
-        cli._end_by_force(store, "1234", Progress(quiet=True))
+        here.end_by_force(store, "1234", Progress(quiet=True).close)
 
 
 # ------------------------------------------------------------------ by force

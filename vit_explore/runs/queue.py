@@ -28,27 +28,28 @@ Beat = Literal["go", "lost"]
 class RunQueue(StoreBase):
     """Claim, keep alive, let go, and clear away."""
 
-    def claim_id(self, claimant: Claimant) -> str | None:
+    def claim_id(self, claimant: Claimant, group: str | None = None) -> str | None:
         """The id of the first queued run for the claimant's slot, now running; None when there is none to take.
 
-        At most one run is on a slot. A run that names a device goes to the worker of that device where there is one.
+        group: of this group only. At most one run is on a slot. A run that names a device goes to the worker of that
+        device where there is one.
         One whose settings cannot be read is failed, with the sentence, and holds up no other.
         """
         if not self.has_queued():
             return None
         self.reap()
-        run = self._take_first(claimant)
+        run = self._take_first(claimant, group)
         if run is not None:
             with suppress(DiskFull):  # its training needs the folder too, and will say so
                 self.keep_card(run)
         return run
 
-    def _take_first(self, claimant: Claimant) -> str | None:
+    def _take_first(self, claimant: Claimant, group: str | None) -> str | None:
         with self._writing() as connection:
             if _is_busy(connection, claimant):
                 return None
             devices = set(connection.execute(sa.select(schema.workers.c.device)).scalars())
-            for row in _queued(connection):
+            for row in _queued(connection, group):
                 device = _wished_device(connection, row)
                 if device is not None and suits(device, claimant.device, devices):
                     take(connection, row.id, claimant)
@@ -199,9 +200,11 @@ def _is_busy(connection: Connection, claimant: Claimant) -> bool:
     return connection.execute(sa.select(table.id).where(table.state == "running", *same_slot)).first() is not None
 
 
-def _queued(connection: Connection) -> list[Row[Any]]:
+def _queued(connection: Connection, group: str | None) -> list[Row[Any]]:
     table = schema.runs
-    return list(connection.execute(sa.select(table).where(table.c.state == "queued").order_by(table.c.position)).all())
+    query = sa.select(table).where(table.c.state == "queued")
+    query = query if group is None else query.where(table.c.group == group)
+    return list(connection.execute(query.order_by(table.c.position)).all())
 
 
 def _wished_device(connection: Connection, row: Row[Any]) -> str | None:

@@ -145,9 +145,17 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
             words = repr([*map(tuple, rows), *sorted(row.id for row in dead_runs(connection))])
         return hashlib.sha256(words.encode()).hexdigest()
 
-    def claim(self, claimant: Claimant) -> RunRecord | None:
-        """Take the first queued run that suits the claimant's slot; None when there is none."""
-        run = self.claim_id(claimant)
+    def groups(self, begins: str) -> tuple[str, ...]:
+        """The groups whose names begin so, the one with the newest run first; no settings are read for it."""
+        table = schema.runs.c
+        newest = sa.func.max(table.seq)
+        query = sa.select(table.group).where(table.group.startswith(begins, autoescape=True)).group_by(table.group)
+        with self._reading() as connection:
+            return tuple(connection.execute(query.order_by(newest.desc())).scalars())
+
+    def claim(self, claimant: Claimant, group: str | None = None) -> RunRecord | None:
+        """Take the first queued run (of a group) that suits the claimant's slot; None when there is none."""
+        run = self.claim_id(claimant, group)
         return None if run is None else self.get(run)
 
     def request_stop(self, run: str, test: bool = True) -> None:

@@ -1,0 +1,1 @@
+"""The grids, one file each."""

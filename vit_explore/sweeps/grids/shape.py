@@ -1,0 +1,56 @@
+"""Deeper, wider, or finer patches? The paper's Figure 8 in small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vit_explore.sweeps.bases import VIT, for_images
+from vit_explore.sweeps.definition import Cell, Sweep, add
+
+SEEN = 40_000
+BASE = for_images(VIT.update(patch_size=8), SEEN)
+SMALLER, SAME, LARGER = "smaller", "base", "larger"
+
+SCALED: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]] = {
+    "depth": (("2 blocks", {"depth": 2}), ("8 blocks", {"depth": 8})),
+    "width": (("48 wide", {"width": 48}), ("192 wide", {"width": 192})),
+    "MLP": (("MLP 96 wide", {"mlp_ratio": 1.0}), ("MLP 384 wide", {"mlp_ratio": 4.0})),
+    "heads": (("2 heads", {"num_heads": 2}), ("8 heads", {"num_heads": 8})),
+    "patch size": (("16 px: 4 patches", {"patch_size": 16}), ("4 px: 64 patches", {"patch_size": 4})),
+    "all": (
+        ("3 blocks, 72 wide, 3 heads, MLP 108", {"depth": 3, "width": 72, "num_heads": 3, "mlp_ratio": 1.5}),
+        ("6 blocks, 144 wide, 6 heads, MLP 432", {"depth": 6, "width": 144, "num_heads": 6, "mlp_ratio": 3.0}),
+    ),
+}
+
+
+def _row(name: str) -> tuple[Cell, Cell, Cell]:
+    (less, smaller), (more, larger) = SCALED[name]
+    return (
+        Cell(name, SMALLER, BASE.update(**smaller), less),
+        Cell(name, SAME, BASE, "4 blocks, 96 wide, 4 heads, MLP 192, patches of 8 px"),
+        Cell(name, LARGER, BASE.update(**larger), more),
+    )
+
+
+add(
+    Sweep(
+        name="shape",
+        title="Shape of the ViT",
+        question="Which part of a ViT is worth making larger: depth, width, MLP, heads, the number of patches, or all?",
+        rows="what is scaled",
+        columns="size",
+        cells=tuple(cell for name in SCALED for cell in _row(name)),
+        source="Dosovitskiy et al. 2021, Figure 8 (appendix D.2)",
+        scaled=(
+            "One pass over CIFAR-10's 40,000 training images in place of ImageNet, around a ViT of 4 blocks, 96 wide, "
+            "with patches of 8 px. A part is halved and doubled; “all” makes depth, width, heads and MLP ratio 1.5 × "
+            "larger, or 0.75 × (the MLP ratio between both)."
+        ),
+        look_for=(
+            "The paper finds that depth helps most, width little, and smaller patches much without a single parameter "
+            "more. Against FLOPs a row that rises steeply is worth its cost; in one pass, small models learn sooner."
+        ),
+        place=1,
+    )
+)
