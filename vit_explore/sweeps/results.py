@@ -22,7 +22,7 @@ from vit_explore.sweeps.group import Group
 
 RECORDS = Path(__file__).with_name("records")
 TRAINING_COST = 3  # a training step costs about three forward passes (Kaplan et al. 2020)
-Look = tuple[float, float, float]  # epoch, loss and top-1 on the validation images
+Curve = tuple[tuple[float, float, float], ...]  # epoch, loss and top-1 at each look at the validation images
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Result:
     date: str
     command: str
     settings: dict[str, Any]
-    curve: tuple[Look, ...] = ()
+    curve: Curve = ()
 
     @property
     def key(self) -> str:
@@ -85,29 +85,35 @@ class Spread:
         return max(self.values)
 
 
-def results_of(store: RunStore, group: Group) -> list[Result]:
-    """The finished runs of a group, cell by cell; one that cells share is there for each of them."""
+def results_of(store: RunStore, group: Group, curves: dict[str, Curve] | None = None) -> list[Result]:
+    """The finished runs of a group, cell by cell; one that cells share is there for each of them.
+
+    curves: those that are known already, by run; what is read is put there.
+    """
+    curves = {} if curves is None else curves
     return [
-        _result(store, group, cell, record)
+        _result(group, cell, record, _curve(store, record, curves))
         for cell in group.sweep.cells
         for record in group.of(cell)
         if record.state == "finished" and record.test_top1 is not None
     ]
 
 
-def _result(store: RunStore, group: Group, cell: Cell, record: RunRecord) -> Result:
+def _curve(store: RunStore, record: RunRecord, known: dict[str, Curve]) -> Curve:
+    if record.id not in known:
+        looks = [look for look in store.evaluations(record.id) if look.split == "val"]
+        known[record.id] = tuple((round(look.epoch, 4), round(look.loss, 5), round(look.top1, 5)) for look in looks)
+    return known[record.id]
+
+
+def _result(group: Group, cell: Cell, record: RunRecord, curve: Curve) -> Result:
     config, images = record.settings(), record.images_seen or 0
-    looks = tuple(
-        (round(look.epoch, 4), round(look.loss, 5), round(look.top1, 5))
-        for look in store.evaluations(record.id)
-        if look.split == "val"
-    )
     return Result(
         cell.row, cell.column, config.train.seed, record.test_top1 or 0.0, record.top1, record.test_images or 0,
         record.train_size or 0, images, float(TRAINING_COST * (record.flops or 0) * images), record.params or 0,
         round(record.train_seconds or 0.0, 2), record.device or "", record.precision or "",
         time.strftime("%Y-%m-%d", time.localtime(record.ended)), command(group.sweep, group.seeds),
-        changed(config), looks,
+        changed(config), curve,
     )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ PAGES = (
     Page("train", "Train", "Train", "play_circle", view=("run", "axis", "show", "present")),
     Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("finetune", "Train", "Fine-tune", "school", view=("group",)),
+    Page("scaling", "Train", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
+    Page("why", "Train", "Why 14.81 %?", "troubleshoot"),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
     Page(
         "positions",

@@ -89,6 +89,7 @@ FIELDS: dict[str, Field] = {
     "one": Field(_words, "no run", follows=True),  # the pair of a race
     "other": Field(_words, "no run", follows=True),
     "picture": Field(_picture, "no picture", follows=True),
+    "sweep": Field(_words, "no sweep"),
     "tab": Field(_words, "no tab"),
     "axis": Field(_words, "no axis"),
     "show": Field(_words, "no view"),

@@ -1,0 +1,70 @@
+"""Why 14.81 %? A report's figure: the facts, the person's guess, and what runs with one cause changed say."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.labs import why
+from vit_explore.ui.kit import panel, sweeping
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.follow import follow_others
+from vit_explore.ui.kit.style import style
+from vit_explore.ui.pages.why import answer, notes
+
+_GUESS = "why_guess"
+
+
+def show() -> None:
+    """Draw the page: the guess comes first, and what was measured after it."""
+    st.title("Why 14.81 %?")
+    style()
+    follow_others()
+    _facts()
+    guess: tuple[str, ...] | None = st.session_state.get(_GUESS)
+    _guess(guess)
+    if guess is not None:
+        with friendly():
+            sweeping.live(why.SWEEP, lambda found: answer.show(found, guess))
+        st.subheader("Measure it here", anchor=False)
+        st.caption(why.SWEEP.scaled)
+        sweeping.start_box(why.SWEEP, "Run the variants")
+    panel.panel(notes.why())
+
+
+def _facts() -> None:
+    """What the report says of its run."""
+    st.markdown(
+        "A student report trained a Vision Transformer on CIFAR-10, **five hours** long, and it got **14.81 %** of the "
+        "test images right. Guessing gets 10 %. A network of three convolutions gets 69 %. **What went wrong?**"
+    )
+    facts = {
+        "Model": "ViT of torch's encoder layers, width 256, 4 blocks, 4 heads, MLP 1024",
+        "Data": "40,000 training images of 32 px, not augmented",
+        "Training": "Adam, lr 1e-3, weight decay, 5 epochs",
+        "Loss": f"{why.SUMS[0]} in the first epoch, {why.SUMS[1]} in the last, summed over the batches",
+    }
+    st.table([{"": f"**{name}**", "as reported": text} for name, text in facts.items()], hide_index=True,
+             border="horizontal")  # fmt: skip
+
+
+def _guess(guess: tuple[str, ...] | None) -> None:
+    """The five suspects, and the person's choice among them; it is kept for the session."""
+    st.subheader("Your guess: which of these explain it?", anchor=False)
+    with st.container(border=True, key="why_box"):
+        chosen = []
+        for place, cause in enumerate(why.ALL):
+            box, code = st.columns([1.4, 1], vertical_alignment="center", gap="medium")
+            if box.checkbox(
+                f"**{place + 1}. {cause.title}**", key=f"why_cause_{cause.name}", help=cause.about,
+                value=guess is not None and cause.name in guess, disabled=guess is not None, persist_state="session",
+            ):  # fmt: skip
+                chosen.append(cause.name)
+            code.code(cause.code, language="python")
+        if guess is None:
+            label = "That is my guess" if chosen else "None of them"
+            if st.button(label, type="primary", icon=":material/lock:", key="why_fix"):
+                st.session_state[_GUESS] = tuple(chosen)
+                st.rerun()
+        elif st.button("Guess again", icon=":material/replay:", key="why_again"):
+            del st.session_state[_GUESS]
+            st.rerun()
