@@ -31,7 +31,7 @@ class ScalingSeries:
     low: Sequence[float]
     high: Sequence[float]
     labels: Sequence[str] = ()
-    role: str | None = None  # the family of its model; without one the palette's colour of its place
+    role: str | None = None  # the family of its model; None: the palette's colour of its place
     place: int = 0
     dash: bool = False  # records of another machine, beside one's own
 

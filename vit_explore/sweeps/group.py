@@ -17,11 +17,16 @@ ACTIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class Group:
-    """A sweep as it was started once. records: the newest run of each cell and seed, by its settings."""
+    """A sweep as it was started once. records: the newest run of each cell and seed, by its settings.
+
+    others: how many of its runs are of no cell (any more), such as those of an earlier release's grid.
+    """
 
     name: str
     sweep: Sweep
     records: dict[str, RunRecord]
+    created: float  # seconds since 1970
+    others: int = 0
 
     @property
     def seeds(self) -> list[int]:
@@ -39,12 +44,7 @@ class Group:
     @property
     def is_whole(self) -> bool:
         """Whether every cell has a finished run with each seed."""
-        return not self.lacking(self.seeds)
-
-    @property
-    def created(self) -> float:
-        """Seconds since 1970."""
-        return min(record.created for record in self.records.values())
+        return bool(self.records) and not self.lacking(self.seeds)
 
     def of(self, cell: Cell) -> list[RunRecord]:
         """The cell's runs, by seed."""
@@ -74,10 +74,17 @@ def find(store: RunStore, group: str) -> Group:
         known = ", ".join(store.groups(f"{PREFIX}-")[:5])
         raise BadReference(f"There is no sweep {group!r} among the runs; known: {known or 'none yet'}.")
     newest: dict[str, RunRecord] = {}
-    for record in records:  # the newest first
-        if record.config is not None and record.fork_step is None:
-            newest.setdefault(key_of(record.config), record)
-    return Group(group, sweeps.get(name), newest)
+    sweep, others = sweeps.get(name), 0
+    runs = [record for record in records if record.config is not None and record.fork_step is None]
+    seeds = sorted({record.settings().train.seed for record in runs})
+    wanted = {key_of(config) for config in sweep.runs(seeds)}
+    for record in runs:  # the newest first
+        key = key_of(record.settings())
+        if key in wanted:
+            newest.setdefault(key, record)
+        else:
+            others += 1
+    return Group(group, sweep, newest, min(record.created for record in records), others)
 
 
 def groups_of(store: RunStore, sweep: Sweep) -> list[str]:
@@ -89,11 +96,13 @@ def groups_of(store: RunStore, sweep: Sweep) -> list[str]:
 def go_on(store: RunStore, group: str, seeds: Sequence[int] | None = None) -> int:
     """Queue again what has not finished, from its checkpoint where it has one; gives how many runs wait then.
 
-    seeds: those that it shall have; by default those that it has. Finished runs are left as they are.
+    seeds: those that it shall have; by default those that it has. Finished runs are left as they are. Raises
+    BadReference for one whose grid is no longer the same.
     """
     store.reap()
-    found = find(store, group)
-    waiting = 0
+    found, waiting = find(store, group), 0
+    if not found.records:
+        raise BadReference(f"The runs of {group!r} are of another grid than today's; start the sweep anew.")
     for config in found.sweep.runs(found.seeds if seeds is None else seeds):
         record = found.records.get(key_of(config))
         if record is not None and record.state == "finished":

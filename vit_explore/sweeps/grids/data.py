@@ -16,7 +16,7 @@ add(
         rows="model",
         columns="training images",
         cells=tuple(
-            Cell(name, f"{CLASSES * size:,}", for_images(config, SEEN, size), f"{SEEN / (CLASSES * size):.3g} passes")
+            Cell(name, f"{CLASSES * size:,}", for_images(config, SEEN, size))
             for name, config in MODELS.items()
             for size in SIZES
         ),

@@ -15,7 +15,7 @@ CAUSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "attention": ({"attend_over": "batch"}, {"attend_over": "tokens"}),
     "norm": ({"norm": "post", "warmup_fraction": 0.0}, {"norm": "pre", "warmup_fraction": 0.1}),
     "patches": ({"patch_size": 16}, {"patch_size": 4}),
-    "recipe": ({"augment": "none", "epochs": 5.0}, {"augment": "flip+crop", "epochs": 15.0}),
+    "recipe": ({"augment": "none", "epochs": 5.0}, {"augment": "flip+crop", "epochs": 10.0}),
 }
 HEAD = "head"  # no cause of the list, but what decides how much the first one does
 

@@ -19,6 +19,7 @@ from vit_explore.sweeps import group as groups
 from vit_explore.sweeps.estimate import Estimate, estimating
 from vit_explore.sweeps.group import Group
 from vit_explore.sweeps.results import Curve, Result, Shipped, results_of, shipped
+from vit_explore.training.advice import took
 from vit_explore.ui.kit import waiting, wording
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
@@ -59,9 +60,8 @@ def _pick(store: RunStore, names: Sequence[str], sweep: Sweep) -> str | None:
     if len(names) < 2:
         return names[0] if names else None
     labels = {name: _when(groups.find(store, name)) for name in names}
-    return st.selectbox(
-        "Your sweeps", names, format_func=lambda name: labels.get(name, name), key=f"group_{sweep.name}"
-    )
+    key = f"group_{sweep.name}_{len(names)}"  # a new one is another widget, and shown at once
+    return st.selectbox("Your sweeps", names, format_func=lambda name: labels.get(name, name), key=key)
 
 
 def _when(group: Group) -> str:
@@ -97,6 +97,11 @@ def _curves() -> dict[str, Curve]:
 def _stands(store: RunStore, group: Group) -> None:
     """A bar over all of its runs, and Stop or Resume."""
     done, total = len(group.finished), len(group.records)
+    if group.others:
+        many = f"{group.others} run{'' if group.others == 1 else 's'}"
+        st.caption(f"{many} of this sweep had other settings than today's grid; they are listed on the page Runs.")
+    if not total:
+        return
     if not group.active and group.is_whole:
         st.caption(f"Yours: {total} runs, {_when(group).partition(' · ')[0]}, all finished.")
         return
@@ -140,18 +145,23 @@ def start_box(sweep: Sweep, label: str = "Start") -> None:
             "Seeds of each cell", 1, MOST_SEEDS, 3, key=f"sweep_seeds_{sweep.name}", persist_state="session",
             help="Each cell is trained again with another seed: the spread says which differences are noise.",
         )  # fmt: skip
-        chosen = list(range(int(seeds)))
+        chosen, busy = list(range(int(seeds))), _is_active(sweep)
         pressed = button.button(
-            label, type="primary", icon=":material/play_arrow:", width="stretch", key=f"sweep_start_{sweep.name}"
-        )
+            label, type="primary", icon=":material/play_arrow:", width="stretch", key=f"sweep_start_{sweep.name}",
+            disabled=busy, help="It trains already." if busy else None,
+        )  # fmt: skip
         with costs, friendly():
             _say_costs(sweep, chosen)
         if pressed:
             with friendly():
                 groups.start(caches.store(), sweep, chosen)
                 get_backend().ensure()
-                st.session_state.pop(f"group_{sweep.name}", None)  # the new one is shown
                 st.rerun()
+
+
+def _is_active(sweep: Sweep) -> bool:
+    store = caches.store()
+    return any(groups.find(store, name).active for name in groups.groups_of(store, sweep)[:1])
 
 
 def _say_costs(sweep: Sweep, seeds: list[int]) -> None:
@@ -167,8 +177,8 @@ def _say_costs(sweep: Sweep, seeds: list[int]) -> None:
         return
     found: Estimate = done.value
     st.caption(
-        f"About **{wording.duration(found.seconds)}** here, one after another; the longest run about "
-        f"{wording.duration(found.longest)}. It can be stopped, and goes on where it was."
+        f"About **{took(found.seconds)}** here, one after another; the longest run about {took(found.longest)}. "
+        "It can be stopped, and goes on where it was."
     )
 
 

@@ -9,7 +9,6 @@ import streamlit as st
 
 from vit_explore import plots
 from vit_explore.plots.scaling import ScalingSeries
-from vit_explore.plots.theme import FAMILIES
 from vit_explore.sweeps import Cell, Sweep
 from vit_explore.sweeps.group import Group
 from vit_explore.sweeps.results import Result, as_csv, spread
@@ -33,20 +32,16 @@ def show(sweep: Sweep, found: Found) -> None:
     """The table of the grid, the chart over an axis, and the CSV."""
     _say_whose(found)
     st.table(rows(sweep, found), hide_index=True, border="horizontal")
-    st.caption(
-        "Top-1 on the test images: the mean over the seeds, and in brackets the lowest to the highest. "
-        f"Rows: {sweep.rows}; columns: {sweep.columns}."
-    )
+    st.caption("Top-1 on the test images: the mean over the seeds, and below it the lowest to the highest.")
+    if not found.shown:
+        return
     axis = address.one_of("axis", AXES, sweep.axis)
     st.segmented_control(
         "Accuracy against", list(AXES), format_func=AXES.__getitem__, required=True, wrap=True,
         **address.widget("axis", "scaling_axis", axis),
     )  # fmt: skip
-    lines = series(sweep, found, axis)
-    if lines:
-        chart(plots.accuracy_scaling(lines, axis), f"scaling_{sweep.name}_{axis}")
-    if found.shown:
-        _downloads(sweep, found)
+    chart(plots.accuracy_scaling(series(sweep, found, axis), axis), f"scaling_{sweep.name}_{axis}")
+    _downloads(sweep, found)
 
 
 def _say_whose(found: Found) -> None:
@@ -71,8 +66,12 @@ def _say_whose(found: Found) -> None:
 
 def rows(sweep: Sweep, found: Found) -> list[dict[str, str]]:
     """A row for each label of the rows, a column for each of the columns."""
+    head = f"{sweep.rows} ↓ {sweep.columns} →"
     return [
-        {"": f"**{escaped(row)}**", **{column: _cell(sweep.cell(row, column), found) for column in sweep.column_names}}
+        {
+            head: f"**{escaped(row)}**",
+            **{column: _cell(sweep.cell(row, column), found) for column in sweep.column_names},
+        }
         for row in sweep.row_names
     ]
 
@@ -80,22 +79,27 @@ def rows(sweep: Sweep, found: Found) -> list[dict[str, str]]:
 def _cell(cell: Cell | None, found: Found) -> str:
     if cell is None:
         return "–"
-    detail = f"  \n:small[{escaped(cell.detail)}]" if cell.detail else ""
+    detail = f"  \n:gray[:small[{escaped(cell.detail)}]]" if cell.detail else ""
     own = _accuracy(found.own, cell)
     state = _state(found.group, cell) if found.group is not None else ""
     beside = _accuracy(found.shipped.results, cell) if found.shipped else ""
     if own or state:
-        mine = " ".join(filter(None, (own, state)))
-        return mine + (f"  \n:gray[{beside}]" if beside else detail)
-    return (f":gray[{beside}]" if beside else ":gray[not measured]") + detail
+        mine = "  \n".join(filter(None, (own, state)))
+        return mine + (f"  \n{_grey(beside)}" if beside else detail)
+    return _grey(beside or "–") + detail
+
+
+def _grey(text: str) -> str:
+    """Each of its lines."""
+    return "  \n".join(f":gray[{line}]" for line in text.split("  \n"))
 
 
 def _accuracy(results: Sequence[Result], cell: Cell) -> str:
-    """Such as "61.2 % (60.1–62.0)"; "" where nothing has finished."""
+    """The mean, and below it the lowest to the highest; "" where nothing has finished."""
     known = spread(results, cell)
     if known is None:
         return ""
-    span = f" ({100 * known.low:.1f}–{100 * known.high:.1f})" if len(known.values) > 1 else ""
+    span = f"  \n:small[{100 * known.low:.1f}–{100 * known.high:.1f}]" if len(known.values) > 1 else ""
     return f"{wording.percent(known.mean)}{span}"
 
 
@@ -148,10 +152,11 @@ def _lines(sweep: Sweep, results: Sequence[Result], axis: str, ending: str, dash
 
 
 def _role(families: dict[str, str], row: str, apart: bool) -> str | None:
-    """The family's colour where it is the row's alone: a hybrid beside a ViT of the same family has another one."""
-    family = families[row]
-    first = next(name for name, other in families.items() if other == family)
-    return family if apart and family in FAMILIES and first == row else None
+    """The family of the row's model where rows are models; a second row of a family gets a colour of no family."""
+    if not apart:
+        return None
+    first = next(name for name, family in families.items() if family == families[row])
+    return families[row] if first == row else row
 
 
 # ---------------------------------------------------------------------- to take away

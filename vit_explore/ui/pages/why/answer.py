@@ -24,7 +24,7 @@ _SHORT = {
     HEAD: "head: mean of the patches",
 }  # fmt: skip
 _WORDS = {
-    "explains": ":material/gavel: **explains it**: it harms alone, and its repair is enough to see it",
+    "explains": ":material/check_circle: **explains it**: it harms alone, and its repair is enough to see it",
     "hides": ":material/visibility_off: **harms**, but its repair alone does not show: another cause still holds",
     "helps": ":material/healing: its repair **helps this run**, and a sound run does without it",
     "nothing": ":material/remove: **does not matter** here: less than the seeds differ, or below a point",
@@ -45,7 +45,9 @@ def show(found: Found, guess: Sequence[str]) -> None:
             icon=":material/science:",
         )
     else:
-        st.markdown(f"#### {escaped(why.verdict(results))}")
+        headline, _, more = why.verdict(results).partition(". ")
+        st.markdown(f"#### :material/gavel: {escaped(headline.removesuffix('.'))}.")
+        st.markdown(escaped(more))
         _say_whose(found)
     _causes(results, guess)
     if results:
@@ -72,7 +74,10 @@ def _say_whose(found: Found) -> None:
 def _causes(results: Sequence[Result], guess: Sequence[str]) -> None:
     """A row for each suspect: the guess, what its repair and it alone move, and what it comes to."""
     table = [_row(effect, guess) for effect in why.effects(results)]
-    table.append({"Cause": _named(why.LOSS, guess), "Repaired alone": "–", "Broken alone": "–", "It": _LOSS_WORD})
+    table.insert(
+        why.ALL.index(why.LOSS),
+        {"Cause": _named(why.LOSS, guess), "Repaired alone": "–", "Broken alone": "–", "What it does": _LOSS_WORD},
+    )
     st.table(table, hide_index=True, border="horizontal")
     st.caption(
         "Repaired alone: points of test accuracy that the report's run gains when this one cause is repaired. "
@@ -90,7 +95,7 @@ def _row(effect: why.Effect, guess: Sequence[str]) -> dict[str, str]:
         "Cause": _named(effect.cause, guess),
         "Repaired alone": _points(effect.gain),
         "Broken alone": _points(loss),
-        "It": _WORDS[effect.word],
+        "What it does": _WORDS[effect.word],
     }
 
 
@@ -130,7 +135,7 @@ def _head_meaning(results: Sequence[Result]) -> str:
 def _figures(results: Sequence[Result]) -> None:
     rows = [row for column in _SIDES for row in _dots(results, column)]
     st.markdown("#### Each variant, a dot for each seed")
-    chart(plots.seed_dots(rows, {"guessing": 0.1, "the report: 14.81 %": why.REPORTED}), "why_dots")
+    chart(plots.seed_dots(rows, {"guessing": 0.1, "reported": why.REPORTED}), "why_dots")
     st.markdown("#### While they learn, on the validation images")
     for place, (column, title) in zip(
         st.columns(2, gap="medium"),
@@ -141,7 +146,7 @@ def _figures(results: Sequence[Result]) -> None:
             st.markdown(f"**{title}**")
             curves = _curves(results, column)
             if curves:
-                chart(plots.accuracy_race(curves, "epoch", chance=0.1, height=360), f"why_curves_{_SIDES[column]}")
+                chart(plots.accuracy_race(curves, "epoch", chance=0.1, height=440), f"why_curves_{_SIDES[column]}")
 
 
 def _label(row: str, column: str) -> str:

@@ -17,9 +17,10 @@ def why() -> Note:
             '`vx.labs.run("why")`.'
         ),
         formula=(
-            r"\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\left(\tfrac{QK^\top}{\sqrt{d}}\right)V, \quad "
-            r"Q, K, V \in \mathbb{R}^{N \times d} \text{ of one image, not } \mathbb{R}^{B \times d} \text{ of a place}"
-            r" \qquad \sum_{b=1}^{625} \mathcal{L}_b = 1407 \;\Rightarrow\; \bar{\mathcal{L}} = 2.25 \approx \ln 10"
+            r"\mathrm{softmax}\left(\tfrac{QK^\top}{\sqrt{d}}\right)V \qquad "
+            r"Q, K, V \in \mathbb{R}^{N \times d}: \text{ an image's } N \text{ tokens} \qquad "
+            r"\text{not } \mathbb{R}^{B \times d}: \text{ a place in } B \text{ images} \qquad "
+            r"\sum_{b=1}^{625} \mathcal{L}_b = 1407 \;\Rightarrow\; \bar{\mathcal{L}} = 2.25 \qquad \ln 10 = 2.30"
         ),
         what_to_look_for=(
             "Whether a cause moves the figure by more than the seeds differ, and in which of the two directions. Which "
