@@ -13,7 +13,7 @@ CLASSES = 10
 _TRAIN = TrainConfig(epochs=1, lr=2e-3, low_res_fraction=0, evaluations=6)
 
 VIT = RunConfig(data=DataConfig(), model=ModelConfig(), train=_TRAIN)  # pure patches of 4 px: 64 tokens
-HYBRID = VIT.update(stem="conv", patch_size=8, width=128, pool="avg")  # convolutions first: 16 tokens
+HYBRID = VIT.update(model="hybrid", patch_size=8)  # the places of a ResNet's feature map: 16 tokens
 RESNET = VIT.update(model="resnet-slim")  # as many parameters as the ViT
 MODELS = {"ViT": VIT, "hybrid": HYBRID, "ResNet": RESNET}
 
