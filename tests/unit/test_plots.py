@@ -105,6 +105,10 @@ FIGURES = {
     "compare_bars": lambda: plots.compare_bars(["cat"], {"a": [0.5], "b": [0.7]}, {"a": "vit", "b": "resnet"}),
     "tuning_curves": lambda: plots.tuning_curves([_tuned(0, "head"), _tuned(1, "scratch")], "loss", chance=1.1),
     "cka": lambda: plots.cka(np.random.rand(3, 4), list("abcd"), list("efg")),
+    "accuracy_scaling": lambda: plots.accuracy_scaling(
+        [plots.ScalingSeries("ViT", [500, 5000], [0.3, 0.5], [0.2, 0.5], [0.4, 0.5], role="vit")], "train_images"
+    ),
+    "seed_dots": lambda: plots.seed_dots([plots.SeedRow("as it was", [0.1, 0.12])], {"guessing": 0.1}),
     "logit_lens": lambda: plots.logit_lens(np.full((1, 3, 25, 7), 1 / 7), list("abcdefg")),
     "logit_lens_maps": lambda: plots.logit_lens_maps(np.full((3, 25, 7), 1 / 7), 2, (4, 6), 1),
     "vit_anatomy": lambda: plots.vit_anatomy(_image(), 5, answers=[("cat", 0.9)], depth=6),
@@ -112,7 +116,8 @@ FIGURES = {
 
 
 def test_every_exported_figure_is_tried() -> None:
-    assert set(FIGURES) == set(plots.__all__) - {"ANATOMY_STEPS", "Curve", "TuningCurve", "common_limits"}
+    kinds = {"Curve", "ScalingSeries", "SeedRow", "TuningCurve"}
+    assert set(FIGURES) == set(plots.__all__) - {"ANATOMY_STEPS", "common_limits"} - kinds
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -487,3 +492,19 @@ def test_a_large_grid_is_read_in_parts() -> None:
 
 def position_touch(figure: go.Figure) -> Any:
     return next(trace for trace in figure.data if trace.name == "touch")
+
+
+@pytest.mark.parametrize("axis", ["train_images", "images_seen", "flops", "params", "seconds"])
+def test_scaling_bars_reach_from_the_lowest_to_the_highest_seed(axis: str) -> None:
+    line = plots.ScalingSeries("ViT", [10, 1000], [0.3, 0.5], [0.25, 0.4], [0.4, 0.55], ["few", "many"], dash=True)
+    fig = plots.accuracy_scaling([line], axis)
+    (trace,) = fig.data
+    assert np.add(trace.y, trace.error_y.array).tolist() == pytest.approx([0.4, 0.55])
+    assert np.subtract(trace.y, trace.error_y.arrayminus).tolist() == pytest.approx([0.25, 0.4])
+    assert trace.line.dash == "dot"
+    assert "ViT from 30.0% to 50.0%" in (theme.description(fig) or "")
+
+
+def test_an_axis_that_is_none_is_refused() -> None:
+    with pytest.raises(BadConfig, match="no axis"):
+        plots.accuracy_scaling([], "moons")

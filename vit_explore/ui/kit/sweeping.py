@@ -171,7 +171,7 @@ def _say_costs(sweep: Sweep, seeds: list[int]) -> None:
         f"{len(sweep.cells)} cells × {len(seeds)} seed{'' if len(seeds) == 1 else 's'}: **{runs} runs**{shared}."
     )
     job = _estimating(sweep, tuple(seeds))
-    done = waiting.peek(job, patience=0.0)
+    done = waiting.peek(job)
     if done is None:
         waiting.watch(job, quiet=True)
         return
