@@ -65,6 +65,26 @@ def make(model, card, train):
 
 rules.register("throwaway")(Rule("throwaway", "plain gradient descent", make))
 '''
+GRID = '''
+"""Two widths."""
+from vit_explore.config import RunConfig
+from vit_explore.sweeps.definition import Cell, Sweep, add
+
+add(Sweep(
+    "throwaway", "Throw-away", "Wide or narrow?", "width", "", (Cell("narrow", "all", RunConfig().update(width=48)),
+    Cell("wide", "all", RunConfig().update(width=96))), "", "All of it.", "Nothing.",
+))
+'''
+LAB = '''
+"""Nothing is asked."""
+from vit_explore.labs.base import Lab, LabProgress, LabResult, labs
+
+def run(refs, images):
+    yield LabProgress(0.5, "thinking")
+    yield LabResult("throwaway", "Why?", "Because.", ())
+
+labs.register("throwaway")(Lab("throwaway", "Throw-away", "Why?", run))
+'''
 SETTING = '    throwaway: float = setting(0.25, "A throw-away share.", ge=0, le=1, label="Throw-away share")\n'
 
 CHECK = """
@@ -80,13 +100,20 @@ with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
     cli.main(["train", "--help"])
 help_text = " ".join(out.getvalue().split())
 assert "Known: cifar10, cifar100, folder, shapes, throwaway" in help_text, help_text
-assert "resnet101, throwaway, vit" in help_text, help_text
+known = help_text.partition("any timm model. Known: ")[2].partition(" (minute")[0]
+assert "throwaway" in known.split(", "), help_text
 assert "throwaway: plain gradient descent" in help_text, help_text
 assert "--throwaway X A throw-away share (minute: 0.25)" in help_text, help_text
 parsed = cli._parser().parse_args(["train", "--throwaway", "0.5", "--model", "throwaway", "--optimizer", "throwaway"])
 from vit_explore.flags import config_from
 assert config_from(parsed).train.throwaway == 0.5
 assert "torch" not in sys.modules
+
+from vit_explore.sweeps import sweeps
+from vit_explore.sweeps.definition import on_page
+assert len(sweeps.get("throwaway").runs()) == 6 and "throwaway" in [one.name for one in on_page(sweeps)]
+import vit_explore as vx
+assert [*vx.labs.run("throwaway")][-1].verdict == "Because."
 
 from vit_explore.ui import site
 from vit_explore.ui.kit import forms
@@ -133,6 +160,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "models" / "throwaway.py").write_text(MODEL)
     (package / "data" / "sources" / "throwaway.py").write_text(DATASET)
     (package / "training" / "rules" / "throwaway.py").write_text(RULE)
+    (package / "sweeps" / "grids" / "throwaway.py").write_text(GRID)
+    (package / "labs" / "throwaway.py").write_text(LAB)
     config = package / "config" / "train.py"
     before, mark, after = config.read_text().partition("    @model_validator")
     config.write_text(f"{before}{SETTING}\n{mark}{after}")

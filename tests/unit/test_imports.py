@@ -156,6 +156,12 @@ def test_a_diagnosis_of_what_is_known_needs_no_torch() -> None:
     assert not loaded_by(code) & {"torch", "plotly", "streamlit", "timm"}
 
 
+def test_the_grids_are_known_without_torch_and_numpy() -> None:
+    code = "from vit_explore.sweeps import sweeps; assert sum(len(s.runs()) for _, s in sweeps) > 100"
+    assert not loaded_by(code) & {"torch", "numpy", "plotly", "streamlit", "timm", "sqlalchemy"}
+    assert not loaded_by("import vit_explore as vx; vx.labs.names()") & {"torch", "plotly", "streamlit", "timm"}
+
+
 def test_importing_the_package_is_cheap() -> None:
     assert not loaded_by("import vit_explore") & {"torch", "numpy", "pydantic", "streamlit", "plotly", "timm"}
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import vit_explore as vx
+from vit_explore.errors import NotApplicable
 from vit_explore.labs import why
 from vit_explore.models import create_model, summarise
 from vit_explore.sweeps.grids.why import BROKEN, CAUSES, HEAD, NOTHING, REPAIRED, REPORT, SOUND
@@ -54,7 +55,7 @@ def test_over_the_tokens_it_is_torchs_encoder_told_of_the_batch(norm: str) -> No
     model, x = net(norm=norm, pool="avg"), images()
     layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True, norm_first=norm == "pre")
     encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
-    encoder.layers.load_state_dict(model.encoder.state_dict())
+    encoder.layers.load_state_dict(model.blocks.state_dict())
     tokens = encoder(model.patch_embed(x) + model.pos_embed)
     assert torch.allclose(model.head(model.norm(tokens).mean(1)), model(x), atol=1e-5)
 
@@ -63,6 +64,16 @@ def test_it_has_the_parameters_and_flops_of_the_papers_vit() -> None:
     sizes = {"patch_size": 16, "width": 256, "depth": 4, "num_heads": 4, "mlp_ratio": 4.0}
     report, vit = (summarise(vx.ModelConfig(architecture=name, **sizes)) for name in ("report-vit", "vit"))
     assert report == vit  # which is held to timm's
+
+
+@pytest.mark.parametrize("changes", [{}, {"pool": "avg"}, {"norm": "post"}, {"attend_over": "batch", "pool": "avg"}])
+def test_the_pages_that_its_card_offers_fit_it(changes: dict[str, Any]) -> None:
+    model = net(**changes)
+    assert vx.explain.position_similarity(model).values.shape == (2, 2, 2, 2)
+    assert vx.explain.filter_components(model, k=4).images.shape == (4, 16, 16, 3)
+    assert vx.explain.grad_cam(model, images(2)).shape == (2, 32, 32)
+    with pytest.raises(NotApplicable, match="attention layer"):
+        vx.explain.attention_maps(model, images(2))
 
 
 # ---------------------------------------------------------------------- the grid

@@ -46,8 +46,8 @@ def is_random(config: ModelConfig) -> bool:
 
 
 def in_layers(name: str, ndim: int) -> bool:
-    """The matrices of the encoder's layers, by torch's names."""
-    return name.startswith("encoder.") and ndim == 2
+    """The matrices of the layers, by torch's names."""
+    return name.startswith("blocks.") and ndim == 2
 
 
 def spared(name: str, ndim: int) -> bool:
@@ -72,7 +72,7 @@ CARD = Card(
     knobs=knobs(
         "patch_size", "width", "depth", "num_heads", "mlp_ratio", "pool", "dropout", "attend_over", "norm",
     ),
-    answers=frozenset({"patches", "positions", "filters"}),
+    answers=frozenset({"patches", "positions", "filters", "grad_cam"}),
     check=check,
     is_random=is_random,
     matrices=in_layers,
