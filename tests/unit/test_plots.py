@@ -502,7 +502,18 @@ def test_scaling_bars_reach_from_the_lowest_to_the_highest_seed(axis: str) -> No
     assert np.add(trace.y, trace.error_y.array).tolist() == pytest.approx([0.4, 0.55])
     assert np.subtract(trace.y, trace.error_y.arrayminus).tolist() == pytest.approx([0.25, 0.4])
     assert trace.line.dash == "dot"
+    ticks = fig.layout.xaxis.tickvals
+    assert len(ticks) == len(fig.layout.xaxis.ticktext) >= 2
+    assert all(5 < tick < 2000 for tick in ticks)
     assert "ViT from 30.0% to 50.0%" in (theme.description(fig) or "")
+
+
+def test_the_columns_of_a_grid_are_an_axis_of_words() -> None:
+    line = plots.ScalingSeries("class token", ["0.001", "0.01"], [0.3, 0.5], [0.3, 0.5], [0.3, 0.5])
+    fig = plots.accuracy_scaling([line], "column", "learning rate")
+    assert fig.layout.xaxis.type == "category"
+    assert fig.layout.xaxis.title.text == "learning rate"
+    assert list(fig.data[0].x) == ["0.001", "0.01"]
 
 
 def test_an_axis_that_is_none_is_refused() -> None:

@@ -156,6 +156,7 @@ def test_each_kind_of_model_is_tried_once(foreseen: list[Any]) -> None:
     assert found.runs == 45
     assert len(foreseen) == 3
     assert found.longest < found.seconds / 40
+    assert found.disk > 0
 
 
 def test_the_estimate_is_that_of_the_steps_and_the_looks() -> None:

@@ -43,7 +43,7 @@ TOLD = (
     ),
     Cause(
         "norm",
-        "Post-norm blocks at lr 1e-3 without warm-up",
+        "Post-norm at lr 1e-3, no warm-up",
         "LayerNorm after each residual sum is torch's default and the first Transformer's; deep ones want a warm-up.",
         "norm_first = False; warm_up = 0",
     ),

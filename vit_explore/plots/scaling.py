@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,15 @@ from vit_explore.plots import theme
 __all__ = ["ScalingSeries", "SeedRow", "accuracy_scaling", "seed_dots"]
 
 _AXES: dict[str, tuple[str, str]] = {  # title, hover format
+    "column": ("", ""),
     "train_images": ("training images", ",.0f"),
     "images_seen": ("images seen in training", ",.3s"),
     "flops": ("FLOPs of training (3 × forward × images)", ".3s"),
     "params": ("parameters", ",.3s"),
     "seconds": ("seconds of training", ",.3s"),
 }
+_FEW, _WIDE = 6, 60  # ticks at each x; the ratio of the ends from which on only powers of ten have one
+_UNITS = {1e9: "G", 1e6: "M", 1e3: "k"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class ScalingSeries:
     """One line: x, and the top-1 (mean, lowest, highest) over the seeds at each x; labels: what each point is."""
 
     name: str
-    x: Sequence[float]
+    x: Sequence[float | str]
     mean: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
@@ -36,11 +40,18 @@ class ScalingSeries:
     dash: bool = False  # records of another machine, beside one's own
 
 
-def accuracy_scaling(series: Sequence[ScalingSeries], x: str = "flops", height: int = 420) -> go.Figure:
-    """Test accuracy against one of the axes, on a log scale; bars from the lowest to the highest seed."""
+def accuracy_scaling(
+    series: Sequence[ScalingSeries], x: str = "flops", title: str = "", height: int = 420
+) -> go.Figure:
+    """Test accuracy against one of the axes, on a log scale; bars from the lowest to the highest seed.
+
+    x = "column": labels, in their order, which `title` says what they are.
+    """
     if x not in _AXES:
         raise BadConfig(f"There is no axis {x!r}; choose one of: {', '.join(_AXES)}.")
-    title, number = _AXES[x]
+    known, number = _AXES[x]
+    title = title or known
+    at = f"%{{x:{number}}}" if number else "%{x}"
     fig = go.Figure()
     for line in series:
         colour = theme.role_colour(line.role, line.place)
@@ -55,13 +66,16 @@ def accuracy_scaling(series: Sequence[ScalingSeries], x: str = "flops", height: 
                     "arrayminus": [mean - low for low, mean in zip(line.low, line.mean, strict=True)],
                 },
                 customdata=[[theme.plain(label)] for label in line.labels or [""] * len(line.x)],
-                hovertemplate=f"%{{fullData.name}}<br>%{{customdata[0]}}<br>%{{y:.1%}} at %{{x:{number}}} {title}"
-                "<extra></extra>",
+                hovertemplate=f"%{{fullData.name}}<br>%{{customdata[0]}}<br>%{{y:.1%}} at {at} {title}<extra></extra>",
             )
         )  # fmt: skip
     theme.style(fig, height, legend=True)
-    fig.update_xaxes(title_text=title, type="log", exponentformat="power" if x == "flops" else "SI", dtick=1)
-    _ticks(fig, x, [value for line in series for value in line.x])
+    fig.update_xaxes(title_text=title)
+    if x == "column":
+        fig.update_xaxes(type="category")
+    else:
+        ticks = _ticks(x, sorted({float(value) for line in series for value in line.x}))
+        fig.update_xaxes(type="log", tickvals=list(ticks), ticktext=list(ticks.values()))
     fig.update_yaxes(title_text="test accuracy (top-1)", tickformat=".0%")
     ends = "; ".join(_said(line) for line in series if len(line.mean))
     return theme.describe(fig, f"Test accuracy against {title}. {ends or 'Nothing is measured yet'}.")
@@ -74,13 +88,25 @@ def _symbol(line: ScalingSeries) -> str:
     return f"{known}-open" if line.dash else known
 
 
-def _ticks(fig: go.Figure, x: str, values: Sequence[float]) -> None:
-    """A tick at each x where there are few, such as the sizes of a training set; else 1, 2 and 5 of each power."""
-    there = sorted(set(values))
-    if x in ("train_images", "images_seen") and 1 < len(there) <= 6:
-        fig.update_xaxes(tickvals=there, ticktext=[f"{value:,.0f}" for value in there], dtick=None)
-    elif there and there[-1] < 20 * there[0]:
-        fig.update_xaxes(dtick="D2")
+def _ticks(x: str, values: Sequence[float]) -> dict[float, str]:
+    """Where ticks stand, and what they say: at each x where there are few, such as the sizes of a training set; else at
+    1, 2 and 5 of each power of ten, over a wide range at the powers alone."""
+    if x in ("train_images", "images_seen") and len(values) <= _FEW:
+        return {value: f"{value:,.0f}" for value in values}
+    low, high = min(values, default=1.0) / 1.3, max(values, default=1.0) * 1.3
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    leading = (1, 2, 5) if high < _WIDE * low else (1,)
+    there = [(digit, power) for power in powers for digit in leading if low <= digit * 10.0**power <= high]
+    return {digit * 10.0**power: _number(digit, power, x == "flops") for digit, power in there}
+
+
+def _number(digit: int, power: int, as_power: bool) -> str:
+    """Such as 2·10¹², or 200 k."""
+    if as_power:
+        return f"{'' if digit == 1 else f'{digit}·'}10<sup>{power}</sup>"
+    value = digit * 10.0**power
+    unit = next((unit for unit in _UNITS if value >= unit), 1.0)
+    return f"{value / unit:g}{f' {_UNITS[unit]}' if unit in _UNITS else ''}"
 
 
 def _said(line: ScalingSeries) -> str:

@@ -9,7 +9,8 @@ from typing import Literal
 from vit_explore.config import RunConfig
 from vit_explore.registry import Registry
 
-Axis = Literal["train_images", "images_seen", "flops", "params", "seconds"]  # what accuracy is drawn against
+# What accuracy is drawn against; column: the labels as they stand in the grid.
+Axis = Literal["column", "train_images", "images_seen", "flops", "params", "seconds"]
 SEEDS = (0, 1, 2)
 
 

@@ -23,7 +23,8 @@ add(
         source="Dosovitskiy et al. 2021, Figures 3 and 4",
         scaled=(
             f"500 to 40,000 images of CIFAR-10 in place of 9 to 300 million; every run sees {SEEN:,} images, so that a "
-            "small set is seen often and all have as many steps. Scores are from scratch, not after fine-tuning."
+            "small set is seen often and all have as many steps. "
+            "The ViT and the ResNet have 311,000 parameters, the hybrid 620,000; all learn from scratch."
         ),
         look_for=(
             "The paper's order: on few images the ResNet is ahead, and the ViT gains more from each further one. "

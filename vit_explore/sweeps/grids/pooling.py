@@ -27,7 +27,7 @@ add(
             "The paper found pooling much worse at first, until it got a learning rate of its own: the fair comparison "
             "is the best of each row, not a column."
         ),
-        axis="seconds",
+        axis="column",
         place=3,
     )
 )

@@ -19,7 +19,7 @@ from vit_explore.sweeps import group as groups
 from vit_explore.sweeps.estimate import Estimate, estimating
 from vit_explore.sweeps.group import Group
 from vit_explore.sweeps.results import Curve, Result, Shipped, results_of, shipped
-from vit_explore.training.advice import took
+from vit_explore.training.advice import memory_words, took
 from vit_explore.ui.kit import waiting, wording
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
@@ -178,7 +178,7 @@ def _say_costs(sweep: Sweep, seeds: list[int]) -> None:
     found: Estimate = done.value
     st.caption(
         f"About **{took(found.seconds)}** here, one after another; the longest run about {took(found.longest)}. "
-        "It can be stopped, and goes on where it was."
+        f"Their snapshots take about {memory_words(round(found.disk))} on disk. It can be stopped, and goes on later."
     )
 
 

@@ -19,6 +19,7 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
 
 AXES = {
+    "column": "as in the grid",
     "train_images": "training images",
     "images_seen": "images seen",
     "flops": "FLOPs",
@@ -40,7 +41,8 @@ def show(sweep: Sweep, found: Found) -> None:
         "Accuracy against", list(AXES), format_func=AXES.__getitem__, required=True, wrap=True,
         **address.widget("axis", "scaling_axis", axis),
     )  # fmt: skip
-    chart(plots.accuracy_scaling(series(sweep, found, axis), axis), f"scaling_{sweep.name}_{axis}")
+    title = sweep.columns if axis == "column" else ""
+    chart(plots.accuracy_scaling(series(sweep, found, axis), axis, title), f"scaling_{sweep.name}_{axis}")
     _downloads(sweep, found)
 
 
@@ -135,10 +137,11 @@ def _lines(sweep: Sweep, results: Sequence[Result], axis: str, ending: str, dash
     for place, row in enumerate(sweep.row_names):
         points = []
         for cell in (cell for cell in sweep.cells if cell.row == row):
-            top1, at = spread(results, cell), spread(results, cell, axis)
-            if top1 is not None and at is not None:
-                points.append((at.mean, top1, f"{cell.column} {cell.detail}".strip()))
-        points.sort(key=lambda point: point[0])
+            top1, at = spread(results, cell), None if axis == "column" else spread(results, cell, axis)
+            if top1 is not None:
+                points.append((at.mean if at else cell.column, top1, f"{cell.column} {cell.detail}".strip()))
+        if axis != "column":
+            points.sort(key=lambda point: point[0])
         if points:
             spreads = [known for _, known, _ in points]
             lines.append(
