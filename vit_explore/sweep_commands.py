@@ -80,7 +80,7 @@ def _list(as_json: bool) -> int:
     from vit_explore.sweeps import sweeps
 
     if as_json:
-        print(json.dumps([{**asdict(one), "cells": len(one.cells)} for _, one in sweeps]))
+        print(json.dumps([{**vars(one), "cells": [cell.title for cell in one.cells]} for _, one in sweeps]))
         return 0
     print_table(("name", "cells", "what it asks"), [(name, str(len(one.cells)), one.question) for name, one in sweeps])
     return 0

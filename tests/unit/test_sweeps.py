@@ -309,6 +309,9 @@ def test_the_list_says_what_each_asks(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["sweep", "--list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in NAMES)
+    assert cli.main(["sweep", "--list", "--json"]) == 0
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert len(listed["data"]["cells"]) == 15
 
 
 # ---------------------------------------------------------------------- results and records
