@@ -166,7 +166,7 @@ def _dry_run(config: RunConfig, as_json: bool) -> int:
         print(json.dumps(asdict(found)))
         return 0
     trouble = advice.refusal(found) or advice.warning(found, config)
-    say(*advice.details(found))
+    say(f"the whole run: {advice.whole(found, config)}", *advice.details(found))
     if trouble:
         say(f"warning: {trouble}", *filter(None, [advice.suggestion(found)]))
     return 0
@@ -182,6 +182,8 @@ def _warn_of_costs(config: RunConfig, store: RunStore) -> None:
         raise BadConfig(refusal)
     if trouble := advice.warning(found, config):
         say(f"warning: {trouble}", *filter(None, [advice.suggestion(found)]), file=sys.stderr)
+    elif advice.is_long(found, config):
+        say(f"This takes {advice.whole(found, config)}; Ctrl-C stops it, and runs resume goes on.", file=sys.stderr)
 
 
 def _fork(arguments: argparse.Namespace) -> int:

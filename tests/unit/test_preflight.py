@@ -207,9 +207,35 @@ def test_words() -> None:
     assert advice.refusal(tight) is None
 
 
+def test_a_run_of_hours_says_how_many() -> None:
+    found = Preflight(0.5, 20.0, 128.0, 20_000.0, Memory(10**8, 10**8, 10**8, 10**8, 10**8), 10**10, 10**10, "run")
+    epochs = minute(epochs=5)
+    assert advice.whole(found, epochs) == "about 2.8 h: 20,000 steps of 0.5 s, 0.5 GB"
+    assert advice.is_long(found, epochs)
+    assert not advice.is_long(found, minute())
+    assert advice.whole(found, minute()).startswith("60 s: ")
+
+
+def test_a_step_of_many_weights_is_not_taken_for_one_of_many_images() -> None:
+    """Half a second for the weights and 10 ms for an image: a batch of 64 takes 1.1 s, not 16 s."""
+    tried = [(2, 0.52), (4, 0.54)]
+    assert preflight._whole_batch(tried, 64, least=0.001) == pytest.approx(1.14)
+    assert preflight._whole_batch([(2, 0.52), (4, 0.5)], 64, least=0.001) == pytest.approx(0.56)  # noise
+    assert preflight._whole_batch([*tried, (64, 1.2)], 64, least=0.001) == 1.2
+    assert preflight._whole_batch([(2, 0.5)], 2, least=0.001) == 0.5
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0034, "3.4 ms"), (0.03, "30 ms"), (0.5, "0.5 s"), (40, "40 s"), (600, "10 min"), (9000, "2.5 h")],
+    [
+        (0.0034, "3.4 ms"),
+        (0.03, "30 ms"),
+        (0.5, "0.5 s"),
+        (40, "40 s"),
+        (600, "10 min"),
+        (9000, "2.5 h"),
+        (9e5, "10 days"),
+    ],
 )
 def test_times_are_said_in_two_figures(seconds: float, words: str) -> None:
     assert advice.took(seconds) == words

@@ -11,6 +11,7 @@ SLOW_STEP = 2.0  # seconds of a step from which on nobody can watch it learn
 FEW_STEPS = 50  # in a budget: fewer teach a model next to nothing
 LONG_TEST = 60.0  # seconds
 LONG_FEATURES = 120.0
+LONG_RUN = 1800.0  # seconds from which on nobody waits beside it
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,23 @@ def short(found: Preflight) -> str:
     if found.features_seconds:
         return f"features once in about {took(found.features_seconds)} · {memory_words(found.memory.total)}"
     return f"about {took(found.step_seconds)} a step · {rate(found)} · {memory_words(found.memory.total)}"
+
+
+def whole_seconds(found: Preflight, config: RunConfig) -> float:
+    """Of the whole training."""
+    return found.features_seconds + (config.train.seconds or found.steps * found.step_seconds)
+
+
+def is_long(found: Preflight, config: RunConfig) -> bool:
+    """Whether nobody will wait beside it."""
+    return whole_seconds(found, config) >= LONG_RUN
+
+
+def whole(found: Preflight, config: RunConfig) -> str:
+    """Such as "about 2.5 h: 12,250 steps of 0.73 s, 0.4 GB"."""
+    steps = f"{found.steps:,.0f} steps of {took(found.step_seconds)}"
+    about = "" if config.train.seconds else "about "
+    return f"{about}{took(whole_seconds(found, config))}: {steps}, {memory_words(found.memory.total)}"
 
 
 def details(found: Preflight) -> list[str]:
@@ -145,13 +163,15 @@ def _test(found: Preflight) -> str:
 
 
 def took(seconds: float) -> str:
-    """A time in two figures: 3 ms, 0.42 s, 25 s, 4 min, 2.5 h."""
+    """A time in two figures: 3 ms, 0.42 s, 25 s, 4 min, 2.5 h, 12 days."""
     if seconds < 0.0995:
         return f"{max(1000 * seconds, 0.1):.2g} ms"
     if seconds < 9.95:
         return f"{seconds:.2g} s"
     if seconds < 120:
         return f"{seconds:.0f} s"
+    if seconds >= 172_800:
+        return f"{seconds / 86_400:,.0f} days"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 

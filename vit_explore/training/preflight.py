@@ -30,6 +30,7 @@ from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
 from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, pick_device, wait_for
+from vit_explore.training.optimizers import Optimizers, make_optimizers
 
 PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take longer is not probed
 PROBE_IMAGES = 2  # BatchNorm needs two
@@ -265,20 +266,39 @@ def _one_thread(device: torch.device, wished: int | None) -> Iterator[float]:
 
 
 def _rate_of_steps(config: RunConfig, device: torch.device) -> float:
-    """On ever more images, while that takes a moment only."""
+    """On ever more images, while that takes a moment only; what a whole batch takes follows from the last two tries."""
     model = create_model(config.model.replace(pretrained=False)).to(device).train()
+    update = make_optimizers(model, config.model.card, config.train)
     numerics = [Numerics("fp32", True), *([Numerics("bf16", True)] if config.train.precision != "fp32" else [])]
-    images, rate, end = PROBE_IMAGES, 0.0, time.perf_counter() + PROBE_SECONDS
+    batch, end = config.train.batch_size, time.perf_counter() + PROBE_SECONDS
+    images, tried = min(PROBE_IMAGES, batch), list[tuple[int, float]]()
     for how in numerics:  # to warm up
-        _step(model, _noise(config, images, device), how)
+        _step(model, update, _noise(config, max(images, PROBE_IMAGES), device), how)
     while True:
-        x = _noise(config, images, device)
-        seconds = [_seconds(partial(_step, model, x, how), device) for how in numerics]
-        rate = max(rate, images / min(seconds))
-        more = min(4 * images, config.train.batch_size)
-        if images >= config.train.batch_size or time.perf_counter() + sum(seconds) * more / images > end:
-            return rate
+        x = _noise(config, max(images, PROBE_IMAGES), device)
+        seconds = [_seconds(partial(_step, model, update, x, how), device) for how in numerics]
+        tried.append((images, min(seconds)))
+        if sum(seconds) > PROBE_SECONDS / 8:  # from here on only in the faster way
+            numerics, seconds = [numerics[seconds.index(min(seconds))]], [min(seconds)]
+        more = min((4 if len(tried) > 1 else 2) * images, batch)
+        is_long = time.perf_counter() + sum(seconds) * more / images > end
+        if images >= batch or (is_long and len(tried) > 1):
+            least = FORWARD_AND_BACK * _flops(config.model) / matmul_rate(device)
+            return batch / _whole_batch(tried, batch, least)
         images = more
+
+
+def _whole_batch(tried: list[tuple[int, float]], batch: int, least: float) -> float:
+    """Seconds of a step on a batch, along the line through the last two (images, seconds).
+
+    Where the weights are many, most of a small step is theirs and not the images'. least: seconds that an image takes
+    at any rate.
+    """
+    images, seconds = tried[-1]
+    if images >= batch or len(tried) == 1:
+        return seconds * max(1.0, batch / images)
+    before, then = tried[-2]
+    return seconds + max(least, (seconds - then) / (images - before)) * (batch - images)
 
 
 def _noise(config: RunConfig, images: int, device: torch.device) -> Tensor:
@@ -286,13 +306,14 @@ def _noise(config: RunConfig, images: int, device: torch.device) -> Tensor:
     return torch.randn(images, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
 
 
-def _step(model: nn.Module, x: Tensor, numerics: Numerics) -> None:
+def _step(model: nn.Module, update: Optimizers, x: Tensor, numerics: Numerics) -> None:
     model.zero_grad(set_to_none=True)
     with numerics.autocast(x.device):
         logits = model(x)
     loss = F.cross_entropy(logits.float(), torch.zeros(len(x), dtype=torch.long, device=x.device))
     with even_threads(model, x):
         loss.backward()
+    update.step()
 
 
 _rates: dict[str, float] = {}

@@ -43,6 +43,8 @@ def say(config: RunConfig, found: Preflight | JobFailed | None) -> None:
     elif trouble := advice.warning(found, config):
         st.warning(escaped(trouble), icon=":material/speed:")
         _offer(found)
+    elif advice.is_long(found, config):
+        st.markdown(f":material/hourglass_top: On this machine **{advice.whole(found, config)}**.", help=_help(found))
     else:
         st.caption(f"On this machine {advice.short(found)} of memory.", help=_help(found))
 
