@@ -11,7 +11,7 @@ from typing import Any
 
 from vit_explore.config import DataConfig, RunConfig, Setting, settings
 from vit_explore.errors import BadConfig
-from vit_explore.presets import DEFAULT, presets
+from vit_explore.presets import DEFAULT, preset, presets
 
 NOTHING = "none"  # on the command line: no limit, for the settings that may be left open
 _METAVARS = {"whole": "N", "number": "X", "names": "A,B,…", "text": "TEXT", "choice": "NAME"}
@@ -48,7 +48,7 @@ def data_from(arguments: argparse.Namespace) -> DataConfig:
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
     """The run that the flags describe. Raises UnknownName for the preset, BadConfig for a value."""
-    base, changes = presets.get(arguments.preset or DEFAULT).config, changes_from(arguments)
+    base, changes = preset(arguments.preset or DEFAULT).config, changes_from(arguments)
     if changes.get("dataset", base.data.dataset) != base.data.dataset:
         changes.setdefault("classes", None)  # the preset's classes are those of its own dataset
     with named_by_flags():

@@ -156,7 +156,10 @@ def test_what_was_typed_survives_another_page(open_page: OpenPage) -> None:
 def test_presets_fill_the_form(open_page: OpenPage) -> None:
     at = open_page("train")
     for name, preset in presets:
-        at.pills(key="train_preset").set_value(name).run()
+        if preset.is_everyday:
+            at.pills(key="train_preset").set_value(name).run()
+        else:
+            at.selectbox(key="train_repeated").set_value(name).run()
         assert not at.exception
         assert at.session_state["form_model"] == preset.config.model.architecture
         assert at.session_state["form_classes"] == list(preset.config.data.classes or ())

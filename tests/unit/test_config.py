@@ -143,7 +143,7 @@ def test_presets_read_back_from_json(name: str) -> None:
 
 
 def test_the_first_reports_settings_are_a_preset() -> None:
-    model = presets.get("report-vit").config.model
+    model = presets.get("report-vit-small").config.model
     assert (model.width, model.depth, model.num_heads, int(model.width * model.mlp_ratio)) == (256, 4, 4, 1024)
     assert DEFAULT == "minute"
 

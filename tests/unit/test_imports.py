@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "text": set(),
     "upgrades": {"errors", "config"},
     "presets": BASE,
+    "reports": BASE | {"presets", "runs", "training", "reports"},
     "data": BASE | {"data"},
     "models": BASE | {"models"},
     "training": BASE | {"data", "models", "training"},

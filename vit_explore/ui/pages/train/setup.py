@@ -10,7 +10,8 @@ from vit_explore.config import RunConfig
 from vit_explore.data import DatasetStatus, datasets
 from vit_explore.errors import VitExploreError
 from vit_explore.models import ModelSummary
-from vit_explore.presets import DEFAULT, Preset, presets
+from vit_explore.presets import DEFAULT, Preset, everyday, presets
+from vit_explore.reports.base import KINDS, in_order
 from vit_explore.runs.backends import get_backend
 from vit_explore.ui.kit import background, forms, starting, wording
 from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, training_images
@@ -41,22 +42,57 @@ def setup() -> None:
 # ---------------------------------------------------------------------- presets
 
 
+_EVERYDAY, _REPEATED, _CHOSEN = "train_preset", "train_repeated", "train_chosen"  # two pickers, one choice
+
+
 def _preset_row() -> None:
-    titles = {name: preset.title for name, preset in presets}
-    st.session_state.setdefault("train_preset", DEFAULT)
-    st.pills(
-        "Ready-made runs", list(titles), format_func=titles.__getitem__, key="train_preset", required=True,
-        on_change=_take_preset, persist_state="session",
+    """The everyday runs as pills; those of the paper and of the reports in a list that says how long they take."""
+    titles = {name: preset.title for name, preset in everyday().items()}
+    repeated = {name: _with_time(preset) for name, preset in _repeated().items()}
+    st.session_state.setdefault(_EVERYDAY, DEFAULT)
+    usual, others = st.columns([2.6, 1], gap="medium")
+    usual.pills(
+        "Ready-made runs", list(titles), format_func=titles.__getitem__, key=_EVERYDAY, on_change=_take_everyday,
+        persist_state="session", wrap=True,
+    )  # fmt: skip
+    others.selectbox(
+        "Or repeat the paper, or a report", list(repeated), index=None, format_func=repeated.__getitem__,
+        key=_REPEATED, placeholder="choose one", on_change=_take_repeated, persist_state="session",
     )  # fmt: skip
 
 
-def _take_preset() -> None:
+def _repeated() -> dict[str, Preset]:
+    """The runs of the paper and of the reports, in the order of their page."""
+    return {row.preset(kind).name: row.preset(kind) for row in in_order() for kind in KINDS}
+
+
+def _with_time(preset: Preset) -> str:
+    return f"{preset.title} · {preset.takes or 'minutes'}"
+
+
+def _take_everyday() -> None:
+    _take(st.session_state.get(_EVERYDAY) or _chosen_preset().name)  # a second click on a pill lets go of it
+
+
+def _take_repeated() -> None:
+    _take(st.session_state.get(_REPEATED) or DEFAULT)
+
+
+def _take(name: str) -> None:
     no_parent()
-    forms.fill(_chosen_preset().config)
+    choose_preset(presets.get(name))
+
+
+def choose_preset(preset: Preset) -> None:
+    """Put a preset into the form and into its picker (in a callback, or before they are drawn)."""
+    st.session_state[_CHOSEN] = preset.name
+    st.session_state[_EVERYDAY] = preset.name if preset.is_everyday else None
+    st.session_state[_REPEATED] = None if preset.is_everyday else preset.name
+    forms.fill(preset.config)
 
 
 def _chosen_preset() -> Preset:
-    name: str = st.session_state.get("train_preset") or DEFAULT
+    name: str = st.session_state.get(_CHOSEN) or DEFAULT
     return presets.get(name if name in presets else DEFAULT)
 
 
@@ -107,7 +143,8 @@ def _say_choice(config: RunConfig | None, preset: Preset) -> None:
     if changed:
         st.markdown(f"**Your settings**, from “{preset.title}” with changes: {escaped('; '.join(changed))}.")
     else:
-        st.markdown(f"**{preset.title}.** {preset.why}")
+        time = f" On two CPU cores it takes {preset.takes}; it can be stopped and resumed." if preset.takes else ""
+        st.markdown(f"**{preset.title}.** {preset.why}{time}")
 
 
 def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummary | None) -> None:
@@ -169,7 +206,9 @@ def _use_shapes() -> None:
 def take_pending() -> None:
     """Put what another page (or an upload) left for the form into it, before its widgets are drawn."""
     pending: Any = st.session_state.pop("train_pending", None)
-    if isinstance(pending, RunConfig):
+    if isinstance(pending, Preset):
+        choose_preset(pending)
+    elif isinstance(pending, RunConfig):
         forms.fill(pending)
     elif pending:
         for name, value in pending.items():
