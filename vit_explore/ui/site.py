@@ -41,6 +41,7 @@ PAGES = (
     Page("scaling", "Train", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
     Page("why", "Train", "Why 14.81 %?", "troubleshoot"),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
+    Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
     Page(
         "positions",
         "Look inside",

@@ -90,6 +90,7 @@ FIELDS: dict[str, Field] = {
     "other": Field(_words, "no run", follows=True),
     "picture": Field(_picture, "no picture", follows=True),
     "sweep": Field(_words, "no sweep"),
+    "report": Field(_words, "no row"),
     "tab": Field(_words, "no tab"),
     "axis": Field(_words, "no axis"),
     "show": Field(_words, "no view"),

@@ -28,6 +28,7 @@ WAYS = (
         (
             ("train", None),
             ("versus", "Race it against a ResNet"),
+            ("reports", "Repeat the paper and the reports"),
         ),
     ),
     Way(

@@ -1,0 +1,136 @@
+"""Paper & reports: figures, table, one row from its address, and the button that queues its run."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+from conftest import TINY, MakeRun, OpenPage, param
+from streamlit.testing.v1 import AppTest
+
+from vit_explore.reports import measured
+from vit_explore.reports.base import in_order, rows
+from vit_explore.reports.from_run import record_of
+from vit_explore.runs.store import RunStore
+from vit_explore.ui.pages.reports import detail, found
+
+ROWS = [row.name for row in in_order()]
+
+
+def said(at: AppTest) -> str:
+    kinds = (at.title, at.subheader, at.markdown, at.caption, at.info, at.warning, at.error)
+    tables = [frame.value.to_csv() for frame in at.dataframe]
+    return "\n".join([*(str(element.value) for kind in kinds for element in kind), *tables])
+
+
+def until(at: AppTest, words: str) -> None:
+    """Run the page until it says this: an estimate comes when it is there."""
+    for _ in range(20):
+        if words in said(at):
+            return
+        time.sleep(0.05)
+        at.run()
+    raise AssertionError(f"{words!r} is not on the page")
+
+
+@pytest.mark.parametrize("name", ["report-vit-small", "report-vit-base-4", "visual-transformer", "finetune-3class"])
+def test_a_row_from_its_address(open_page: OpenPage, name: str) -> None:
+    at = open_page("reports", report=name)
+    assert not at.exception
+    assert not at.error
+    row = rows.get(name)
+    assert at.selectbox(key="reports_row").value == name
+    for text in (row.title, row.what, row.differs, row.choices, row.scaled):
+        assert text in said(at)
+    assert "not measured yet" in said(at) or measured.of_preset(name)
+
+
+def test_another_row_goes_into_the_address(open_page: OpenPage) -> None:
+    at = open_page("reports")
+    assert at.selectbox(key="reports_row").value == ROWS[0]
+    at.selectbox(key="reports_row").set_value("report-cnn").run()
+    assert not at.exception
+    assert param(at, "report") == "report-cnn"
+    at = open_page("reports", report="report-gpt")
+    assert any("'report-gpt' in the address is no row of this page" in line.value for line in at.warning)
+
+
+def test_the_table_has_a_line_for_each_row(open_page: OpenPage) -> None:
+    at = open_page("reports")
+    table = next(frame.value for frame in at.dataframe if "Reported" in frame.value.columns)
+    assert list(table["Row"]) == [row.short for row in in_order()]
+    assert next(iter(table["Reported"])) == "14.81 %"
+    at.segmented_control(key="reports_table_kind").set_value("scaled").run()
+    assert not at.exception
+
+
+@pytest.mark.parametrize("tab", ["cost", "data", "compute", "tasks"])
+def test_the_papers_figures(open_page: OpenPage, tab: str) -> None:
+    at = open_page("reports", tab=tab)
+    assert not at.exception
+    assert "2010.11929" in said(at)
+
+
+def test_run_it_queues_the_preset_and_leads_to_train(open_page: OpenPage) -> None:
+    at = open_page("reports", report="report-vit-small")
+    at.button(key="reports_run").click().run()
+    assert not at.exception
+    (run,) = RunStore().list()
+    wanted = rows.get("report-vit-small").preset("scaled").config
+    assert (run.settings().data, run.settings().train) == (wanted.data, wanted.train)
+    assert run.state == "queued"
+
+
+def test_change_it_first_fills_the_form(open_page: OpenPage) -> None:
+    at = open_page("reports", report="report-vit-small")
+    at.segmented_control(key="reports_kind").set_value("faithful").run()
+    at.button(key="reports_change").click().run()
+    assert not at.exception
+    assert at.selectbox(key="train_repeated").value == "report-vit-small"
+    assert at.session_state["form_width"] == 256
+    assert not [line for line in at.markdown if "Your settings" in line.value]
+    assert not RunStore().list()
+
+
+def test_a_run_of_hours_says_so_before_it_starts(open_page: OpenPage, foreseen: dict[str, object]) -> None:
+    foreseen.update(step_seconds=1.0, steps=20_000.0)
+    at = open_page("reports", report="report-vit-small")
+    until(at, "about 5.6 h: 20,000 steps of 1 s")
+    assert "resumed" in said(at)
+    at.switch_page("pages/train/train.py").run()
+    at.selectbox(key="train_repeated").set_value("report-alexnet").run()
+    until(at, "about 5.6 h")
+
+
+def test_a_run_that_cannot_fit_is_not_started(open_page: OpenPage, foreseen: dict[str, object]) -> None:
+    foreseen.update(free=1, machine=2)
+    at = open_page("reports", report="report-vit-small")
+    until(at, "of memory and the device has")
+    assert at.button(key="reports_run").disabled
+
+
+def test_own_runs_and_records_join_their_row(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, run = RunStore(), make_run("finished")
+    name = "report-cnn-scaled"
+    monkeypatch.setattr("vit_explore.reports.from_run.preset_of", lambda config: name)
+    record = record_of(store.get(run), store, name, "python …", "a processor", "2.15")
+    cut = dataclasses.replace(record, preset="report-cnn", done=0.25, top1=None)
+    monkeypatch.setattr(found, "of_preset", lambda wanted: {name: [record], "report-cnn": [cut]}.get(wanted, []))
+    at = open_page("reports", report="report-cnn")
+    assert not at.exception
+    assert "on validation after 25% of it" in said(at)
+    assert f"{100 * (record.top1 or 0):.1f} %" in said(at)
+    rows_found = found.found_of(rows.get("report-cnn"), found.own_runs(store))
+    assert [one.id for one in rows_found.own["scaled"]] == [run]
+    assert rows_found.own_top1() == [store.get(run).test_top1]
+    lines = detail._measured(rows_found, store, "accuracy")
+    assert [line.kind for line in lines] == ["faithful", "scaled", "yours"]
+    assert lines[0].is_partial
+
+
+def test_a_run_of_nothing_printed_joins_nothing(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished", TINY)
+    assert not found.own_runs(RunStore())

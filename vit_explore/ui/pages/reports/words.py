@@ -1,0 +1,145 @@
+"""Figures as people say them: medians with their range, parts of a run, times, and dashes for what nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vit_explore.reports.base import Row
+from vit_explore.reports.measured import Record, Spread, spread
+from vit_explore.runs.records import RunRecord
+from vit_explore.ui.kit import wording
+from vit_explore.ui.pages.reports.found import Found
+
+NOTHING = "–"
+NOT_YET = "not measured yet"
+
+Runs = Sequence[Record] | Sequence[RunRecord]
+
+
+def printed(value: float | None) -> str:
+    """A percentage as it was printed."""
+    return NOTHING if value is None else f"{value:.2f} %" if value != round(value, 1) else f"{value:.1f} %"
+
+
+def over_seeds(found: Spread | None, percent: bool = True) -> str:
+    """Such as "69.9 % (69.2 to 70.3)"; one number where there is one."""
+    if found is None:
+        return NOTHING
+    numbers = [100 * number for number in (found.middle, found.least, found.most)]
+    if not percent:
+        return f"{found.middle:,.3g}"
+    middle, least, most = (f"{number:.1f}" for number in numbers)
+    return f"{middle} %" if least == most else f"{middle} % ({least} to {most})"
+
+
+def accuracy(records: Sequence[Record]) -> str:
+    """Of whole runs their test accuracies; of one that was cut short how far it came."""
+    whole = [record for record in records if not record.is_partial]
+    if whole:
+        return over_seeds(spread(record.top1 for record in whole))
+    if not records:
+        return NOT_YET
+    furthest = max(records, key=lambda record: record.done)
+    last = furthest.validation[-1][2] if furthest.validation else None
+    return f"{wording.percent(last)} on validation after {furthest.done:.0%} of it"
+
+
+def facts(found: Found) -> dict[str, list[str]]:
+    """Name of a number -> as reported, with the same settings, scaled, and yours."""
+    row, reported = found.row, found.row.reported
+    records = (found.shipped["faithful"], found.shipped["scaled"])
+    own = [run for runs in found.own.values() for run in runs]
+    everyone: tuple[Runs, ...] = (*records, own)
+    params = NOTHING if row.params is None else wording.count(row.params)
+    lines = {
+        "Top-1": [printed(reported.top1), *map(accuracy, records), _over(own, "test_top1")],
+        "Macro F1": [printed(reported.f1), *(_over(_whole(runs), "macro_f1") for runs in everyone)],
+        "Epochs": [_plain(reported.epochs), *(_number(runs, "epochs") for runs in records), _number(own, "epoch")],
+        "Wall time": [wording.duration(reported.seconds), *map(_time, everyone)],
+        "Images/s": [NOTHING, *(_number(runs, "images_per_second") for runs in everyone)],
+        "Parameters": [params, *map(_count, everyone)],
+        "Device": [NOTHING, *map(_devices, everyone)],
+        "Seeds": [NOTHING, *map(_seeds, everyone)],
+    }
+    if reported.before is not None:
+        before = f"{printed(reported.before)} (F1 {printed(reported.f1_before)})"
+        lines = {"Top-1 before training": [before, *map(_first, records), NOTHING], **lines}
+    return lines
+
+
+def _whole(runs: Runs) -> Runs:
+    """Without those that were cut short."""
+    return [run for run in runs if not (isinstance(run, Record) and run.is_partial)]  # type: ignore[return-value]
+
+
+def _first(records: Sequence[Record]) -> str:
+    """Before the first step, on the validation images."""
+    looks = (record.validation[0] for record in records if record.validation)
+    return over_seeds(spread(look[2] for look in looks if look[1] == 0))
+
+
+def _plain(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:g}"
+
+
+def _over(runs: Runs, name: str) -> str:
+    return over_seeds(spread(getattr(run, name) for run in runs))
+
+
+def _number(runs: Runs, name: str) -> str:
+    return over_seeds(spread(getattr(run, name) for run in runs), percent=False)
+
+
+def _time(runs: Runs) -> str:
+    name = "seconds" if runs and isinstance(runs[0], Record) else "train_seconds"
+    found = spread(getattr(run, name) for run in runs)
+    return NOTHING if found is None else wording.duration(found.middle)
+
+
+def _count(runs: Runs) -> str:
+    found = spread(run.params for run in runs)
+    return NOTHING if found is None else wording.count(found.middle)
+
+
+def _devices(runs: Runs) -> str:
+    said = [f"{run.device}, {run.cpu}" if isinstance(run, Record) and run.cpu else run.device or "" for run in runs]
+    return "; ".join(dict.fromkeys(filter(None, said))) or NOTHING
+
+
+def _seeds(runs: Runs) -> str:
+    seeds = [run.seed if isinstance(run, Record) else run.settings().train.seed for run in runs]
+    return ", ".join(map(str, sorted(seeds))) or NOTHING
+
+
+def table(everything: Sequence[Found], kind: str) -> dict[str, list[str]]:
+    """The comparison of all rows: a column for each number, of the faithful or of the scaled runs."""
+    columns: dict[str, list[str]] = {}
+    place = 1 if kind == "faithful" else 2
+    for found in everything:
+        lines = facts(found)
+        values = {
+            "Row": found.row.short,
+            "Reported": lines["Top-1"][0],
+            "Here": lines["Top-1"][place],
+            "Yours": lines["Top-1"][3],
+            "F1": lines["Macro F1"][0],
+            "F1 here": lines["Macro F1"][place],
+            "Epochs": f"{lines['Epochs'][0]} / {lines['Epochs'][place]}",
+            "Time": lines["Wall time"][0],
+            "Time here": lines["Wall time"][place],
+            **{name: lines[name][place] for name in ("Images/s", "Device", "Seeds")},
+            "Parameters": _either(lines["Parameters"][place], lines["Parameters"][0]),
+        }
+        for name, value in values.items():
+            columns.setdefault(name, []).append(value)
+    return columns
+
+
+def _either(first: str, second: str) -> str:
+    return second if first == NOTHING else first
+
+
+def title_of(row: Row) -> str:
+    """A row in a list to choose from."""
+    top1 = "" if row.reported.top1 is None else f" · {printed(row.reported.top1)}"
+    return f"{row.title}{top1}"
