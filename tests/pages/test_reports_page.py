@@ -121,7 +121,7 @@ def test_own_runs_and_records_join_their_row(
     monkeypatch.setattr(found, "of_preset", lambda wanted: {name: [record], "report-cnn": [cut]}.get(wanted, []))
     at = open_page("reports", report="report-cnn")
     assert not at.exception
-    assert "on validation after 25% of it" in said(at)
+    assert "at 25 % of it" in said(at)
     assert f"{100 * (record.top1 or 0):.1f} %" in said(at)
     rows_found = found.found_of(rows.get("report-cnn"), found.own_runs(store))
     assert [one.id for one in rows_found.own["scaled"]] == [run]

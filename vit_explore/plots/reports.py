@@ -136,7 +136,7 @@ def _overview_words(rows: Sequence[ReportedRow]) -> str:
 class ReportLine:
     """A curve along the training: shares of the budget in [0, 1], accuracies in [0, 1] or losses; epochs for hovering.
 
-    end: a single value at the end, as of a test; is_partial: the run was cut short.
+    name: in the legend, once for all lines of that name; said: which of them it is; is_partial: the run was cut short.
     """
 
     kind: Kind
@@ -144,6 +144,7 @@ class ReportLine:
     share: Sequence[float]
     value: Sequence[float]
     epochs: Sequence[float] = ()
+    said: str = ""
     is_partial: bool = False
 
 
@@ -159,22 +160,26 @@ def report_curves(
     chance: what guessing gives, an accuracy or a loss; tests: (kind, name, test accuracy), drawn at the end.
     """
     fig = go.Figure()
+    named: set[str] = set()
     for line in lines:
         _, colour, symbol = _KINDS[line.kind]
-        few = len(line.share) <= 12
+        marked = line.kind == "reported" or len(line.share) == 1
         name = theme.plain(line.name) + (" (cut short)" if line.is_partial else "")
         fig.add_trace(
             go.Scatter(
                 x=list(line.share),
                 y=list(line.value),
                 name=name,
-                mode="lines+markers" if few else "lines",
+                mode="lines+markers" if marked else "lines",
                 line={"color": colour, "width": 3, "dash": "dash" if line.kind == "reported" else "solid"},
                 marker={"size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
                 customdata=list(line.epochs),
                 hovertemplate=_hover(line, measure),
+                legendgroup=name,
+                showlegend=name not in named,
             )
         )
+        named.add(name)
     for kind, name, value in tests:
         _, colour, symbol = _KINDS[kind]
         fig.add_trace(
@@ -201,7 +206,8 @@ def report_curves(
 def _hover(line: ReportLine, measure: str) -> str:
     number = "%{y:.1%}" if measure == "accuracy" else "%{y:.3f}"
     after = "after %{customdata:.3g} epochs" if line.epochs else "at %{x:.0%} of the training"
-    return f"%{{fullData.name}}<br>{number} {after}<extra></extra>"
+    which = f", {theme.plain(line.said)}" if line.said else ""
+    return f"%{{fullData.name}}{which}<br>{number} {after}<extra></extra>"
 
 
 def _add_chance(fig: go.Figure, chance: float) -> None:
@@ -211,6 +217,7 @@ def _add_chance(fig: go.Figure, chance: float) -> None:
 
 def _curve_words(lines: Sequence[ReportLine], tests: Sequence[tuple[Kind, str, float]], measure: str) -> str:
     say = (lambda value: f"{value:.1%}") if measure == "accuracy" else (lambda value: f"{value:.3f}")
-    parts = [f"{line.name}: {say(line.value[0])} to {say(line.value[-1])}" for line in lines if len(line.value)]
+    first = {line.name: line for line in reversed(lines) if len(line.value)}  # of several seeds one
+    parts = [f"{name}: {say(line.value[0])} to {say(line.value[-1])}" for name, line in reversed(first.items())]
     parts += [f"{name} {value:.1%}" for _, name, value in tests]
     return f"The {measure} along the training. {'; '.join(parts) or 'Nothing was printed or measured yet'}."

@@ -50,9 +50,9 @@ def record_of(
         params=record.params or 0,
         epochs=round(record.epoch or 0.0, 3),
         seconds=round(record.train_seconds or record.elapsed or 0.0, 1),
-        images_per_second=record.images_per_second,
+        images_per_second=_rounded(record.images_per_second, 1),
         top1=record.test_top1,
-        macro_f1=record.macro_f1,
+        macro_f1=_rounded(record.macro_f1, 4),
         done=done,
         steps=steps,
         total_steps=total,
@@ -60,6 +60,10 @@ def record_of(
         loss=_losses(record, store),
         settings=json.loads(config_json(record.settings())),
     )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _share(record: RunRecord, epoch: float, elapsed: float) -> float:

@@ -103,17 +103,17 @@ def _measured(found: Found, store: RunStore, measure: Measure) -> list[plots.Rep
     lines = []
     for kind in KINDS:
         for record in found.shipped[kind]:
-            lines.append(_line(kind, f"{_NAMES[kind]}, seed {record.seed}", record, measure))
+            lines.append(_line(kind, _NAMES[kind], f"seed {record.seed}", record, measure))
         for run in found.own[kind][:_MOST_OWN]:
             record = record_of(run, store, found.row.preset(kind).name)
-            lines.append(_line("yours", f"yours, {_NAMES[kind]}", record, measure))
+            lines.append(_line("yours", f"yours, {_NAMES[kind]}", run.name, record, measure))
     return lines
 
 
-def _line(kind: PlotKind, name: str, record: Record, measure: Measure) -> plots.ReportLine:
+def _line(kind: PlotKind, name: str, said: str, record: Record, measure: Measure) -> plots.ReportLine:
     points = record.validation if measure == "accuracy" else record.loss
     share, epochs, value = ([point[i] for point in points] for i in range(3))
-    return plots.ReportLine(kind, name, share, value, epochs, record.is_partial)
+    return plots.ReportLine(kind, name, share, value, epochs, said, record.is_partial)
 
 
 def _tests(found: Found) -> list[tuple[PlotKind, str, float]]:

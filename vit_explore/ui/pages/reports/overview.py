@@ -56,8 +56,9 @@ def table(everything: Sequence[Found]) -> None:
         key="reports_table",
     )  # fmt: skip
     st.caption(
-        "Measured by this project, on the machine in the column Device; “after 12 % of it” is a run cut short. "
-        "Your own finished runs of the same preset are in the column Yours, as long as nothing in them was changed."
+        "Measured by this project, on the machine in the column Device; “at 12 % of it” is a run cut short, on "
+        "validation images. Your own finished runs of the same preset are in the column Yours, as long as nothing in "
+        "them was changed."
     )
 
 

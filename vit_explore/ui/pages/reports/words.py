@@ -33,7 +33,7 @@ def over_seeds(found: Spread | None, percent: bool = True) -> str:
 
 
 def accuracy(records: Sequence[Record]) -> str:
-    """Of whole runs their test accuracies; of one that was cut short how far it came."""
+    """Of whole runs their test accuracies; of one that was cut short how far it came, on validation images."""
     whole = [record for record in records if not record.is_partial]
     if whole:
         return over_seeds(spread(record.top1 for record in whole))
@@ -41,7 +41,7 @@ def accuracy(records: Sequence[Record]) -> str:
         return NOT_YET
     furthest = max(records, key=lambda record: record.done)
     last = furthest.validation[-1][2] if furthest.validation else None
-    return f"{wording.percent(last)} on validation after {furthest.done:.0%} of it"
+    return f"{wording.percent(last)} at {100 * furthest.done:.0f} % of it"
 
 
 def facts(found: Found) -> dict[str, list[str]]:
@@ -58,8 +58,8 @@ def facts(found: Found) -> dict[str, list[str]]:
         "Wall time": [wording.duration(reported.seconds), *map(_time, everyone)],
         "Images/s": [NOTHING, *(_number(runs, "images_per_second") for runs in everyone)],
         "Parameters": [params, *map(_count, everyone)],
-        "Device": [NOTHING, *map(_devices, everyone)],
         "Seeds": [NOTHING, *map(_seeds, everyone)],
+        "Device": [NOTHING, *map(_devices, everyone)],
     }
     if reported.before is not None:
         before = f"{printed(reported.before)} (F1 {printed(reported.f1_before)})"
@@ -127,8 +127,10 @@ def table(everything: Sequence[Found], kind: str) -> dict[str, list[str]]:
             "Epochs": f"{lines['Epochs'][0]} / {lines['Epochs'][place]}",
             "Time": lines["Wall time"][0],
             "Time here": lines["Wall time"][place],
-            **{name: lines[name][place] for name in ("Images/s", "Device", "Seeds")},
+            "Images/s": lines["Images/s"][place],
             "Parameters": _either(lines["Parameters"][place], lines["Parameters"][0]),
+            "Seeds": lines["Seeds"][place],
+            "Device": lines["Device"][place],
         }
         for name, value in values.items():
             columns.setdefault(name, []).append(value)
