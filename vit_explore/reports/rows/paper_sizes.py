@@ -21,7 +21,7 @@ _SIDE = {16: 384, 14: 378}  # a multiple of the patch
 def faithful(weights: str, patch: int) -> RunConfig:
     return plain(
         model=f"timm:{weights}", pretrained=True, input_size=_SIDE[patch], normalize="half", optimizer="sgd",
-        momentum=0.9, lr=1.25e-3, schedule="cosine", warmup_fraction=0.05, grad_clip=1.0, batch_size=64, epochs=105,
+        momentum=0.9, lr=3.125e-4, schedule="cosine", warmup_fraction=0.05, grad_clip=1.0, batch_size=16, epochs=105,
         val_fraction=0.02, augment="flip+crop",
     )  # fmt: skip
 
@@ -49,10 +49,10 @@ for _place, (_name, _letter, _width, _depth, _heads, _mlp, _patch, _millions, _w
             ),
             reported=Reported(top1=_top1),
             choices=(
-                "Batches of 64 in place of 512, for memory, with the learning rate 0.01 of the paper's four divided by "
-                "8 and the same number of images"
+                "Batches of 16 in place of 512, for memory, with one of the paper's four learning rates, 0.01, "
+                "divided by 32, and the same number of images"
                 + (", at 378 pixels, a multiple of 14." if _patch == 14 else ".")
-                + " The paper tries four rates and takes the best; here it is one."
+                + " The paper tries all four and takes the best."
             ),
             scaled=(
                 f"Width {_shape[0]}, depth {_shape[1]} and {_shape[2]} heads, in the proportions of the three sizes, "
@@ -64,7 +64,7 @@ for _place, (_name, _letter, _width, _depth, _heads, _mlp, _patch, _millions, _w
             ),
             faithful=partial(faithful, _weights, _patch),
             small=partial(small, *_shape),
-            takes="weeks",
+            takes="months" if _letter == "B/16" else "years",
             needs="Needs the published weights, from the hub or its cache, and is meant for a GPU.",
             params=_millions * 1_000_000,
         )

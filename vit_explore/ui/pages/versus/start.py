@@ -6,7 +6,7 @@ import streamlit as st
 
 from vit_explore.cards import rivals
 from vit_explore.config import RunConfig
-from vit_explore.presets import DEFAULT, RIVAL, presets
+from vit_explore.presets import DEFAULT, RIVAL, everyday, presets
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import background, forms, wording
@@ -48,7 +48,7 @@ def start_box(store: RunStore) -> None:
 
 def _pick_preset() -> str:
     usual = presets.get(DEFAULT).config.model.card.family
-    titles = {name: preset.title for name, preset in presets if preset.config.model.card.family == usual}
+    titles = {name: preset.title for name, preset in everyday().items() if preset.config.model.card.family == usual}
     return st.selectbox(
         "The ViT and its data", list(titles), format_func=titles.__getitem__, key="race_preset",
         persist_state="session",
