@@ -94,6 +94,7 @@ def main() -> None:
     for name in names:
         if row_of(presets.get(name).name) is None:
             parser.error(f"{name} belongs to no row of the paper or the reports")
+    options.home.mkdir(parents=True, exist_ok=True)
     store = RunStore(options.home)
     machine, torch = cpu(), torch_version()
     for name in names:

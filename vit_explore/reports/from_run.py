@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from vit_explore.config import RunConfig
+from vit_explore.errors import BadReference
+from vit_explore.presets import presets
 from vit_explore.reports.matching import preset_of
 from vit_explore.reports.measured import Point, Record
+from vit_explore.runs.initial import resolved
 from vit_explore.runs.records import RunRecord, config_json
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Changed
@@ -23,7 +27,17 @@ def own_preset(record: RunRecord, store: RunStore) -> str | None:
     name = preset_of(record.config)
     if name is None or any(isinstance(mark, Changed) for mark in store.marks(record.id)):
         return None  # what was set while it trained is no setting of the preset
-    return name
+    return name if _starts_alike(record.config, presets.get(name).config, store) else None
+
+
+def _starts_alike(config: RunConfig, wanted: RunConfig, store: RunStore) -> bool:
+    """Whether it started from the weights that the preset names: the same step of the same model."""
+    if wanted.model.init_from is None:
+        return True
+    try:
+        return config.model.init_from == resolved(wanted, store).model.init_from
+    except BadReference:
+        return False
 
 
 def record_of(
