@@ -19,6 +19,7 @@ from vit_explore.cards import Card, cards
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.errors import BadReference, ModelUnavailable
 from vit_explore.models import create_model
+from vit_explore.runs import references
 from vit_explore.runs.export import export, exported
 from vit_explore.runs.references import load_model
 from vit_explore.runs.store import RunStore
