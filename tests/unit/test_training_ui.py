@@ -24,6 +24,7 @@ from vit_explore.errors import BadReference
 from vit_explore.explain.results import AttentionMaps, PositionSimilarity
 from vit_explore.models import create_model
 from vit_explore.presets import presets
+from vit_explore.runs.loaded import LoadedModel
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Step
 from vit_explore.ui.components.predictions import sprite_uri
@@ -442,3 +443,14 @@ def test_a_sprite_holds_the_pictures_side_by_side() -> None:
 
 def test_step_columns_of_the_csv_exist() -> None:
     assert set(table.STEP_COLUMNS) <= set(Step.__dataclass_fields__)
+
+
+def test_a_visual_transformer_shows_its_tokens_while_it_trains() -> None:
+    net = create_model(ModelConfig(architecture="visual-transformer", image_size=16, semantic_tokens=14, num_classes=3))
+    loaded = LoadedModel(net.eval(), ("a", "b", "c"), 16, (0.5,) * 3, (0.5,) * 3, "run:ab12@3")
+    view = inside.look_inside(loaded, 3, np.full((2, 16, 16, 3), 90, np.uint8), 1)
+    assert len(view.blocks) == inside.MAX_BLOCKS
+    assert (view.blocks[0][0], view.blocks[-1][0]) == (1, 14)
+    assert all(uri.startswith("data:image/png") for _, uri in view.blocks)
+    assert not view.attention_note
+    assert "keeps no single sequence" in view.tiles_note

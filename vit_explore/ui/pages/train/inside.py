@@ -45,7 +45,7 @@ class Inside:
     tiles_note: str = ""
     correlation: float | None = None  # of the similarity with the nearness of patches
     picture: str = ""
-    blocks: tuple[tuple[int, str], ...] = ()  # (number, counted from 1; data URI)
+    blocks: tuple[tuple[int, str], ...] = ()  # (number, counted from 1; data URI), or semantic tokens
     attention_note: str = ""
     numbers: Numbers | None = None  # for the diagnosis
 
@@ -93,6 +93,7 @@ def looking_inside(run: str, step: int, pinned: int, images: np.ndarray, store: 
 def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int) -> Inside:
     """Position similarity, class-token attention on one of the images uint8 (n, h, w, 3), and the answers to all."""
     from vit_explore import explain
+    from vit_explore.explain.geometry import has_semantic_tokens
 
     picture = images[pinned]
     shown = loaded.seen(picture, picture.shape[0])  # which may be cut at its edges
@@ -106,8 +107,11 @@ def look_inside(loaded: LoadedModel, step: int, images: np.ndarray, pinned: int)
     except (NotApplicable, BadConfig) as error:
         tiles_note = str(error)
     try:
-        maps = explain.attention_maps(loaded, loaded.preprocess(picture))
-        blocks = block_uris(maps, shown)
+        if has_semantic_tokens(loaded.model):
+            blocks = _shown(explain.semantic_tokens(loaded, loaded.preprocess(picture)).maps[0, -1], shown)
+        else:
+            maps = explain.attention_maps(loaded, loaded.preprocess(picture))
+            blocks = block_uris(maps, shown)
     except (NotApplicable, BadConfig) as error:
         attention_note = str(error)
     probs, numbers = probabilities(loaded, images), numbers_of(step, similarity, maps)
@@ -137,10 +141,14 @@ def block_uris(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[int, str
     """The picture under each block's attention (mean over heads): of the class token, or of all patches without one."""
     weights = maps.weights[0].mean(axis=1)  # (L, N, N)
     rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
-    shown = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MAX_BLOCKS)).round().astype(int))
-    under = _on_grid(picture, maps.grid)
-    tiles = [blended(rows[layer, maps.n_prefix :].reshape(maps.grid), under, _PICTURE_SIDE) for layer in shown]
-    return tuple((int(layer) + 1, _png(tile)) for layer, tile in zip(shown, tiles, strict=True))
+    return _shown(rows[:, maps.n_prefix :].reshape(-1, *maps.grid), picture)
+
+
+def _shown(maps: np.ndarray, picture: np.ndarray) -> tuple[tuple[int, str], ...]:
+    """(number, data URI) of the picture under each of the maps (n, gh, gw), of MAX_BLOCKS from everywhere at most."""
+    shown = np.unique(np.linspace(0, len(maps) - 1, min(len(maps), MAX_BLOCKS)).round().astype(int))
+    under = _on_grid(picture, maps.shape[1:])
+    return tuple((int(i) + 1, _png(blended(maps[i], under, _PICTURE_SIDE))) for i in shown)
 
 
 def picture_uri(picture: np.ndarray) -> str:
@@ -150,7 +158,7 @@ def picture_uri(picture: np.ndarray) -> str:
     return _png(np.asarray(Image.fromarray(picture).resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BOX)))
 
 
-def _on_grid(picture: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+def _on_grid(picture: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     """Enlarge so that each patch has whole pixels."""
     gh, gw = grid
     factor = max(1, -(-_PICTURE_SIDE // max(gh, gw)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from vit_explore.cards import offered
 from vit_explore.data.spread import spread
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
@@ -51,8 +52,10 @@ def pictures(store: RunStore, record: RunRecord) -> None:
 
 def _draw(record: RunRecord, view: Inside | None, samples: Samples | None, pinned: int) -> None:
     """The three panels; what is not known yet keeps its place."""
-    blocks = min(record.config.model.depth, MAX_BLOCKS) if record.config else 0
-    panels = _tiles(view), _attention(view, samples, blocks), _answers(view, samples, pinned)
+    model = record.config.model if record.config else None
+    gathers = model is not None and offered("semantic_tokens", model.card)
+    maps = 0 if model is None else min(model.semantic_tokens if gathers else model.depth, MAX_BLOCKS)
+    panels = _tiles(view), _attention(view, samples, maps, gathers), _answers(view, samples, pinned)
     inside_view.inside_view(*panels, key=_KEY, tall=stage.view() == "inside")
 
 
@@ -97,16 +100,17 @@ def _tiles(view: Inside | None) -> Panel:
     return Panel(title, [Shot("", view.tiles, alt)], f"r = {view.correlation:+.2f}" if known else "")
 
 
-def _attention(view: Inside | None, samples: Samples | None, blocks: int) -> Panel:
-    title = "Attention"
+def _attention(view: Inside | None, samples: Samples | None, maps: int, gathers: bool = False) -> Panel:
+    """The maps of each block, or, where the model gathers some, of the semantic tokens of its last module."""
+    title, noun = ("Semantic tokens", "Token") if gathers else ("Attention", "Block")
     if view is None or samples is None:
-        return Panel(title, [Shot()] * (1 + blocks))
+        return Panel(title, [Shot()] * (1 + maps))
     if not view.blocks:
         return Panel(title, note=view.attention_note)
     name = samples.classes[samples.labels[view.pinned]]
     on = f"a validation image of class {name}"
     shots = [Shot(name, view.picture, f"The pinned picture: {on}")]
-    shots += [Shot(f"Block {block}", uri, f"Attention of block {block} on {on}") for block, uri in view.blocks]
+    shots += [Shot(f"{noun} {i}", uri, f"Attention of {noun.lower()} {i} on {on}") for i, uri in view.blocks]
     return Panel(title, shots, f"step {view.step:,}")
 
 
