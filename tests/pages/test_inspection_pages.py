@@ -329,7 +329,7 @@ def test_a_newer_resnet_does_not_take_the_place_of_a_vit(open_page: OpenPage, ma
     assert param(open_page("attention"), "model") == f"run:{vit}"
 
 
-OF_A_VIT = [tab for tab in explanations.tabs() if "semantic tokens" not in tab.needs]
+OF_A_VIT = [tab for tab in explanations.tabs() if not tab.is_rare]
 
 
 @pytest.mark.parametrize("view", OF_A_VIT, ids=lambda view: view.title)
@@ -359,7 +359,7 @@ def test_semantic_tokens_are_a_tab_of_the_visual_transformer_alone(open_page: Op
     assert len(at.get("plotly_chart")) == 2  # before training, and now
     assert '"run:3f2a"' in "".join(code.value for code in at.code)
     at.segmented_control(key="semantic_module").set_value(1).run()
-    at.toggle(key="semantic_own_scale").set_value(True).run()
+    at.toggle(key="semantic_one_scale").set_value(True).run()
     assert not at.exception
     assert not at.error
     choose_tab(at, "attention_maps")

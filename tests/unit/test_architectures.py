@@ -12,8 +12,8 @@ import torchvision
 import vit_explore as vx
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain.results import places_of
 from vit_explore.models import create_model, summarise
-from vit_explore.plots.semantic import places_of
 
 
 def parameters(architecture: str, **settings: Any) -> int:

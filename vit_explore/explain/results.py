@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["has_signal"]
+__all__ = ["has_signal", "places_of"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,11 @@ class Faithfulness:
 def has_signal(heat: np.ndarray, precision: float = float(np.finfo(np.float32).eps)) -> bool:
     """Whether a map differs from place to place by more than rounding; `precision` is that of the model's numbers."""
     return bool(np.ptp(heat) > 16 * precision * np.abs(heat).max())
+
+
+def places_of(maps: np.ndarray) -> np.ndarray:
+    """From how many places a token gathers in effect, (...): 2 to the entropy in bits of its shares (..., y, x)."""
+    shares = np.asarray(maps, dtype=np.float64)
+    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    entropy = -(shares * logs).sum(axis=(-2, -1))
+    return 2**entropy

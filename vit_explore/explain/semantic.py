@@ -22,7 +22,7 @@ CARD = Explanation(
     needs="semantic tokens",
     cost="1 forward pass",
     gives=".maps (B, M, T, y, x); .logits (B, C)",
-    source="Wu et al. 2020, Visual Transformers, sections 3.1 and 5.3",
+    source="Wu et al. 2020, Visual Transformers, section 3.1",
     formula=(
         r"A = \operatorname{softmax}_{HW}(X W_A), \quad T = A^{\top} X W_V, \qquad "
         r"W_R = T_{\mathrm{in}} W_{T \to R}, \quad A = \operatorname{softmax}_{HW}(X W_R^{\top})"

@@ -35,9 +35,11 @@ def raw_filters(
     """The first n filters as they are, one per unit of the embedding."""
     images = result.filters[:n]
     columns = columns or max(1, math.ceil(math.sqrt(len(images) * 1.5)))
-    texts = [f"filter of embedding unit {i + 1}" for i in range(len(images))]
+    of = "embedding unit" if result.is_projection else "channel"
+    texts = [f"filter of {of} {i + 1}" for i in range(len(images))]
     fig = labelled_tiles(_pixels(images), columns, texts, None, height)
-    return theme.describe(fig, f"The first {len(images)} filters of the embedding as small pictures.")
+    layer = "embedding" if result.is_projection else "first layer"
+    return theme.describe(fig, f"The first {len(images)} filters of the {layer} as small pictures.")
 
 
 def explained_variance(result: FilterComponents, height: int = 320) -> go.Figure:

@@ -39,7 +39,7 @@ def _draw(side: Side, picture: Picture, controls: tuple[int | None, str | None])
 TAB = Tab(
     title="Grad-CAM",
     order=4,
-    about="Where a late layer holds evidence for one class. It works for ResNets too.",
+    about="Where a late layer holds evidence for one class. It works for convolutional nets too.",
     explanations=("grad_cam",),
     controls=_controls,
     draw=_draw,

@@ -42,9 +42,14 @@ class Tab:
         """Its word in the address."""
         return self.explanations[0]
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether it is about what only one kind of model has: then it is not offered to the others."""
+        return "semantic tokens" in self.needs
+
     def is_offered(self, ref: str) -> bool:
-        """Whether the page has it for the model: what only one kind of model has is not offered to all others."""
-        return "semantic tokens" not in self.needs or looking.gathers_tokens(ref)
+        """Whether the page has it for the model."""
+        return not self.is_rare or looking.gathers_tokens(ref)
 
     def check(self, ref: str, picture: Picture) -> None:
         """Raises NotApplicable where the model cannot answer, before anything is drawn: so it is said once."""

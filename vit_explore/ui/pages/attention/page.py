@@ -28,7 +28,7 @@ def show() -> None:
         "In each layer every patch decides where to take information from. **Where does each head look?**",
     )
     every = explanations.tabs()
-    names = [name for tab in every for name in tab.explanations]
+    names = [name for tab in every if not tab.is_rare for name in tab.explanations]
     choice = model_picker.require_model("where each of its heads looks on a photo of yours", *names)
     looking.open_or_stop(choice.ref, *names)
     offered = [tab for tab in every if tab.is_offered(choice.ref)]

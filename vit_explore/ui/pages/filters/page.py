@@ -17,12 +17,13 @@ from vit_explore.ui.session.choice import Choice
 _SMOOTH = (
     0.2  # correlation of neighbouring weights below which one sees grain before patterns; by eye, on 4-pixel patches
 )
+_LARGE = 7  # px along a side from which on the filters of a CNN's first layer are large enough for patterns
 
 
 def components(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
-        height = 760 if titled else None
+        height = 40 + 120 * -(-len(result.images) // 5) if titled else None
         chart(plots.filter_components(result, columns=5 if titled else 7, height=height), f"components_{side.ref}")
         shares = result.explained_variance_ratio
         st.caption(
@@ -39,8 +40,10 @@ def components(choice: Choice, side: Side, titled: bool) -> None:
 def raw(choice: Choice, side: Side, titled: bool) -> None:
     with column(side, titled):
         result = looking.filters(choice, side.step)
-        chart(plots.raw_filters(result, columns=8, height=620 if titled else 760), f"raw_{side.ref}")
-        st.caption(f"{min(64, len(result.filters))} of {len(result.filters)} filters, each at full contrast.")
+        shown, (count, rows, columns, _) = min(64, len(result.filters)), result.filters.shape
+        height = 12 + (76 if titled else 93) * -(-shown // 8)
+        chart(plots.raw_filters(result, n=shown, columns=8, height=height), f"raw_{side.ref}")
+        st.caption(f"{shown} of {count} filters of {rows} × {columns} px, each at full contrast.")
 
 
 def variance(choice: Choice, side: Side, titled: bool) -> None:
@@ -54,7 +57,7 @@ TITLES = {"components": "Principal components", "variance": "Explained variance"
 
 def show() -> None:
     """Draw the page."""
-    model_head.head("Filters", "The first layer turns each patch into a token. **Which patterns does it look for?**")
+    model_head.head("Filters", "Only the first layer sees the pixels themselves. **Which patterns does it look for?**")
     choice = model_picker.require_model(
         "how its filters turn from noise into colours, edges and waves", "filter_components"
     )
@@ -79,9 +82,11 @@ def show() -> None:
 def say_smoothness(result: FilterComponents) -> bool:
     """Say how far the filters are from noise, by a number; gives whether they are close to it."""
     r, noise = result.smoothness, result.smoothness_noise
-    if not result.is_projection or r != r:
+    if not (result.is_projection or result.filters.shape[1] >= _LARGE) or r != r:
         return False
-    measured = f"neighbouring weights correlate by **{r:+.2f}** (noise: 0 ± {noise:.2f}; smooth patterns: towards 1)"
+    digits = 2 if noise >= 0.01 else 3
+    spread = f"noise: 0 ± {noise:.{digits}f}; smooth patterns: towards 1"
+    measured = f"neighbouring weights correlate by **{r:+.{digits}f}** ({spread})"
     if r >= _SMOOTH:
         st.markdown(f":material/blur_on: In these filters {measured}.")
         return False
