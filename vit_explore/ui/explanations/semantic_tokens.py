@@ -13,7 +13,7 @@ from vit_explore.ui.kit.chart import Side, chart
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
 
-HEIGHTS = {True: 460, False: 720}  # px, beside another model and alone
+HEIGHTS = {True: 460, False: 640}  # px, beside another model and alone
 
 
 def _controls(ref: str) -> tuple[int, bool]:
