@@ -240,9 +240,10 @@ ANOTHER: dict[str, Any] = {  # a value that each setting does not have in `confi
     "momentum": 0.5, "nesterov": True, "schedule": "constant", "lr_decay": 0.5, "warmup_start": 0.5, "mixup": 0.5,
     "cutmix": 0.5, "mix_until": 0.5, "erasing": 0.5, "rand_augment": 5, "ema": 0.5, "patience": 5,
     "semantic_tokens": 8, "recurrent": True,
+    "init_from": "bundled:vit-cifar10", "tune": "head", "layer_decay": 0.5,
 }  # fmt: skip
 ON_A_CLOCK = {"evaluations", "val_images", "device", "precision", "compiled", "threads"}
-WHAT_IS_COMPARED = set(ModelConfig.model_fields) - {"architecture", "image_size", "pretrained"} | {
+WHAT_IS_COMPARED = set(ModelConfig.model_fields) - {"architecture", "image_size", "pretrained", "init_from"} | {
     "model",
     "input_size",
 }

@@ -84,7 +84,7 @@ class ModelConfig(Config):
     init_from: str | None = setting(  # as for pretrained
         None, "Start from these weights: run:ID@STEP, bundled:NAME, timm:NAME (published weights) or FILE.safetensors. "
         "Architecture and sizes follow them, the head starts anew at 0; not given: from scratch.",
-        label="Start from", words="start", empty="from scratch", advanced=True, for_all=True,
+        label="Start from", words="what it starts from", empty="from scratch", advanced=True, for_all=True,
     )  # fmt: skip
 
     @property
