@@ -10,9 +10,10 @@ from conftest import TINY, MakeRun, OpenPage, param
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.reports import measured
-from vit_explore.reports.base import in_order, rows
+from vit_explore.reports.base import Row, in_order, rows
 from vit_explore.reports.from_run import record_of
 from vit_explore.runs.store import RunStore
+from vit_explore.ui import site
 from vit_explore.ui.pages.reports import detail, found
 
 ROWS = [row.name for row in in_order()]
@@ -44,6 +45,11 @@ def test_a_row_from_its_address(open_page: OpenPage, name: str) -> None:
     for text in (row.title, row.what, row.differs, row.choices, row.scaled):
         assert text in said(at)
     assert "not measured yet" in said(at) or measured.of_preset(name)
+
+
+@pytest.mark.parametrize("row", [row for row in in_order() if row.page], ids=lambda row: row.name)
+def test_a_row_leads_on_to_a_page_that_there_is(row: Row) -> None:
+    assert site.page(row.page).title
 
 
 def test_another_row_goes_into_the_address(open_page: OpenPage) -> None:

@@ -79,6 +79,7 @@ class Row:
     needs: str = ""  # what the faithful one has to find: weights, pictures
     params: int | None = None  # as published
     classes: int = 10
+    page: str = ""  # of the app, where the question goes on
 
     @property
     def is_of_the_paper(self) -> bool:

@@ -79,6 +79,7 @@ for _place, (_name, _title, _model, _normalize, _top1, _f1, _changes, _scaled) i
             faithful=partial(faithful, _model, _normalize),
             small=partial(small, _changes),
             takes="hours",
+            page="finetune",
             classes=3,
             needs=(
                 f"Needs the published weights, from the hub or its cache, and the folder {FOLDER}: put your own path "

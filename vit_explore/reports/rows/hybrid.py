@@ -49,6 +49,7 @@ add(
         faithful=faithful,
         small=small,
         takes="months",
+        page="scaling",
         needs="Needs the published weights, from the hub or its cache, and is meant for a GPU.",
     )
 )

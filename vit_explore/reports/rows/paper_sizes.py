@@ -65,6 +65,7 @@ for _place, (_name, _letter, _width, _depth, _heads, _mlp, _patch, _millions, _w
             faithful=partial(faithful, _weights, _patch),
             small=partial(small, *_shape),
             takes="months" if _letter == "B/16" else "years",
+            page="scaling",
             needs="Needs the published weights, from the hub or its cache, and is meant for a GPU.",
             params=_millions * 1_000_000,
         )

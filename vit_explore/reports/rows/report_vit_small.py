@@ -53,5 +53,6 @@ add(
         faithful=faithful,
         small=small,
         takes="a quarter of an hour",
+        page="why",
     )
 )

@@ -14,6 +14,7 @@ from vit_explore.reports.base import KINDS, Kind, Row
 from vit_explore.reports.from_run import record_of
 from vit_explore.reports.measured import Record
 from vit_explore.runs.store import RunStore
+from vit_explore.ui import site
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.pages.reports import run_it, words
@@ -44,6 +45,9 @@ def draw(found: Found, rows: Mapping[str, Row], store: RunStore) -> None:
     with right:
         for title, text in _sentences(row).items():
             st.markdown(f"##### {title}\n{text}")
+        if row.page:
+            page = site.page(row.page)
+            st.page_link(page.path, label=f"More: {page.title}", icon=page.label)
     _facts(found)
     _settings(row)
 
@@ -132,10 +136,10 @@ def _tests(found: Found) -> list[tuple[PlotKind, str, float]]:
 
 
 def _facts(found: Found) -> None:
-    """A line for each of: as reported, the same settings here, scaled, yours."""
-    names = ("reported", "same settings, here", "scaled, here", "yours")
+    """A line for each of: as reported, the same settings here, scaled, yours of both."""
+    names = ("reported", "same settings, here", "scaled, here", "yours, same settings", "yours, scaled")
     table = {"Figures": list(names), **words.facts(found)}
-    wide = {"Figures": 150, "Top-1": 200, "Top-1 before training": 170, "Macro F1": 150}
+    wide = {"Figures": 170, "Top-1": 200, "Top-1 before training": 170, "Macro F1": 150}
     columns = {name: st.column_config.TextColumn(width=wide.get(name, 110), pinned=name == "Figures") for name in table}
     st.dataframe(table, hide_index=True, column_config=columns, height="content", key=f"reports_facts_{found.row.name}")
 

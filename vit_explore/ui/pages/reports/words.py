@@ -45,16 +45,20 @@ def accuracy(records: Sequence[Record]) -> str:
 
 
 def facts(found: Found) -> dict[str, list[str]]:
-    """Name of a number -> as reported, with the same settings, scaled, and yours."""
+    """Name of a number -> as reported, with the same settings, scaled, and yours of both."""
     row, reported = found.row, found.row.reported
     records = (found.shipped["faithful"], found.shipped["scaled"])
-    own = [run for runs in found.own.values() for run in runs]
-    everyone: tuple[Runs, ...] = (*records, own)
+    own = (found.own["faithful"], found.own["scaled"])
+    everyone: tuple[Runs, ...] = (*records, *own)
     params = NOTHING if row.params is None else wording.count(row.params)
     lines = {
-        "Top-1": [printed(reported.top1), *map(accuracy, records), _over(own, "test_top1")],
+        "Top-1": [printed(reported.top1), *map(accuracy, records), *(_over(runs, "test_top1") for runs in own)],
         "Macro F1": [printed(reported.f1), *(_over(_whole(runs), "macro_f1") for runs in everyone)],
-        "Epochs": [_plain(reported.epochs), *(_number(runs, "epochs") for runs in records), _number(own, "epoch")],
+        "Epochs": [
+            _plain(reported.epochs),
+            *(_number(runs, "epochs") for runs in records),
+            *(_number(runs, "epoch") for runs in own),
+        ],
         "Wall time": [wording.duration(reported.seconds), *map(_time, everyone)],
         "Images/s": [NOTHING, *(_number(runs, "images_per_second") for runs in everyone)],
         "Parameters": [params, *map(_count, everyone)],
@@ -63,7 +67,7 @@ def facts(found: Found) -> dict[str, list[str]]:
     }
     if reported.before is not None:
         before = f"{printed(reported.before)} (F1 {printed(reported.f1_before)})"
-        lines = {"Top-1 before training": [before, *map(_first, records), NOTHING], **lines}
+        lines = {"Top-1 before training": [before, *map(_first, records), NOTHING, NOTHING], **lines}
     return lines
 
 
@@ -121,7 +125,7 @@ def table(everything: Sequence[Found], kind: str) -> dict[str, list[str]]:
             "Row": found.row.short,
             "Reported": lines["Top-1"][0],
             "Here": lines["Top-1"][place],
-            "Yours": lines["Top-1"][3],
+            "Yours": lines["Top-1"][place + 2],
             "F1": lines["Macro F1"][0],
             "F1 here": lines["Macro F1"][place],
             "Epochs": f"{lines['Epochs'][0]} / {lines['Epochs'][place]}",
