@@ -61,16 +61,13 @@ class TrainState:
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
-        self.average: Average | None = None
-        self.patience = Patience(self.train.patience)
         self._build()
         self.budget = Budget(None, self.train.seconds)
         self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
         self.is_fork = False
         if state is not None:
             self._go_on(state)
-        if self.train.ema and self.average is None:
-            self.average = Average(self.model, self.train.ema)
+        self._accompany(state if not self.is_fork else None)
         if self.train.epochs is not None:
             left = round((self.train.epochs - self.origin[1]) * self.batches.per_epoch)
             self.budget.total_steps = self.origin[0] + max(1, left)
@@ -103,10 +100,14 @@ class TrainState:
         self._pin = Pin.stored(state.get("settled"), self.device.type) if has_trained else None
         self.mixed = state.get("mixed", False) or (has_trained and self._pin is None)
         self.hold(Held.stored(state.get("held"), self.train))
-        if self.train.ema and not self.is_fork:  # a fork averages from its start on
-            self.average = Average(self.model, self.train.ema)
+
+    def _accompany(self, state: dict[str, Any] | None) -> None:
+        """The averaged weights and the best ones: of a checkpoint, or begun anew, as in a fork."""
+        self.average = Average(self.model, self.train.ema) if self.train.ema else None
+        if self.average is not None and state is not None:
             self.average.load_state_dict(checked_average(state.get("average"), self.model))
-        if self.train.patience is not None and not self.is_fork:
+        self.patience = Patience(self.train.patience)
+        if self.train.patience is not None and state is not None:
             self.patience.load_state_dict(checked_patience(state.get("patience"), self.model))
 
     def state_dict(self) -> dict[str, Any]:
