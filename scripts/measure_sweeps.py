@@ -43,6 +43,7 @@ def measure(sweep: Sweep, seeds: str, again: bool, out: Path) -> None:
     if child.returncode:
         raise SystemExit(child.returncode)
     shipped = read_json(text)
+    out.mkdir(parents=True, exist_ok=True)
     file = out / f"{sweep.name}.json"
     file.write_text(text, encoding="utf-8")
     print(f"{file}: {len(shipped.results)} results, {shipped.machine}", flush=True)
