@@ -66,7 +66,7 @@ def example(name: str) -> tuple[list[str], Any]:
         "precision": (["fp32"], "fp32"), "image_size": (["64"], 64), "width": (["192"], 192), "num_heads": (["8"], 8),
         "patch_size": (["8"], 8), "optimizer": (["adamw"], "adamw"), "compiled": (["off"], "off"),
         "schedule": (["constant"], "constant"), "normalize": (["half"], "half"),
-        "semantic_tokens": (["8"], 8),
+        "semantic_tokens": (["8"], 8), "init_from": (["run:3f2a@8"], "run:3f2a@8"), "tune": (["head"], "head"),
         "attend_over": (["batch"], "batch"), "norm": (["post"], "post"),
     }  # fmt: skip
     field = flat_fields()[name][2]
