@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("ref", metavar="REF", help="run:ID, bundled:NAME, timm:NAME or FILE.safetensors")
     add_settings(probe, ("data",), RunConfig())
     probe.add_argument("--model", default=argparse.SUPPRESS, help="the architecture, where a file does not tell")
+    probe.add_argument("--input-size", type=int, metavar="N", default=argparse.SUPPRESS, help="the model's, in pixels")
     probe.add_argument("--device", default="auto", help="auto, cpu, cuda:N or mps")
     _add_json(probe)
 

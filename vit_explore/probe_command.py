@@ -24,8 +24,8 @@ def probe_model(arguments: argparse.Namespace) -> int:
     from vit_explore.tuning import probe
 
     data = data_from(arguments)
-    given = vars(arguments).get("model")
-    model = ModelConfig() if given is None else ModelConfig(architecture=given)
+    asked = {"architecture": vars(arguments).get("model"), "image_size": vars(arguments).get("input_size")}
+    model = ModelConfig(**{name: value for name, value in asked.items() if value is not None})
     with Bar(quiet=arguments.json) as bar, named_by_flags(), _told_warnings():
         steps = probe(arguments.ref, data, arguments.device, model=model)
         while True:

@@ -131,13 +131,15 @@ def _curves(store: RunStore, records: list[RunRecord], called: dict[str, str]) -
     if not any(len(curve.epoch) for curve in series):
         return
     classes = next((record.classes for record in records if record.classes), None)
+    height = 300 + 24 * len(series)  # the legend grows above the curves
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Validation accuracy, epoch by epoch**")
-        chart(plots.tuning_curves(series, "top1", 1 / len(classes) if classes else None), "tune_accuracy")
+        chart(plots.tuning_curves(series, "top1", 1 / len(classes) if classes else None, height), "tune_accuracy")
     with right:
         st.markdown("**Validation loss, epoch by epoch**")
-        chart(plots.tuning_curves(series, "loss", float(np.log(len(classes))) if classes else None), "tune_loss")
+        chance = float(np.log(len(classes))) if classes else None
+        chart(plots.tuning_curves(series, "loss", chance, height), "tune_loss")
 
 
 def _looks(store: RunStore, record: RunRecord) -> list[Evaluated]:
@@ -150,7 +152,7 @@ def _looks(store: RunStore, record: RunRecord) -> list[Evaluated]:
 def _classes(records: list[RunRecord], called: dict[str, str], finished: dict[str, Finished | None]) -> None:
     ends = {record.id: end for record in records if (end := finished[record.id]) is not None}
     classes = records[0].classes or ()
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([1.4, 1], gap="large")
     with left:
         st.markdown("**F1 of each class**")
         _f1_table({called[run]: f1_of(end.confusion) for run, end in ends.items()}, classes)
