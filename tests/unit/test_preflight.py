@@ -274,5 +274,6 @@ def test_a_linear_probe_costs_its_features_and_next_to_nothing_else() -> None:
     assert found.step_seconds < whole.step_seconds
     assert found.memory.total < whole.memory.total
     assert advice.short(found).startswith("features once in about")
+    assert advice.warning(preflight.estimate(config, 30, 20, may_probe=False), config) is None
     large = preflight.estimate(config.update(width=768, depth=12, num_heads=12), 10**6, 2_000, may_probe=False)
     assert "features of its images take" in (advice.warning(large, config) or "")

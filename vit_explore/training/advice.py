@@ -46,7 +46,8 @@ class Preflight:
 
     @property
     def is_slow(self) -> bool:
-        return self.step_seconds > SLOW_STEP or self.steps < FEW_STEPS
+        is_probe = self.features_seconds > 0  # its steps are over in a moment, however many they are
+        return not is_probe and (self.step_seconds > SLOW_STEP or self.steps < FEW_STEPS)
 
     @property
     def is_too_large(self) -> bool:
