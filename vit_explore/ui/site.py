@@ -36,12 +36,8 @@ PAGES = (
     Page("home", "Start", "Home", "home"),
     Page("patches", "Start", "Patches", "grid_on", view=("picture", "image_px", "patch_px", "patch")),
     Page("train", "Train", "Train", "play_circle", view=("run", "axis", "show", "present")),
-    Page("versus", "Train", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("finetune", "Train", "Fine-tune", "school", view=("group",)),
-    Page("scaling", "Train", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
-    Page("why", "Train", "Why 14.81 %?", "troubleshoot"),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
-    Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
     Page(
         "positions",
         "Look inside",
@@ -61,6 +57,10 @@ PAGES = (
         "what it looks at",
         ("picture", "tab", "layer", "head", "patch", "compare"),
     ),
+    Page("versus", "Compare", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
+    Page("scaling", "Compare", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
+    Page("why", "Compare", "Why 14.81 %?", "troubleshoot"),
+    Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
 )
 HOME = PAGES[0]
 
