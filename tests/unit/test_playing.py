@@ -329,7 +329,7 @@ def test_what_a_person_does_reaches_the_trainer_and_leaves_its_marks(
     monkeypatch.setattr(recorder, "SNAPSHOT_SECONDS", 0.02)
     run = store.create(tiny_config(epochs=4000, batch_size=1))  # the schedule's snapshots, once an epoch, are seldom
     store.control(run, lr_factor=0.5)
-    thread = threading.Thread(target=train_on, args=(store, run))
+    thread = threading.Thread(target=train_on, args=(store, run), daemon=True)
     thread.start()
     wait_for(lambda: store.marks(run))
     assert [(mark.step, mark.lr_factor) for mark in store.marks(run)] == [(0, 0.5)]
