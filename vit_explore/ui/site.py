@@ -17,7 +17,7 @@ class Page:
     section: str
     title: str
     icon: str  # of Material Symbols
-    asks: tuple[str, ...] = ()  # questions (see cards.QUESTIONS), of which a model has to answer one to be shown there
+    asks: str = ""  # what of cards.QUESTIONS a model has to answer to be shown there; "one or other": one of them
     tells: str = ""  # what it tells of a model, in few words, beside its title on a link
     view: tuple[str, ...] = ()  # fields of its address, beside the model; see session/address.py
 
@@ -43,17 +43,17 @@ PAGES = (
         "Look inside",
         "Position embeddings",
         "my_location",
-        ("positions",),
+        "positions",
         "is there a map?",
         ("patch", "compare"),
     ),
-    Page("filters", "Look inside", "Filters", "blur_on", ("filters",), "what it responds to", ("tab", "compare")),
+    Page("filters", "Look inside", "Filters", "blur_on", "filters", "what it responds to", ("tab", "compare")),
     Page(
         "attention",
         "Look inside",
         "Attention",
         "visibility",
-        ("attention", "semantic_tokens"),
+        "attention or semantic_tokens",
         "what it looks at",
         ("picture", "tab", "layer", "head", "patch", "compare"),
     ),
@@ -77,7 +77,7 @@ def path(name: str) -> str:
 
 def offered(card: Card) -> list[Page]:
     """The pages that look inside a model of this kind, the one that shows most first."""
-    return [row for row in reversed(PAGES) if any(cards.offered(question, card) for question in row.asks)]
+    return [row for row in reversed(PAGES) if any(cards.offered(question, card) for question in row.asks.split(" or "))]
 
 
 def sections() -> dict[str, list[Page]]:
