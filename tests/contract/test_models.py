@@ -21,9 +21,15 @@ from vit_explore.training.optimizers import make_optimizers
 from vit_explore.training.transfer import Initial, freeze, head_entries, headless, heads
 
 NAMES = [*cards.names(), "timm:vit_tiny_patch16_224", "mobilenetv3_small_050"]
-DEEP = ("resnet101", "resnet152")  # as resnet50, with more of the same blocks
-EACH: list[Any] = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
-OURS: list[Any] = EACH[: len(cards.names())]
+DEEP = ("resnet18", "resnet34", "resnet101", "resnet152")  # as resnet-slim and resnet50, with more of the same
+
+
+def each(names: list[str]) -> list[Any]:
+    """The names as parameters of a test; that of a deep net is slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in names]
+
+
+EACH, OURS = each(NAMES), each(cards.names())
 GREY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -81,12 +87,12 @@ def test_images_in_logits_out_gradients_back(name: str) -> None:
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if card_of(name).takes_half_size(small(name))])
+@pytest.mark.parametrize("name", each([name for name in NAMES if card_of(name).takes_half_size(small(name))]))
 def test_half_the_size_in_training_where_the_card_says_so(name: str) -> None:
     assert build(name)[0](noise(name, 2, 0.5)).shape == (2, 4)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not card_of(name).is_random(small(name))])
+@pytest.mark.parametrize("name", each([name for name in NAMES if not card_of(name).is_random(small(name))]))
 def test_nothing_is_drawn_in_training_where_the_card_says_so(name: str) -> None:
     model, x = build(name)[0], noise(name, 2)
     before = torch.get_rng_state()

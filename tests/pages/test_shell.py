@@ -25,7 +25,7 @@ def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(
     project = Path(site.__file__).parents[2]
     shutil.copy(project / "app.py", tmp_path)
     shutil.copytree(project / "pages", tmp_path / "pages")
-    row = site.Page("throwaway", "Start", "A throw-away page", "delete", asks=("positions",))
+    row = site.Page("throwaway", "Start", "A throw-away page", "delete", asks="positions")
     (tmp_path / row.path).write_text("from vit_explore.ui.pages.throwaway import page\npage.show()\n")
     folder = tmp_path / "parts" / "throwaway"
     folder.mkdir(parents=True)

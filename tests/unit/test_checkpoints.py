@@ -19,7 +19,7 @@ from vit_explore.runs.recorder import train_run
 from vit_explore.runs.store import RunStore
 from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapshot, Step, fit
 
-TIMES = {"elapsed", "images_per_second", "remaining", "train_seconds", "eval_seconds"}
+TIMES = {"elapsed", "images_per_second", "remaining", "train_seconds", "eval_seconds", "peak_memory"}
 RUN = {"epochs": 2, "drop_path": 0.1, "depth": 2}  # drop_path draws random numbers in each step
 
 EVERYTHING = {  # that a step can depend on, or that is carried from step to step
@@ -30,7 +30,7 @@ EVERYTHING = {  # that a step can depend on, or that is carried from step to ste
 
 
 def told(event: Event) -> dict[str, Any]:
-    """What an event says, but for times of day."""
+    """What an event says, but for what the machine measures: times and memory."""
     return {name: value for name, value in vars(event).items() if name not in TIMES}
 
 

@@ -150,7 +150,7 @@ def test_an_export_says_at_which_size_the_data_were(
     folder = tmp_path / "bundle"
     folder.mkdir()
     export(f"run:{run}", folder / "mine", home=tmp_path)
-    monkeypatch.setattr("vit_explore.runs.references.WEIGHTS", folder)
+    monkeypatch.setattr("vit_explore.runs.stored.WEIGHTS", folder)
     loaded, image = load_model("bundled:mine"), tiny_dataset().val.images[1]
     np.testing.assert_allclose(
         loaded.preprocess(image.transpose(1, 2, 0)).numpy(), expected_of(loaded, image), atol=1e-6

@@ -55,14 +55,14 @@ def test_probabilities_that_are_no_numbers_are_no_answer() -> None:
 
 def test_every_picture_is_said_in_words() -> None:
     seen = view(np.eye(8, 4, dtype=np.float32), tiles="data:t", correlation=0.5)
-    tiles, attention = live_pictures._tiles(seen), live_pictures._attention(seen, samples(4), blocks=2)
+    tiles, attention = live_pictures._tiles(seen), live_pictures._attention(seen, samples(4), maps=2)
     assert attention.shots[2].alt == "Attention of block 2 on a validation image of class class 1"
     assert all(shot.alt and shot.uri for shot in (*tiles.shots, *attention.shots))
     assert tiles.aside == "r = +0.50"
 
 
 def test_what_is_not_known_yet_keeps_its_place() -> None:
-    attention = live_pictures._attention(None, None, blocks=6)
+    attention = live_pictures._attention(None, None, maps=6)
     answers = live_pictures._answers(None, None, 0)
     assert [shot.uri for shot in attention.shots] == [""] * 7
     assert len(answers.said) == len(samples(4).labels)

@@ -239,7 +239,7 @@ ANOTHER: dict[str, Any] = {  # a value that each setting does not have in `confi
     "num_registers": 2, "dropout": 0.5, "drop_path": 0.5, "normalize": "half", "input_size": 64, "crop": 0.5,
     "momentum": 0.5, "nesterov": True, "schedule": "constant", "lr_decay": 0.5, "warmup_start": 0.5, "mixup": 0.5,
     "cutmix": 0.5, "mix_until": 0.5, "erasing": 0.5, "rand_augment": 5, "ema": 0.5, "patience": 5,
-    "semantic_tokens": 8, "recurrent": True,
+    "semantic_tokens": 8, "recurrent": True, "attend_over": "batch", "norm": "post",
     "init_from": "bundled:vit-cifar10", "tune": "head", "layer_decay": 0.5,
 }  # fmt: skip
 ON_A_CLOCK = {"evaluations", "val_images", "device", "precision", "compiled", "threads"}
