@@ -46,11 +46,19 @@ def test_resizing_is_pillows(side: int, to: int, kernel: str, monkeypatch: pytes
         monkeypatch.setattr(torch.Tensor, "device", SimpleNamespace(type="cuda"))
     resized = Fitting(to)(torch.from_numpy(images))
     monkeypatch.undo()
-    assert (resized.dtype == torch.uint8) == (kernel == "the CPU's")
+    assert resized.dtype == torch.uint8
     ours = resized.numpy().astype(np.float32)
     for mine, image in zip(ours, images, strict=True):
         picture = Image.fromarray(image.transpose(1, 2, 0)).resize((to, to), Image.Resampling.BILINEAR)
         assert np.abs(mine.transpose(1, 2, 0) - np.asarray(picture, np.float32)).max() <= 1  # Pillow rounds twice
+
+
+def test_a_batch_is_normalised_wherever_it_was_resized() -> None:
+    mean, std = torch.full((1, 3, 1, 1), 0.5), torch.full((1, 3, 1, 1), 0.25)
+    x = torch.from_numpy(noise(2, 8))
+    assert to_input(Fitting(16)(x), mean, std).abs().max() <= 2
+    for device in ("meta", *(["cuda"] if torch.cuda.is_available() else [])):  # float32 would be taken for features
+        assert Fitting(16, 0.8)(x.to(device)).dtype == torch.uint8, device
 
 
 def test_the_crop_is_timms() -> None:

@@ -23,7 +23,7 @@ class Fitting:
         return round(self.side / self.crop)
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """uint8 (B, 3, h, h) to whole numbers (B, 3, side, side), as they are where nothing is to be done.
+        """uint8 (B, 3, h, h) to uint8 (B, 3, side, side), as they are where nothing is to be done.
 
         Bilinear, antialiased where it shrinks.
         """
@@ -37,11 +37,11 @@ class Fitting:
 
 
 def _resized(batch: Tensor, side: int) -> Tensor:
-    """uint8 (B, 3, h, h) to (B, 3, side, side): uint8 by the CPU's fast kernel, else float32."""
+    """uint8 (B, 3, h, h) to uint8 (B, 3, side, side): by the CPU's fast kernel, else by way of float32."""
     resize = partial(F.interpolate, size=(side, side), mode="bilinear", antialias=True)
     if batch.device.type == "cpu":
         return resize(batch.contiguous(memory_format=torch.channels_last))
-    return resize(batch.float()).round_().clamp_(0, 255)
+    return resize(batch.float()).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def as_is(batch: Tensor) -> Tensor:

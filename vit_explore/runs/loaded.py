@@ -34,7 +34,7 @@ def _resized_view(data_size: int, side: int, crop: float, image: np.ndarray, siz
 
     if size == side:
         batch = torch.tensor(resize_crop(image, data_size)).permute(2, 0, 1)[None]
-        return Fitting(side, crop)(batch)[0].permute(1, 2, 0).to(torch.uint8).numpy()
+        return Fitting(side, crop)(batch)[0].permute(1, 2, 0).numpy()
     full = round(size / crop)
     start = (full - size) // 2
     return resize_crop(image, full)[start : start + size, start : start + size]
