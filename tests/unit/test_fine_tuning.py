@@ -144,6 +144,12 @@ def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [what for what in notes if what.startswith("Features")]
 
 
+def test_features_are_not_those_of_the_same_weights_in_another_model() -> None:
+    one, two = (trained(tuned(num_heads=heads)) for heads in (1, 2))
+    assert is_same(one.model.blocks[0].attn.qkv.weight, two.model.blocks[0].attn.qkv.weight)
+    assert not is_same(one.batches.images, two.batches.images)
+
+
 def test_features_that_are_damaged_on_the_disk_are_computed_again(home: Path) -> None:
     trained(tuned())
     files = sorted((home / "features").glob("*.npy"))

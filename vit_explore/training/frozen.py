@@ -1,7 +1,7 @@
 """A linear probe: features of the frozen model, computed once for each image, and what trains a head on them.
 
-The features are kept under home()/features by what they follow from, the frozen weights and the pixels themselves, so a
-second probe of the same model on the same images begins at once.
+The features are kept under home()/features by what they follow from, the frozen weights, the settings of their model
+and the pixels themselves, so a second probe of the same model on the same images begins at once.
 """
 
 from __future__ import annotations
@@ -11,29 +11,28 @@ import hashlib
 import os
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vit_explore.config import ModelConfig
 from vit_explore.data import Dataset, Split
 from vit_explore.data.augment import to_input
 from vit_explore.data.fitting import Fitting
 from vit_explore.errors import DiskFull
 from vit_explore.home import home
+from vit_explore.models import summarise
 from vit_explore.training.batches import Batches
 from vit_explore.training.transfer import digest, headless
-
-if TYPE_CHECKING:
-    from vit_explore.models import ModelSummary
 
 LIMIT = 2 * 2**30  # bytes of features kept on disk; those unused for longest go first
 BATCH_FLOPS = 1e11  # of a forward pass: half a second or so, between two looks at whether someone wants to leave
 MOST = 250  # images of a batch; of a given model always as many, so that the numbers are always the same
+WITHOUT_EFFECT = {"num_classes", "init_from", "pretrained"}  # settings that change no feature of given weights
 Said = tuple[str, float]  # what is being done, and the share of it
-
 
 AS_IS = Fitting(1)  # features are "images" of one pixel, and stay as they are
 
@@ -50,30 +49,31 @@ class FeatureBatches(Batches):
         """Whatever a person sets."""
 
 
-def featured(
-    model: nn.Module, dataset: Dataset, summary: ModelSummary, fitting: Fitting
-) -> Generator[Said, None, Dataset]:
+def featured(model: nn.Module, config: ModelConfig, dataset: Dataset) -> Generator[Said, None, Dataset]:
     """The dataset with features (n, D, 1, 1) float32 in place of images; yields between batches, and can be left there.
 
-    model: in eval mode, on its device. Raises NotApplicable for one with two heads.
+    model: of `config`, in eval mode, on its device. Raises NotApplicable for one with two heads.
     """
-    work = _Work(model, dataset, fitting, max(1, min(MOST, int(BATCH_FLOPS / max(1, summary.flops)))))
+    work = _Work(model, config, dataset)
     train = yield from work.split(dataset.train)
     val = yield from work.split(dataset.val)
     test = yield from work.split(dataset.test)
-    return Dataset(dataset.name, dataset.classes, train, val, test, dataset.mean, dataset.std)
+    return replace(dataset, train=train, val=val, test=test)
 
 
 class _Work:
     """Features of one split after another; those that are on disk are read."""
 
-    def __init__(self, model: nn.Module, dataset: Dataset, fitting: Fitting, batch: int) -> None:
-        self.model, self.fitting, self.batch, self.done = model, fitting, batch, 0
+    def __init__(self, model: nn.Module, config: ModelConfig, dataset: Dataset) -> None:
+        self.model, self.fitting, self.done = model, Fitting(config.image_size, config.crop), 0
+        self.batch = max(1, min(MOST, int(BATCH_FLOPS / max(1, summarise(config).flops))))
         device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (dataset.mean, dataset.std))
         self.total = sum(len(part.labels) for part in (dataset.train, dataset.val, dataset.test))
         with headless(model):
-            self.key = f"{digest(model.state_dict())} {dataset.mean} {dataset.std} {fitting} {device.type} {batch}"
+            weights = digest(model.state_dict())
+        knobs = config.model_dump_json(exclude=WITHOUT_EFFECT)  # one set of weights fits any number of attention heads
+        self.key = f"{weights} {knobs} {dataset.mean} {dataset.std} {device.type} {self.batch}"
 
     def split(self, part: Split) -> Generator[Said, None, Split]:
         """The split with features in place of images."""
@@ -135,8 +135,8 @@ def _write(name: str, features: np.ndarray) -> None:
 
 
 def _trim(folder: Path, keep: str) -> None:
-    """Remove the oldest beyond LIMIT."""
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*.npy"))
+    """Remove the oldest beyond LIMIT, also of those that a killed process has left half written."""
+    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir())
     excess = sum(size for _, size, _ in files) - LIMIT
     for _, size, path in files:
         if excess > 0 and path.name != keep:

@@ -130,7 +130,7 @@ class Trainer(Stepping):
 
     def _freeze(self) -> None:
         """From images to features, where nobody asks for the end meanwhile; a step is too short to try anything out."""
-        steps = featured(self.model, self.dataset, self.summary, self.batches.fitting)
+        steps = featured(self.model, self.model_config, self.dataset)
         while not self.should_stop():
             try:
                 self.progress_note(*next(steps))

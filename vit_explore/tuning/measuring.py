@@ -10,7 +10,6 @@ import torch
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split, load_dataset
-from vit_explore.data.fitting import Fitting
 from vit_explore.errors import BadReference
 from vit_explore.models import create_model, summarise
 from vit_explore.runs.initial import read_initial, resolved
@@ -66,13 +65,13 @@ def _features(
 ) -> Generator[Said, None, tuple[Features, Features, Features]]:
     """Those of the three splits."""
     model_config = fit_to_data(config, dataset)
-    summary = summarise(model_config)
+    summarise(model_config)  # refuses a model that does not take images of this size
     with torch.random.fork_rng(devices=[]):
         model = create_model(model_config)
     initial.put_into(model)
     freeze(model)
     model.to(pick_device(config.train.device)).to(memory_format=torch.channels_last)
-    steps = featured(model, dataset, summary, Fitting(model_config.image_size, model_config.crop))
+    steps = featured(model, model_config, dataset)
     while True:
         try:
             said, share = next(steps)
