@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from vit_explore.config import DataConfig, RunConfig, Setting, settings
+from vit_explore.config import RunConfig, Setting, settings
 from vit_explore.errors import BadConfig
 from vit_explore.presets import DEFAULT, preset, presets
 
@@ -38,12 +38,6 @@ def add_settings(parser: argparse.ArgumentParser, sections: Sequence[str], base:
         else:
             options["metavar"] = _metavar(setting)
         groups[setting.section].add_argument(flag(name), **options)
-
-
-def data_from(arguments: argparse.Namespace) -> DataConfig:
-    """The images that the flags describe. Raises BadConfig for a value."""
-    with named_by_flags():
-        return RunConfig().update(**changes_from(arguments)).data
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:

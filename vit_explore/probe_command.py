@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from vit_explore.flags import data_from, named_by_flags
+from vit_explore.flags import changes_from, named_by_flags
 from vit_explore.printing import percent, print_table, say
 
 if TYPE_CHECKING:
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
 def probe_model(arguments: argparse.Namespace) -> int:
     """probe"""
-    from vit_explore.config import ModelConfig
+    from vit_explore.config import RunConfig
     from vit_explore.progress import Bar
     from vit_explore.tuning import probe
 
-    data = data_from(arguments)
-    asked = {"architecture": vars(arguments).get("model"), "image_size": vars(arguments).get("input_size")}
-    model = ModelConfig(**{name: value for name, value in asked.items() if value is not None})
     with Bar(quiet=arguments.json) as bar, named_by_flags(), _told_warnings():
-        steps = probe(arguments.ref, data, arguments.device, model=model)
+        config = RunConfig().update(init_from=arguments.ref, **changes_from(arguments))
+        steps = probe(arguments.ref, config.data, arguments.device, model=config.model)
         while True:
             try:
                 words, share = next(steps)

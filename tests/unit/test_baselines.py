@@ -117,6 +117,13 @@ def test_the_command_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) 
     assert {row["name"] for row in found["rows"]} == {"untrained", "mean", "neighbours", "linear"}
 
 
+@pytest.mark.parametrize("flag", ["--input-size", "--image-size"])
+def test_a_probe_takes_any_size_that_its_model_takes(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["probe", "timm:test_resnet@random", "--dataset", "shapes", "--classes", "disc,star", "--per-class", "4"]
+    assert cli.main([*asked, "--device", "cpu", "--json", flag, "42"]) == 0  # which a ViT of patches of 4 px does not
+    assert json.loads(capsys.readouterr().out)["image_size"] == 42
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -335,7 +335,10 @@ def test_the_image_size_is_the_models_unless_another_is_set(store: RunStore) -> 
     assert resolved(found, store) == found
     own = asked(name).update(dataset="folder", path="mine")
     assert resolved(own, store).data.image_size == 224  # read at that size
-    assert resolved(asked(name).update(input_size=96), store).model.image_size == 96
+    for size in (32, 96):  # that of the data, too
+        sized = resolved(asked(name).update(input_size=size), store)
+        assert (sized.data.image_size, sized.model.image_size) == (32, size)
+        assert resolved(sized, store) == sized
     small = asked(name).update(image_size=64)
     assert resolved(small, store).data.image_size == 64
     with pytest.raises(BadConfig, match="does not divide the image size"):

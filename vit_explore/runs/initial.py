@@ -47,8 +47,7 @@ def resolved(config: RunConfig, store: RunStore) -> RunConfig:
     """The run with the architecture and the sizes of the model that it starts from; without `init_from` as it is.
 
     Unless a size is set, the images come at the size that the model knows: a person's pictures are read so, others are
-    resized on their way. Raises BadReference, and BadConfig for a setting that
-    contradicts the model.
+    resized on their way. Raises BadReference, and BadConfig for a setting that contradicts the model.
     """
     if config.model.init_from is None:
         return config
@@ -63,7 +62,8 @@ def resolved(config: RunConfig, store: RunStore) -> RunConfig:
             )
     kept = {name: getattr(config.model, name) for name in given - {"image_size", "num_classes"}}
     data, model = config.data.model_dump(exclude_unset=True), {**source.knobs, **kept, "init_from": source.ref}
-    if not config.model_follows:
+    is_own = "image_size" in given and "image_size" not in data  # an input size may well be that of the data
+    if is_own or not config.model_follows:
         model["image_size"] = config.model.image_size
     elif source.image_size is not None and "image_size" not in data:
         (data if config.data.dataset == "folder" else model)["image_size"] = source.image_size
