@@ -74,6 +74,23 @@ def test_the_head_is_found_in_every_kind_of_model(kind: str) -> None:
     assert set(head_entries(model)) <= set(model.state_dict())
 
 
+@pytest.mark.parametrize("name", ["levit_128s", "crossvit_9_240", "repvit_m0_9"])
+def test_all_that_a_model_calls_its_classifier_is_the_head(name: str) -> None:
+    with torch.device("meta"):
+        model, other = (timm.create_model(name, num_classes=count).state_dict() for count in (7, 5))
+        found = heads(timm.create_model(name, num_classes=7))
+    differ = {entry for entry in model if model[entry].shape != other[entry].shape}
+    assert {f"{layer}.{entry}" for layer in found for entry in ("weight", "bias")} == differ
+    assert len(found) == 2
+
+
+def test_no_layer_within_a_model_is_taken_for_its_head() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Conv2d(4, 3, 1))
+    net.get_classifier = lambda: net[1]
+    with pytest.raises(NotApplicable, match="no linear layer at its end"):
+        heads(net)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "distilled"])
 def test_the_head_on_the_features_gives_the_models_logits(kind: str) -> None:
     model, x = make(kind), pictures(kind)

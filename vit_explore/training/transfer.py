@@ -103,17 +103,25 @@ def _resampled(positions: Tensor, model: nn.Module, ref: str) -> Tensor:
 
 def heads(model: nn.Module) -> dict[str, nn.Linear]:
     """The layers that give the logits, by name: one, or two in a distilled model. Raises NotApplicable."""
-    tell = getattr(model, "get_classifier", None)
-    told = tell() if callable(tell) else ()
-    wanted = {id(module) for module in (told if isinstance(told, tuple) else (told,))}
     named = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    found = {name: module for name, module in named.items() if id(module) in wanted}
-    if not found and named:
-        last = next((name for name in LAST if name in named), list(named)[-1])
-        found = {last: named[last]}
+    tell = getattr(model, "get_classifier", None)
+    if callable(tell):
+        found = _told(named, tell())
+    else:
+        last = next((name for name in LAST if name in named), list(named)[-1] if named else None)
+        found = {} if last is None else {last: named[last]}
     if not found:
         raise NotApplicable("The model has no linear layer at its end, which new classes need; choose another model.")
     return found
+
+
+def _told(named: dict[str, nn.Linear], told: nn.Module | tuple[nn.Module, ...]) -> dict[str, nn.Linear]:
+    """Those of the linear layers that are, or lie in, what a model says its classifier is, and give its logits."""
+    parts = told if isinstance(told, tuple) else (told,)
+    within = {id(module) for part in parts for module in part.modules()}
+    found = {name: module for name, module in named.items() if id(module) in within}
+    outputs = next((module.out_features for module in reversed(found.values())), 0)
+    return {name: module for name, module in found.items() if module.out_features == outputs}
 
 
 def head_entries(model: nn.Module) -> list[str]:
