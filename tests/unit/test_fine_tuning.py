@@ -96,6 +96,7 @@ def test_pixels_are_normalised_as_the_source_saw_them() -> None:
     assert isinstance(started, Started)
     assert (started.mean, started.std) == ((0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
     assert started.init_digest == source_of(tuned()).digest
+    assert started.compiled is False
 
 
 def test_a_run_never_trains_from_other_weights_than_it_says() -> None:
@@ -328,6 +329,15 @@ def test_the_architecture_follows_and_a_contradiction_is_one_sentence(store: Run
     assert resolved(asked("bundled:vit-cifar10", dropout=0.3), store).model.dropout == 0.3
 
 
+def test_what_the_weights_settle_is_not_asked_for_in_another_way(store: RunStore) -> None:
+    name = "timm:vit_tiny_patch16_224@random"  # which knows pixels from -1 to 1
+    assert resolved(asked(name).update(normalize="half"), store).data.normalize == "half"
+    with pytest.raises(BadConfig, match=r"normalize = 'imagenet' contradicts timm:vit_tiny_patch16_224@random"):
+        resolved(asked(name).update(normalize="imagenet"), store)
+    with pytest.raises(BadConfig, match="both from timm:resnet18@random and from timm's published weights"):
+        resolved(asked("timm:resnet18@random", pretrained=True), store)
+
+
 def test_the_image_size_is_the_models_unless_another_is_set(store: RunStore) -> None:
     name = "timm:vit_tiny_patch16_224@random"
     found = resolved(asked(name), store)
@@ -406,10 +416,12 @@ def test_random_weights_of_timm_are_the_same_each_time(store: RunStore) -> None:
     assert one.digest == other.digest
 
 
-def test_an_exported_file_knows_what_it_is(store: RunStore, tmp_path: Path) -> None:
+def test_an_exported_file_knows_what_it_is(store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = export("bundled:resnet-cifar10", tmp_path / "mine.safetensors")
     config = resolved(asked(str(path)), store)
     assert (config.model.architecture, config.model.init_from) == ("resnet-slim", str(path))
+    monkeypatch.chdir(tmp_path)  # a worker may be elsewhere
+    assert resolved(asked(path.name), store) == config
     initial, bundled = (
         read_initial(config, store),
         read_initial(resolved(asked("bundled:resnet-cifar10"), store), store),

@@ -29,7 +29,7 @@ class ModelConfig(Config):
         1.0,
         "Share of the resized side that is cut out around the centre: 0.875 with an input size of 224 is a resize to "
         "256 px and a crop to 224.",
-        gt=0, le=1, label="Centre crop", for_all=True, advanced=True,
+        ge=0.1, le=1, label="Centre crop", for_all=True, advanced=True,
     )  # fmt: skip
     num_classes: int = _knob(10, "Outputs; follows the data.", ge=1, follows_data=True)
     patch_size: int = _knob(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vit_explore.cards import card_of
 from vit_explore.config import ModelConfig, RunConfig
+from vit_explore.data.loading import NORMALISED
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable, VitExploreError
 from vit_explore.runs import reading
 from vit_explore.runs.stored import find_bundled, find_run, parse_reference
@@ -52,6 +53,7 @@ def resolved(config: RunConfig, store: RunStore) -> RunConfig:
     if config.model.init_from is None:
         return config
     source = find_source(config.model, store)
+    _check_weights(config, source)
     given = config.model.model_fields_set
     for name, value in source.knobs.items():
         if name in given - FREE and getattr(config.model, name) != value:
@@ -68,6 +70,23 @@ def resolved(config: RunConfig, store: RunStore) -> RunConfig:
     elif source.image_size is not None and "image_size" not in data:
         (data if config.data.dataset == "folder" else model)["image_size"] = source.image_size
     return RunConfig(name=config.name, data=data, model=model, train=config.train.model_dump(exclude_unset=True))
+
+
+def _check_weights(config: RunConfig, source: Source) -> None:
+    """Where they come from, and which pixels they know, is said once."""
+    if config.model.pretrained:
+        raise BadConfig(
+            f"The model is to start both from {source.ref} and from timm's published weights; turn pretrained off, or "
+            "leave init_from out.",
+            "pretrained", "init_from",
+        )  # fmt: skip
+    asked = NORMALISED.get(config.data.normalize)
+    if asked is not None and source.mean is not None and asked != (source.mean, source.std):
+        raise BadConfig(
+            f"normalize = {config.data.normalize!r} contradicts {source.ref}, whose images were normalised in another "
+            "way; leave it at 'data', and it follows the weights.",
+            "normalize",
+        )
 
 
 def find_source(model: ModelConfig, store: RunStore) -> Source:
@@ -149,6 +168,7 @@ def _of_file(path: Path, model: ModelConfig) -> Source:
     """Weights with a JSON beside them, of our `export` or of timm's hub (config.json); without one as the run says."""
     if not path.is_file():
         raise BadReference(f"There is no file {path}; give the path of weights (safetensors), or {_OTHERS}.")
+    path = path.absolute()  # the run may be trained, or go on, from another folder
 
     def read(config: ModelConfig) -> dict[str, Tensor]:
         with reading.guarded(f"The weights {path}", "choose another file"):

@@ -33,7 +33,7 @@ def started(run: TrainState) -> Started:
         resumed_at=run.step,
         fused=run.numerics.fused,
         replicas=len(run.replicas.models),
-        compiled=run.replicas.models[0] is not run.model,
+        compiled=run.replicas.models[0] is not run.net,
         mixed=run.mixed,
         init_digest=run.initial.digest if run.initial else None,
     )
