@@ -169,6 +169,21 @@ def test_keras_attention_is_pytorchs_with_wider_heads() -> None:
     torch.testing.assert_close(taps["attn"], weights)
 
 
+def test_keras_attention_starts_as_glorot_over_its_kernels() -> None:
+    """Keras' `compute_fans`: the last two axes are channels, all before them the window of a convolution."""
+
+    def bound(*kernel: int) -> float:
+        window = int(np.prod(kernel[:-2]))
+        return float((6 / (window * kernel[-2] + window * kernel[-1])) ** 0.5)
+
+    net: Any = create_model(ModelConfig(architecture="keras-vit", **TUTORIAL))
+    width, heads = 64, 4
+    for layer, kernel in ((net.blocks[0].attn.qkv, (width, heads, width)), (net.blocks[0].attn.proj, (heads, 64, 64))):
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(bound(*kernel), rel=0.01)
+        assert float(layer.weight.detach().std()) == pytest.approx(bound(*kernel) / 3**0.5, rel=0.03)
+        assert not layer.bias.any()
+
+
 def test_keras_vit_drops_attention_in_both_ways_alike_on_the_average() -> None:
     net: Any = create_model(ModelConfig(architecture="keras-vit", width=8, depth=1, num_heads=2, dropout=0.5)).train()
     attention, x = net.blocks[0].attn, torch.randn(1, 4, 8).expand(4000, -1, -1)

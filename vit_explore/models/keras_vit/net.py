@@ -28,11 +28,12 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
         self.fused = True
-        self.qkv = nn.Linear(width, 3 * num_heads * width)
-        self.proj = nn.Linear(num_heads * width, width)
-        bound = (6 / (width + num_heads * width)) ** 0.5  # Glorot's, of queries, keys and values each on its own
-        nn.init.uniform_(self.qkv.weight, -bound, bound)
-        nn.init.xavier_uniform_(self.proj.weight)
+        inner = num_heads * width
+        self.qkv, self.proj = nn.Linear(width, 3 * inner), nn.Linear(inner, width)
+        # Glorot's bounds as Keras has them for kernels (D, H, D) and (H, D, D): it takes the first axis for a window's
+        for layer, fans in ((self.qkv, inner + width * width), (self.proj, 2 * inner)):
+            bound = (6 / fans) ** 0.5
+            nn.init.uniform_(layer.weight, -bound, bound)
 
     def forward(self, x: Tensor, taps: Taps | None = None, name: str = "attn") -> Tensor:  # (B, N, D) -> (B, N, D)
         qkv = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
