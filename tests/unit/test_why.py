@@ -12,7 +12,7 @@ import vit_explore as vx
 from vit_explore.errors import NotApplicable
 from vit_explore.labs import why
 from vit_explore.models import create_model, summarise
-from vit_explore.sweeps.grids.why import BROKEN, CAUSES, HEAD, NOTHING, REPAIRED, REPORT, SOUND
+from vit_explore.sweeps.grids.why import BROKEN, CAUSES, NOTHING, REPAIRED, REPORT, SOUND
 from vit_explore.sweeps.results import Result
 
 NAMES = [cause.name for cause in why.TOLD]
@@ -130,6 +130,15 @@ def test_two_causes_that_hide_each_other_are_both_seen() -> None:
     assert why.verdict(found).startswith("No single cause explains it here.")
 
 
+@pytest.mark.parametrize("side", [REPAIRED, BROKEN])
+def test_a_mistake_that_a_run_is_better_with_is_not_called_without_effect(side: str) -> None:
+    changed = {"patches": FAILS if side == REPAIRED else WELL}
+    found = results(LEARNS, LEARNS, changed if side == REPAIRED else {}, changed if side == BROKEN else {})
+    assert words(found) == {"attention": "nothing", "norm": "nothing", "patches": "against", "recipe": "nothing"}
+    assert "clearly better with it" in why.finding(why.effects(found)[2])
+    assert "Better with it than without: patches of 16 px on images of 32 px." in why.verdict(found)
+
+
 def test_nothing_matters_where_nothing_differs() -> None:
     found = results(FAILS, FAILS, {}, {})
     assert set(words(found).values()) == {"nothing"}
@@ -172,9 +181,7 @@ def test_the_arithmetic_of_the_summed_loss() -> None:
 
 
 def test_a_lab_yields_progress_and_ends_in_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    (made,) = {
-        result.row: result for result in results(FAILS[:1], WELL[:1], {}, {}) if result.row == HEAD
-    }.values() or (results(FAILS[:1], WELL[:1], {}, {})[0],)
+    made = results(FAILS[:1], WELL[:1], {}, {})[0]
     monkeypatch.setattr(why, "trained", lambda *_: iter([(0.5, "run 1 of 2", [made]), (1.0, "run 2 of 2", [])]))
     assert vx.labs.names() == ["why"]
     *progress, result = vx.labs.run("why", seeds=(0,))

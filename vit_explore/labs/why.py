@@ -20,7 +20,7 @@ LEAST = 0.01  # of top-1: a smaller difference is none, however well the seeds a
 NEAR = 0.03  # of top-1: so far from the report's figure a run still lands on it
 
 SWEEP = sweeps.get("why")
-Word = Literal["explains", "hides", "helps", "nothing", "undecided", "unmeasured"]
+Word = Literal["explains", "hides", "helps", "against", "nothing", "undecided", "unmeasured"]
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,16 @@ class Effect:
     @property
     def word(self) -> Word:
         """What it comes to. explains: repairing it helps and it harms alone; hides: it harms a sound run, but in the
-        report's another cause still holds; helps: the other way round."""
+        report's another cause still holds; helps: the other way round; against: a run is better with it."""
         pairs = ((self.report, self.repaired), (self.broken, self.sound))
         if any(one is None or other is None for one, other in pairs):
             return "unmeasured"
         if any(len(one.values) < 2 for pair in pairs for one in pair if one is not None):
             return "undecided"
         gains, harms = (is_clear(*pair) for pair in pairs)
-        return "explains" if gains and harms else "hides" if harms else "helps" if gains else "nothing"
+        if gains or harms:
+            return "explains" if gains and harms else "hides" if harms else "helps"
+        return "against" if any(is_clear(better, worse) for worse, better in pairs) else "nothing"
 
 
 def is_clear(worse: Spread | None, better: Spread | None) -> bool:
@@ -131,6 +133,7 @@ def finding(effect: Effect) -> str:
         "explains": "it explains the figure: it harms alone, and repairing it is enough to see it",
         "hides": "it harms, but repairing it alone does not help, since another cause still holds",
         "helps": "repairing it helps the report's run, and a sound run does without the repair",
+        "against": "it is not the cause: a run is clearly better with it than without",
         "nothing": "it does not matter here: the seeds differ by more, or the difference is below a point",
         "undecided": "one seed each, so it is not decided",
     }[word]
@@ -157,9 +160,11 @@ def verdict(results: Sequence[Result]) -> str:
         return f"Not decided yet: each variant needs two seeds at least.{_lands(report)}"
     guilty = [effect.cause.title for effect in found if effect.word == "explains"]
     partly = [effect.cause.title for effect in found if effect.word in ("hides", "helps")]
+    against = [effect.cause.title for effect in found if effect.word == "against"]
     innocent = [effect.cause.title for effect in found if effect.word == "nothing"]
     parts = [f"It is explained by: {_listed(guilty)}." if guilty else "No single cause explains it here."]
     parts += [f"With a part in it: {_listed(partly)}."] if partly else []
+    parts += [f"Better with it than without: {_listed(against)}."] if against else []
     parts += [f"Without a clear effect here: {_listed(innocent)}."] if innocent else []
     return " ".join(parts) + _lands(report)
 

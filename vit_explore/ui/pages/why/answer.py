@@ -27,6 +27,7 @@ _WORDS = {
     "explains": ":material/check_circle: **explains it**: it harms alone, and its repair is enough to see it",
     "hides": ":material/visibility_off: **harms**, but its repair alone does not show: another cause still holds",
     "helps": ":material/healing: its repair **helps this run**, and a sound run does without it",
+    "against": ":material/swap_vert: **not the cause**: a run is clearly better with it than without",
     "nothing": ":material/remove: **does not matter** here: less than the seeds differ, or below a point",
     "undecided": ":material/help: one seed each: **not decided**",
     "unmeasured": ":material/science: **not measured** yet",
