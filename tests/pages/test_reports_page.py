@@ -14,7 +14,8 @@ from vit_explore.reports.base import Row, in_order, rows
 from vit_explore.reports.from_run import record_of
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
-from vit_explore.ui.pages.reports import detail, found
+from vit_explore.ui.kit import wording
+from vit_explore.ui.pages.reports import detail, found, words
 
 ROWS = [row.name for row in in_order()]
 
@@ -135,6 +136,12 @@ def test_own_runs_and_records_join_their_row(
     lines = detail._measured(rows_found, store, "accuracy")
     assert [line.kind for line in lines] == ["faithful", "scaled", "yours"]
     assert lines[0].is_partial
+    times = words.facts(rows_found)["Wall time"]
+    assert times[1].endswith(" so far")  # of the run that was cut short
+    assert times[2] == times[1].removesuffix(" so far")
+    whole = dataclasses.replace(cut, done=1.0, seconds=7200.0)
+    both = dataclasses.replace(rows_found, shipped={"faithful": [cut, whole], "scaled": []})
+    assert words.facts(both)["Wall time"][1] == wording.duration(7200)
 
 
 def test_a_run_of_nothing_printed_joins_nothing(open_page: OpenPage, make_run: MakeRun) -> None:

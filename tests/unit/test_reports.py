@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -199,12 +200,38 @@ def test_a_changed_a_forked_or_an_unfinished_run_is_nobodys(run: str) -> None:
     assert own_preset(found, store) is None
 
 
+def test_own_pictures_of_other_classes_are_another_question(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore()
+    monkeypatch.setattr("vit_explore.reports.from_run.preset_of", lambda config: "finetune-3class")
+    monkeypatch.setattr("vit_explore.reports.from_run._starts_alike", lambda *_: True)
+    own = dataclasses.replace(store.get(run), config=TINY.update(dataset="folder", path="mine"))
+    for classes, joins in ((("shoe", "sandal", "boot"), True), (("cat", "dog"), False), (None, False)):
+        found = own_preset(dataclasses.replace(own, classes=classes), store)
+        assert found == ("finetune-3class" if joins else None)
+
+
 def test_a_run_that_was_cut_short_says_how_far_it_came(run: str) -> None:
     store = RunStore()
     found = dataclasses.replace(store.get(run), state="stopped", epoch=0.5, test_top1=None)
     record = record_of(found, store, "report-cnn-scaled")
     assert record.is_partial
     assert record.done == 0.5
+
+
+def test_a_run_that_failed_is_measured_as_nothing(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path(__file__).parents[2] / "scripts" / "measure_reports.py"
+    spec = importlib.util.spec_from_file_location("measure_reports", file)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    store, name = RunStore(), "report-cnn-scaled"
+    monkeypatch.setattr(script, "preset_of", lambda config: name)
+    monkeypatch.setattr(script, "run_for", lambda *_: None)
+    assert script.trained(name, 0, store, None) == store.get(run)
+    for found in ([dataclasses.replace(store.get(run), state="failed")], []):
+        monkeypatch.setattr(script, "runs_of", lambda *_, found=found: found)
+        assert script.trained(name, 0, store, None) is None
 
 
 def test_a_record_survives_its_file(run: str, tmp_path: Path) -> None:
@@ -305,6 +332,7 @@ def test_the_overview_has_a_mark_for_each_figure() -> None:
     assert marks["yours"] == [0.3]
     assert list(fig.layout.yaxis.ticktext) == ["a &lt;b>net&lt;/b>", "another"]
     (line,) = [shape for shape in fig.layout.shapes if shape.type == "line" and shape.y0 == shape.y1 == 0]
+    assert fig.layout.annotations[0].text == "50 %"  # no digit that was not printed
     assert (line.x0, line.x1) == (0.5, 0.65)  # from the printed figure to the median
     assert "reported 50.0%" in str(theme.description(fig))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -48,7 +49,7 @@ def reported_and_measured(rows: Sequence[ReportedRow]) -> go.Figure:
             fig.add_shape(
                 type="line",
                 x0=row.reported,
-                x1=sorted(measured)[len(measured) // 2],
+                x1=median(measured),
                 y0=i,
                 y1=i,
                 line={"color": theme.GREY, "width": 2},
@@ -114,7 +115,7 @@ def _guessing(fig: go.Figure, rows: Sequence[ReportedRow]) -> None:
 def _printed(fig: go.Figure, rows: Sequence[ReportedRow]) -> None:
     """The printed numbers in a column on the right, and a line between two groups of rows."""
     for i, row in enumerate(rows):
-        text = "–" if row.reported is None else f"{100 * row.reported:.2f} %"
+        text = "–" if row.reported is None else f"{round(100 * row.reported, 2):g} %"
         fig.add_annotation(
             x=1, xref="paper", y=i, text=text, showarrow=False, xanchor="left", xshift=6, font={"color": theme.RESNET}
         )

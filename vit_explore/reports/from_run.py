@@ -10,6 +10,7 @@ import numpy as np
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadReference
 from vit_explore.presets import presets
+from vit_explore.reports.base import row_of
 from vit_explore.reports.matching import preset_of
 from vit_explore.reports.measured import Point, Record
 from vit_explore.runs.initial import resolved
@@ -27,7 +28,17 @@ def own_preset(record: RunRecord, store: RunStore) -> str | None:
     name = preset_of(record.config)
     if name is None or any(isinstance(mark, Changed) for mark in store.marks(record.id)):
         return None  # what was set while it trained is no setting of the preset
+    if not _has_its_classes(record, name):
+        return None
     return name if _starts_alike(record.config, presets.get(name).config, store) else None
+
+
+def _has_its_classes(record: RunRecord, preset: str) -> bool:
+    """Whether pictures of the person's own, wherever they lie, are of as many classes as the row's."""
+    row = row_of(preset)
+    if record.settings().data.path is None or row is None:
+        return True
+    return len(record.classes or ()) == row[0].classes
 
 
 def _starts_alike(config: RunConfig, wanted: RunConfig, store: RunStore) -> bool:

@@ -50,6 +50,6 @@ add(
         differs="Nothing to compare yet: they did not run it, and the paper's figures are of ImageNet.",
         faithful=faithful,
         small=small,
-        takes="weeks",
+        takes="days",
     )
 )

@@ -14,7 +14,7 @@ def reports() -> Note:
             "Diamonds are figures as they were printed; everything else was trained by this project, or by you. Each "
             "row exists with the settings as reported, and scaled to a few minutes with the same idea. A run of yours "
             "joins its row by itself when it has finished with every setting of the preset; another seed, device or "
-            "folder of your own pictures does not matter, any other change does."
+            "folder of your own pictures, of as many classes, does not matter; any other change does."
         ),
         formula=(
             r"\begin{gathered}\ln C:\ \text{the loss of guessing among } C \text{ classes} \\"

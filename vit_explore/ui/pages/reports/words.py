@@ -56,7 +56,7 @@ def facts(found: Found) -> dict[str, list[str]]:
         "Macro F1": [printed(reported.f1), *(_over(_whole(runs), "macro_f1") for runs in everyone)],
         "Epochs": [
             _plain(reported.epochs),
-            *(_number(runs, "epochs") for runs in records),
+            *(_number(_whole(runs) or runs, "epochs") for runs in records),
             *(_number(runs, "epoch") for runs in own),
         ],
         "Wall time": [wording.duration(reported.seconds), *map(_time, everyone)],
@@ -95,9 +95,11 @@ def _number(runs: Runs, name: str) -> str:
 
 
 def _time(runs: Runs) -> str:
+    """Of whole runs; of one that was cut short, so far."""
+    whole = _whole(runs)
     name = "seconds" if runs and isinstance(runs[0], Record) else "train_seconds"
-    found = spread(getattr(run, name) for run in runs)
-    return NOTHING if found is None else wording.duration(found.middle)
+    found = spread(getattr(run, name) for run in whole or runs)
+    return NOTHING if found is None else f"{wording.duration(found.middle)}{'' if whole else ' so far'}"
 
 
 def _count(runs: Runs) -> str:

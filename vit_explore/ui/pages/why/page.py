@@ -42,7 +42,7 @@ def _facts() -> None:
         "Model": "ViT of torch's encoder layers, width 256, 4 blocks, 4 heads, MLP 1024",
         "Data": "40,000 training images of 32 px, not augmented",
         "Training": "Adam, lr 1e-3, weight decay, 5 epochs",
-        "Loss": f"{why.SUMS[0]} in the first epoch, {why.SUMS[1]} in the last, summed over the batches",
+        "Loss": f"{why.SUMS[0]} → {why.SUMS[1]}, summed over the batches; first and last epoch, as we read it",
     }
     st.table([{"": f"**{name}**", "as reported": text} for name, text in facts.items()], hide_index=True,
              border="horizontal")  # fmt: skip
