@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -21,7 +20,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from vit_explore.presets import presets  # noqa: E402  (the project is not installed)
+from vit_explore.here import processor  # noqa: E402  (the project is not installed)
+from vit_explore.presets import presets  # noqa: E402
 from vit_explore.reports.base import SCALED, in_order, row_of  # noqa: E402
 from vit_explore.reports.from_run import record_of  # noqa: E402
 from vit_explore.reports.matching import preset_of  # noqa: E402
@@ -31,15 +31,6 @@ from vit_explore.runs.store import RunStore  # noqa: E402
 
 COMMAND = (sys.executable, "-m", "vit_explore")
 GRACE = 120  # seconds for a stopped run to be tested and stored
-
-
-def cpu() -> str:
-    """The processor's name and how many cores there are."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores} cores"
 
 
 def torch_version() -> str:
@@ -54,15 +45,16 @@ def runs_of(name: str, seed: int, store: RunStore) -> list[RunRecord]:
     return [run for run in known if preset_of(run.settings()) == name]
 
 
-def trained(name: str, seed: int, store: RunStore, limit: float | None) -> RunRecord:
-    """The run of a preset with this seed: there already, trained on, or new."""
+def trained(name: str, seed: int, store: RunStore, limit: float | None) -> RunRecord | None:
+    """The run of a preset with this seed: there already, trained on, or new. None where it failed or never began."""
     known = runs_of(name, seed, store)
     if known and known[0].state == "finished":
         return known[0]
     goes_on = bool(known) and known[0].resume_refusal is None
     new = ["train", "--preset", name, "--seed", str(seed), "--name", f"{name} seed {seed}"]
     run_for(["runs", "resume", known[0].id] if goes_on else new, store.home, limit)
-    return runs_of(name, seed, store)[0]
+    latest = runs_of(name, seed, store)[:1]
+    return latest[0] if latest and latest[0].state != "failed" else None
 
 
 def run_for(arguments: list[str], home: Path, limit: float | None) -> None:
@@ -96,12 +88,16 @@ def main() -> None:
             parser.error(f"{name} belongs to no row of the paper or the reports")
     options.home.mkdir(parents=True, exist_ok=True)
     store = RunStore(options.home)
-    machine, torch = cpu(), torch_version()
+    machine, torch = processor(), torch_version()
     for name in names:
         for seed in map(int, options.seeds.split(",")):
             run = trained(name, seed, store, options.limit)
             command = f"python -m vit_explore train --preset {name} --seed {seed}"
-            keep(record_of(run, store, name, command, machine, torch))
+            if run is None:
+                print(f"{name}, seed {seed}: no record, since the run failed or could not start", file=sys.stderr)
+            else:
+                keep(record_of(run, store, name, command, machine, torch))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,16 @@
-"""Runs that are trained in this very process, by a command: with a bar, and a Ctrl-C that leaves a checkpoint."""
+"""Runs that are trained in this very process, by a command: with a bar, and a Ctrl-C that leaves a checkpoint; and what
+machine this is."""
 
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from vit_explore.printing import say
@@ -25,6 +28,15 @@ class Closing(Protocol):
     """What is on the terminal while it trains."""
 
     def close(self) -> None: ...
+
+
+def processor() -> str:
+    """The processor's name, or the kind of machine, and how many cores this process may use: such as "…, 2 cores"."""
+    info = Path("/proc/cpuinfo")
+    lines: list[str] = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{name or platform.machine()}, {cores} core{'' if cores == 1 else 's'}"
 
 
 def this_process(device: str) -> Claimant:

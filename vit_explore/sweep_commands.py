@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vit_explore.errors import BadConfig, DiskFull
-from vit_explore.here import INTERRUPTED, this_process, training
+from vit_explore.here import INTERRUPTED, processor, this_process, training
 from vit_explore.printing import percent, print_table, say
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def sweep(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.json)
     seeds = seeds_of(arguments.seeds)
+    if arguments.csv is not None and (arguments.csv.is_dir() or not arguments.csv.absolute().parent.is_dir()):
+        raise BadConfig(f"--csv {arguments.csv} is not possible: it takes a file in a folder that there is.")
     store = _store()
     if arguments.resume is not None:
         return _resume(store, arguments, seeds)
@@ -225,19 +227,9 @@ def table(sweep: Sweep, results: list[Result], say_to_stderr: bool = False) -> N
 
 def machine() -> str:
     """What this was measured on, in words: the processor, its cores, and the releases that computed."""
-    import os
     import platform
 
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor() or platform.machine()
-    many = f"{cores} core{'' if cores == 1 else 's'}"
-    return f"{name}, {many}, Python {platform.python_version()}, torch {torch.__version__}"
-
-
-def _processor() -> str:
-    """The processor's name; "" where the system does not say it."""
-    info = Path("/proc/cpuinfo")
-    lines: list[str] = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    name = f"{torch.cuda.get_device_name()}, {processor()}" if torch.cuda.is_available() else processor()
+    return f"{name}, Python {platform.python_version()}, torch {torch.__version__}"

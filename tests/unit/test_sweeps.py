@@ -297,6 +297,8 @@ def test_resume_may_add_seeds_and_repeats_what_failed_before_a_checkpoint(traine
         (["tiny", "--seeds", "a"], "whole numbers"),
         (["tiny", "--seeds", ","], "whole numbers"),
         (["--resume", "sweep-tiny-12345678"], "no sweep"),
+        (["tiny", "--csv", "no/such/folder/tiny.csv"], "a folder that there is"),  # before hours of training
+        (["tiny", "--csv", "."], "it takes a file"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
