@@ -61,7 +61,8 @@ def test_alexnet_takes_torchvisions_weights_and_gives_its_logits() -> None:
 def test_alexnet_says_what_is_too_small() -> None:
     with pytest.raises(BadConfig, match=r"nothing of pictures of 62 px; it takes 63 px or more") as caught:
         ModelConfig(architecture="alexnet", image_size=62)
-    assert caught.value.fields == ("image_size",)
+    assert caught.value.fields == ("input_size",)
+    assert RunConfig().update(model="alexnet", input_size=64).data.image_size == 32
     for size in (64, "64"):  # as the form and as the command line give it
         assert RunConfig().update(model="alexnet", image_size=size).model.image_size == 64
     with pytest.raises(BadConfig, match="63 px or more"):

@@ -28,7 +28,7 @@ def check(config: ModelConfig) -> None:
         raise BadConfig(
             f"AlexNet's strides and pools leave nothing of pictures of {config.image_size} px; it takes {LEAST} px or "
             "more, such as 64; in its paper it had 224.",
-            "image_size",
+            "input_size",  # which enlarges a batch at a time, and not the data in memory
         )
 
 
