@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import pytest
 from conftest import TINY, MakeRun, OpenPage, param
@@ -115,6 +116,20 @@ def test_a_run_that_cannot_fit_is_not_started(open_page: OpenPage, foreseen: dic
     at = open_page("reports", report="report-vit-small")
     until(at, "of memory and the device has")
     assert at.button(key="reports_run").disabled
+
+
+def test_a_run_whose_pictures_are_not_here_is_not_started(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = open_page("reports", report="finetune-3class")
+    at.segmented_control(key="reports_kind").set_value("faithful").run()
+    until(at, "There is no shoe-sandal-boot here")
+    assert at.button(key="reports_run").disabled
+    assert not at.button(key="reports_change").disabled
+    (tmp_path / "shoe-sandal-boot").mkdir()
+    at.run()
+    assert not at.button(key="reports_run").disabled
 
 
 def test_own_runs_and_records_join_their_row(

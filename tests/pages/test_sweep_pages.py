@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import TINY, OpenPage
@@ -16,6 +17,7 @@ from vit_explore.sweeps import results, sweeps
 from vit_explore.sweeps.results import Result, as_json, changed
 from vit_explore.training.advice import Memory, Preflight
 from vit_explore.training.events import Event
+from vit_explore.ui.kit import sweeping
 
 SHAPES = sweeps.get("shapes")
 
@@ -101,6 +103,15 @@ def test_start_queues_the_grid_and_stop_and_go_on_follow(open_page: OpenPage) ->
     assert not at.exception
 
 
+def test_the_time_is_estimated_anew_when_a_run_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: dict[str, int] = {}
+    monkeypatch.setattr(sweeping.caches, "store", lambda: SimpleNamespace(states=lambda: states))
+    first = sweeping._estimating(SHAPES, (0,)).key
+    assert sweeping._estimating(SHAPES, (0,)).key == first
+    states["finished"] = 1
+    assert sweeping._estimating(SHAPES, (0,)).key != first
+
+
 def test_the_grid_fills_with_what_has_finished(
     open_page: OpenPage, events_of: Callable[[RunConfig], list[Event]]
 ) -> None:
@@ -110,7 +121,7 @@ def test_the_grid_fills_with_what_has_finished(
     assert not at.exception
     assert "3 of 8 runs finished" in "\n".join(bar.text for bar in at.get("progress")) or "3 of 8" in shown(at)
     assert charts(at) == 1
-    assert "1 of 2" in shown(at)
+    assert "1 of 2 done" in shown(at)
     finish(name, events_of(TINY), 5)
     at.run()
     assert "all finished" in shown(at)

@@ -184,7 +184,9 @@ def _say_costs(sweep: Sweep, seeds: list[int]) -> None:
 
 def _estimating(sweep: Sweep, seeds: tuple[int, ...]) -> Job[Estimate]:
     warm, folder, runs = warm_up(), home(), sweep.runs(seeds)
-    key = ("sweep", str(folder), sweep.name, str(seeds), str(bool(caches.store().states().get("running"))))
+    states = caches.store().states()
+    known = str(states.get("finished", 0))  # a run that has finished says more of the pace than what was reckoned
+    key = ("sweep", str(folder), sweep.name, str(seeds), str(bool(states.get("running"))), known)
     return Job(key, "Estimating how long that takes here", lambda: _estimate(runs, folder, warm))
 
 

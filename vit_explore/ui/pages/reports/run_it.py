@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from vit_explore.config import RunConfig
@@ -35,7 +37,7 @@ def draw(row: Row) -> None:
         with cost, friendly():
             if row.needs and kind == "faithful":
                 st.markdown(row.needs)
-            can_run = _say_cost(preset.config)
+            can_run = _say_cost(preset.config) and _has_pictures(preset.config)
         with buttons:
             _buttons(preset, can_run)
 
@@ -56,6 +58,15 @@ def _say_cost(config: RunConfig) -> bool:
         return False
     _say(found, config)
     return True
+
+
+def _has_pictures(config: RunConfig) -> bool:
+    """Whether the person's own pictures are where the preset looks for them; says so where they are not."""
+    path = config.data.path
+    if path is None or Path(path).expanduser().exists():
+        return True
+    st.caption(f":material/folder_off: There is no {path} here; **Change it first** leads to the place for your path.")
+    return False
 
 
 def _say(found: Preflight, config: RunConfig) -> None:

@@ -112,10 +112,10 @@ def _state(group: Group, cell: Cell) -> str:
         return ""
     first = min(runs, key=lambda record: _URGENT.index(record.state))
     icon = wording.STATE_ICONS[first.state]
-    share = f" {100 * wording.progress_of(first):.0f} %" if first.state == "running" else ""
+    share = f"{100 * wording.progress_of(first):.0f} %" if first.state == "running" else ""
     done = len(group.of(cell)) - len(runs)
-    count = f" {done} of {len(group.of(cell))}" if len(group.of(cell)) > 1 else ""
-    return f":{wording.STATE_COLOURS[first.state]}[{icon}{share}{count}]"
+    count = f"{done} of {len(group.of(cell))} done" if len(group.of(cell)) > 1 else ""
+    return f":{wording.STATE_COLOURS[first.state]}[{icon} {' · '.join(filter(None, (share, count)))}]"
 
 
 # ---------------------------------------------------------------------- the chart
