@@ -64,6 +64,17 @@ def test_another_row_goes_into_the_address(open_page: OpenPage) -> None:
     assert any("'report-gpt' in the address is no row of this page" in line.value for line in at.warning)
 
 
+def test_the_row_is_still_there_when_one_comes_back_from_another_page(open_page: OpenPage) -> None:
+    """As by Back after a button that leads to Train: Streamlit has emptied the entry of the page that was left."""
+    at = open_page("reports", report="report-alexnet")
+    at.query_params.clear()
+    at.switch_page("pages/train/train.py").run()
+    at.switch_page("pages/compare/reports.py").run()
+    assert not at.exception
+    assert param(at, "report") == "report-alexnet"
+    assert at.selectbox(key="reports_row").value == "report-alexnet"
+
+
 def test_the_table_has_a_line_for_each_row(open_page: OpenPage) -> None:
     at = open_page("reports")
     table = next(frame.value for frame in at.dataframe if "Reported" in frame.value.columns)

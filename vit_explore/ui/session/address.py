@@ -90,7 +90,7 @@ FIELDS: dict[str, Field] = {
     "other": Field(_words, "no run", follows=True),
     "picture": Field(_picture, "no picture", follows=True),
     "sweep": Field(_words, "no sweep"),
-    "report": Field(_words, "no row"),
+    "report": Field(_words, "no row", follows=True),  # Back from Train finds it, see kit/link_button.py
     "tab": Field(_words, "no tab"),
     "axis": Field(_words, "no axis"),
     "show": Field(_words, "no view"),
