@@ -179,7 +179,7 @@ def test_a_folder_of_ones_own(open_page: OpenPage, source: str, tmp_path: Path) 
 
 def test_what_is_wrong_with_a_folder_is_a_sentence(open_page: OpenPage, source: str, tmp_path: Path) -> None:
     at = own(open_page("finetune"), "", source)
-    assert "needs a path" in words(at)
+    assert "Name a folder, or upload a zip" in words(at)
     at = own(at, tmp_path / "none", source)
     assert "There is no folder or zip" in words(at)
     one = write_class_folders(tmp_path / "one", 3, ("apple",))

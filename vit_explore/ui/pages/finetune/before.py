@@ -10,6 +10,7 @@ import streamlit as st
 
 from vit_explore import plots
 from vit_explore.config import DataConfig
+from vit_explore.errors import BadConfig, BadData
 from vit_explore.home import home
 from vit_explore.runs.store import RunStore
 from vit_explore.tuning.results import Probed
@@ -47,7 +48,7 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
     order: of the titles, which gives them the colours that they have in the curves.
     """
     wanted = [ref for ref in refs if (data.model_dump_json(), ref) in _asked()]
-    found = []
+    found, refused = [], set()
     for ref in wanted:
         with friendly():
             try:
@@ -55,6 +56,10 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
             except NotYet:
                 st.caption(f"for {escaped(models.title_of(ref))}")
                 raise
+            except (BadConfig, BadData) as error:  # the pictures: the same for all models
+                if str(error) not in refused:
+                    refused.add(str(error))
+                    raise
     if found:
         _bars(found, trained, order)
         _table(found)

@@ -20,6 +20,7 @@ from vit_explore.ui.session.jobs import Job, Progress, Work
 PER_CLASS = 300  # at first: a few seconds for everything
 _FIRST = ("dog", "horse", "ship")  # of CIFAR-10: the smallest bundled ViT has seen none of them
 _SHOWN = 8  # classes of a folder that are named
+_LEAST = 3  # pictures of a class: one to train on, one to validate, one to test
 _KEYS = ("dataset", "classes", "per_class", "path")
 _KEY = "tune_{}".format
 
@@ -83,8 +84,15 @@ def group_of(config: DataConfig) -> str:
     return f"tune-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
 
 
+def needs_folder() -> bool:
+    """Whether a person's own pictures are chosen, and not named yet."""
+    return st.session_state[_KEY("dataset")] == "folder" and not str(st.session_state.get(_KEY("path")) or "").strip()
+
+
 def _forget() -> None:
+    """Another dataset: its own classes, and of one's own pictures all, which may be few."""
     st.session_state[_KEY("classes")] = []
+    st.session_state[_KEY("per_class")] = None if st.session_state[_KEY("dataset")] == "folder" else PER_CLASS
 
 
 def _folder() -> None:
@@ -107,6 +115,10 @@ def _folder() -> None:
 def _say_classes(found: dict[str, int]) -> None:
     shown = ", ".join(f"{escaped(name)} ({count:,})" for name, count in list(found.items())[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    if few := [name for name, count in found.items() if count < _LEAST]:
+        which = f"{escaped(few[0])} has {found[few[0]]}"
+        st.error(f"Each class needs at least {_LEAST} pictures; {which}.", icon=":material/error:")
+        return
     st.caption(f":material/check: {len(found)} classes: {shown}{more}.")
 
 

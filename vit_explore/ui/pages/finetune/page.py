@@ -31,8 +31,13 @@ def show() -> None:
         models.form()
     with right.container(border=True, height="stretch"):
         models.part_form()
-    with friendly():
-        _steps(data.read(), models.read())
+    if data.needs_folder():
+        st.info(
+            "Name a folder, or upload a zip, with one sub-folder of pictures for each class.", icon=":material/folder:"
+        )
+    else:
+        with friendly():
+            _steps(data.read(), models.read())
     panel.panel(notes.baselines(), notes.fine_tuning())
 
 
