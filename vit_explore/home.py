@@ -20,3 +20,8 @@ def home() -> Path:
             f"The folder {path} cannot be made ({error.strerror}); set VIT_EXPLORE_HOME to one that can be written."
         ) from None
     return path
+
+
+def uploads() -> Path:
+    """Where the zips lie that a person uploads, named by their content; made by whoever writes there."""
+    return home() / "data" / "uploads"

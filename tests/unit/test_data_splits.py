@@ -71,7 +71,7 @@ def test_per_class_reduces_validation_in_proportion(pool: Pool) -> None:
 
 def test_all_of_a_class_can_be_asked_for_and_no_more(pool: Pool) -> None:
     assert len(make_splits(pool, DataConfig(per_class=80))[1]) == 240
-    with pytest.raises(BadConfig, match=r"per_class = 81 .* at most 80"):
+    with pytest.raises(BadConfig, match=r"81 images per class .* at most 80"):
         make_splits(pool, DataConfig(per_class=81))
 
 

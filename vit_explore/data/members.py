@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vit_explore.errors import BadData
+from vit_explore.home import uploads
 
 MAX_MEMBERS = 200_000
 MAX_TOTAL = 8 * 2**30  # bytes, unpacked
@@ -86,17 +87,22 @@ def arrange(listing: Listing, name: str) -> Layout:
         found += [entry] if is_picture else []
     classes = tuple(sorted({name for by_class in pictures.values() for name in by_class}))
     if len(classes) < 2:
-        seen = f"only the class folder {classes[0]!r}" if classes else "no class folders"
+        seen = f"There is only the class folder {classes[0]!r}" if classes else "There are no class folders"
         raise BadData(
-            f"{name} holds {seen} and a classifier needs two or more; make one sub-folder of pictures for each class."
+            f"{seen} in {name}, and a classifier needs two or more; make one sub-folder of pictures for each class."
         )
     return Layout(classes, pictures, skipped)
+
+
+def name_of(path: Path) -> str:
+    """What a sentence calls it; an upload lies under the hash of its content, a name that nobody has seen."""
+    return "the uploaded zip" if path.parent == uploads() else path.name or str(path)
 
 
 def pictures_of(path: Path) -> dict[str, int]:
     """How many pictures each class of a folder or a zip has, by their names alone: none is read. Raises BadData."""
     with open_listing(path) as listing:
-        layout = arrange(listing, path.name or str(path))
+        layout = arrange(listing, name_of(path))
     return {name: sum(len(by_class.get(name, [])) for by_class in layout.pictures.values()) for name in layout.classes}
 
 

@@ -72,8 +72,8 @@ def _cut(
     fewest = min(range(len(train)), key=lambda i: len(train[i]))
     if per_class > len(train[fewest]):
         raise BadConfig(
-            f"per_class = {per_class} is more than there is: the class {classes[fewest]!r} has {len(train[fewest])} "
-            f"training images after validation is split off; choose at most {len(train[fewest])}."
+            f"{per_class} images per class are more than there are: the class {classes[fewest]!r} has "
+            f"{len(train[fewest])} training images after validation is split off; choose at most {len(train[fewest])}."
         )
     kept = validation_size(per_class, fraction)
     return [index[:per_class] for index in train], [index[:kept] for index in val]

@@ -18,7 +18,7 @@ from vit_explore.data import cache
 from vit_explore.data.base import DatasetStatus, Pool, Progress, Source, Split, datasets
 from vit_explore.data.images import MAX_BYTES, load_image, resize_crop
 from vit_explore.data.loading import check_memory
-from vit_explore.data.members import Entry, Layout, Listing, arrange, open_listing
+from vit_explore.data.members import Entry, Layout, Listing, arrange, name_of, open_listing
 from vit_explore.errors import BadConfig, BadData, BadImage
 
 _SPLITS = ("train", "val", "test")
@@ -38,7 +38,7 @@ class Folder(Source):
             raise BadConfig("The dataset 'folder' needs a path; name a folder or a zip of class folders.")
         path = Path(config.path).expanduser()
         with open_listing(path) as listing:
-            layout = arrange(listing, path.name or str(path))
+            layout = arrange(listing, name_of(path))
             names = tuple(split for split in _SPLITS if split in layout.pictures)
             key = _key(path, listing, config.image_size)
             stored, left_out = cache.load(key, names), ""
@@ -46,11 +46,11 @@ class Folder(Source):
                 stored, failed = _decode(listing, layout, config.image_size, progress)
                 failed += [f"{entry.path} (in no class folder)" for entry in layout.skipped]
                 if failed:  # not cached, so that the next load says so again
-                    left_out = _left_out(path.name, failed)
+                    left_out = _left_out(name_of(path), failed)
                     warnings.warn(left_out, stacklevel=2)
                 else:
                     cache.store(key, stored)
-        _check_counts(path.name, layout.classes, stored)
+        _check_counts(name_of(path), layout.classes, stored)
         return Pool(layout.classes, stored["train"], stored.get("test"), stored.get("val"), left_out)
 
     def status(self) -> DatasetStatus:

@@ -7,7 +7,7 @@ import io
 import zipfile
 
 from vit_explore.errors import BadData
-from vit_explore.home import home
+from vit_explore.home import uploads
 from vit_explore.runs.files import disk_errors, write_atomically
 
 
@@ -15,7 +15,7 @@ def save_upload(content: bytes) -> str:
     """Keep an uploaded zip under the home, named by its content alone; gives its path. Raises BadData, DiskFull."""
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise BadData("The file is not a zip archive; upload a zip with one folder of images for each class.")
-    folder = home() / "data" / "uploads"
+    folder = uploads()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
     with disk_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
