@@ -201,6 +201,8 @@ def report_curves(
     percent = {"tickformat": ".0%"} if measure == "accuracy" else {}
     title = "accuracy (top-1)" if measure == "accuracy" else "training loss"
     fig.update_yaxes(title_text=title, rangemode="tozero", **percent)
+    if measure == "accuracy" and not any(len(line.value) for line in lines) and not tests:
+        fig.update_yaxes(range=[0, 1])  # an empty chart would reach 400 %
     return theme.describe(fig, _curve_words(lines, tests, measure))
 
 
