@@ -41,11 +41,12 @@ class ScalingSeries:
 
 
 def accuracy_scaling(
-    series: Sequence[ScalingSeries], x: str = "flops", title: str = "", height: int = 420
+    series: Sequence[ScalingSeries], x: str = "flops", title: str = "", height: int = 420, chance: float | None = None
 ) -> go.Figure:
     """Test accuracy against one of the axes, on a log scale; bars from the lowest to the highest seed.
 
-    x = "column": labels, in their order, which `title` says what they are.
+    x = "column": labels, in their order, which `title` says what they are. chance: what guessing gives, drawn where
+    something comes near it.
     """
     if x not in _AXES:
         raise BadConfig(f"There is no axis {x!r}; choose one of: {', '.join(_AXES)}.")
@@ -77,6 +78,11 @@ def accuracy_scaling(
         ticks = _ticks(x, sorted({float(value) for line in series for value in line.x}))
         fig.update_xaxes(type="log", tickvals=list(ticks), ticktext=list(ticks.values()))
     fig.update_yaxes(title_text="test accuracy (top-1)", tickformat=".0%")
+    if chance is not None and min((min(line.low) for line in series if len(line.low)), default=1.0) < 2 * chance:
+        fig.add_hline(y=chance, line={"color": theme.GREY, "width": 2, "dash": "dot"})
+        fig.add_annotation(
+            x=1, xref="paper", xanchor="right", y=chance, yanchor="bottom", text="guessing", showarrow=False
+        )
     ends = "; ".join(_said(line) for line in series if len(line.mean))
     return theme.describe(fig, f"Test accuracy against {title}. {ends or 'Nothing is measured yet'}.")
 

@@ -59,14 +59,19 @@ def _pick(store: RunStore, names: Sequence[str], sweep: Sweep) -> str | None:
     """The group to show: the latest unless another is chosen."""
     if len(names) < 2:
         return names[0] if names else None
-    labels = {name: _when(groups.find(store, name)) for name in names}
+    labels = {name: _label(groups.find(store, name)) for name in names}
     key = f"group_{sweep.name}_{len(names)}"  # a new one is another widget, and shown at once
     return st.selectbox("Your sweeps", names, format_func=lambda name: labels.get(name, name), key=key)
 
 
+def _label(group: Group) -> str:
+    """While it trains it has no count: this is not drawn again with the bar below, which has one."""
+    done = "training" if group.active else f"{len(group.finished)} of {len(group.records)} runs finished"
+    return f"{_when(group)} · {done}"
+
+
 def _when(group: Group) -> str:
-    began = time.strftime("%d %b, %H:%M", time.localtime(group.created))
-    return f"{began} · {len(group.finished)} of {len(group.records)} runs finished"
+    return time.strftime("%d %b, %H:%M", time.localtime(group.created))
 
 
 def _live(sweep: Sweep, name: str | None, was_active: bool, draw: Callable[[Found], None]) -> None:
@@ -103,7 +108,7 @@ def _stands(store: RunStore, group: Group) -> None:
     if not total:
         return
     if not group.active and group.is_whole:
-        st.caption(f"Yours: {total} runs, {_when(group).partition(' · ')[0]}, all finished.")
+        st.caption(f"Yours: {total} runs, {_when(group)}, all finished.")
         return
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_stands"):
         share = sum(wording.progress_of(record) for record in group.records.values()) / max(1, total)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from vit_explore import plots
+from vit_explore.data import dataset_status
 from vit_explore.plots.scaling import ScalingSeries
 from vit_explore.sweeps import Cell, Sweep
 from vit_explore.sweeps.group import Group
@@ -42,8 +43,16 @@ def show(sweep: Sweep, found: Found) -> None:
         **address.widget("axis", "scaling_axis", axis),
     )  # fmt: skip
     title = sweep.columns if axis == "column" else ""
-    chart(plots.accuracy_scaling(series(sweep, found, axis), axis, title), f"scaling_{sweep.name}_{axis}")
+    fig = plots.accuracy_scaling(series(sweep, found, axis), axis, title, chance=_chance(sweep))
+    chart(fig, f"scaling_{sweep.name}_{axis}")
     _downloads(sweep, found)
+
+
+def _chance(sweep: Sweep) -> float | None:
+    """The accuracy of guessing; None where the cells differ in their classes."""
+    asked = {(cell.config.data.dataset, cell.config.data.classes) for cell in sweep.cells}
+    counts = {len(classes or dataset_status(dataset).classes or ()) for dataset, classes in asked}
+    return 1 / count if len(counts) == 1 and (count := counts.pop()) else None
 
 
 def _say_whose(found: Found) -> None:
