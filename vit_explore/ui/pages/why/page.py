@@ -62,7 +62,7 @@ def _guess(guess: tuple[str, ...] | None) -> None:
                 chosen.append(cause.name)
             box.caption(cause.about)
             code.code(cause.code, language="python")
-        label = "That is my guess" if chosen else "None of them"
+        label = "That is my guess" if chosen else "My guess: none of them"
         if st.button(label, type="primary", icon=":material/lock:", key="why_fix"):
             st.session_state[_GUESS] = tuple(chosen)
             st.rerun()
