@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import threading
@@ -122,6 +123,16 @@ def test_a_probe_goes_on_exactly_where_it_was(store: RunStore) -> None:
     second = list(tiny_trainer(tuned(), initial=known, state=stops[-1]).events())
     assert [e.loss for e in second if isinstance(e, Step)] == pytest.approx(whole[9:], abs=1e-6)
     assert second[0].mean == (0.5, 0.4, 0.3)  # type: ignore[union-attr]
+
+
+def test_a_probe_goes_on_in_the_same_precision_on_another_machine() -> None:
+    config = tuned(precision="bf16")
+    events = tiny_trainer(config, initial=source_of(config), wants_checkpoint=lambda: True).events()
+    state = next(copy.deepcopy(event.state) for event in events if isinstance(event, Checkpoint))
+    state["settled"]["threads"] += 1
+    begun = next(iter(tiny_trainer(config, initial=source_of(config), state=state).events()))
+    assert isinstance(begun, Started)
+    assert (begun.precision, begun.mixed) == ("fp32", True)
 
 
 def test_a_stop_while_features_are_computed_is_heard() -> None:

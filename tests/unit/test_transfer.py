@@ -58,7 +58,10 @@ def test_timms_vits_move_to_another_image_size_as_timm_moves_them(name: str) -> 
 
 
 def test_weights_of_another_model_are_refused_in_one_sentence() -> None:
-    with pytest.raises(ModelUnavailable, match=r"The weights of run:1 do not fit the model: their .*; choose"):
+    with pytest.raises(
+        ModelUnavailable,
+        match=r"The weights of run:1 do not fit the model: their .*; choose the architecture and the input",
+    ):
         transferred(ours(width=48).state_dict(), ours(), "run:1")
     weights = ours().state_dict() | {"pos_embed": torch.zeros(1, 1 + 15, 24)}
     with pytest.raises(ModelUnavailable, match="on no square grid"):

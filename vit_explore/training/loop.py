@@ -115,14 +115,14 @@ class Trainer(Stepping):
 
     def _settle(self) -> None:
         """Find the fastest way to do a step, and prepare it, before the clock starts."""
+        if self._pin is not None and self._pin.threads != torch.get_num_threads():
+            self._pin, self.mixed = None, True  # another machine than the one where it was found out
         if self.train.tune == "head":
             self._freeze()
         half = self.model_config.takes_half_size and self.train.low_res_fraction > 0
         if wants_compiling(self.train, self.device):
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
-        if self._pin is not None and self._pin.threads != torch.get_num_threads():
-            self._pin, self.mixed = None, True  # another machine than the one where it was found out
         self.numerics, self.replicas = settle(
             self.net, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
         )

@@ -72,7 +72,8 @@ def transferred(weights: Mapping[str, Tensor], model: nn.Module, ref: str) -> di
     why = difference(taken, own)
     if why is not None:
         raise ModelUnavailable(
-            f"The weights of {ref} do not fit the model: {why}; choose the architecture they are of."
+            f"The weights of {ref} do not fit the model: {why}; "
+            "choose the architecture and the input size that they are of."
         )
     return taken
 
