@@ -22,6 +22,7 @@ from vit_explore.run_commands import summary
 from vit_explore.runs import sidecars
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
+from vit_explore.runs.references import load_model
 from vit_explore.runs.store import RunStore
 from vit_explore.training import Checkpoint, Evaluated, Event, Finished, Snapshot, Step, Trainer
 from vit_explore.training.average import Average
@@ -98,9 +99,14 @@ def test_a_fork_averages_from_its_own_start(tmp_path: Path) -> None:
     run = store.create(tiny_config(epochs=1, ema=0.9))
     finish(store, run)
     step = store.snapshots(run)[-1].step
-    fork = store.fork(run, step, epochs=2)
+    fork = store.fork(run, step, epochs=2, lr=1e-12)  # which moves nothing
     finish(store, fork)
-    assert store.get(fork).state == "finished"
+    start, end = (
+        load_model(f"run:{fork}@{at}", tmp_path).model.state_dict() for at in (step, store.snapshots(fork)[-1].step)
+    )
+    assert store.snapshots(fork)[-1].step > step
+    for name, value in start.items():
+        torch.testing.assert_close(end[name], value, atol=1e-3, rtol=0)
 
 
 # ------------------------------------------------------------------ early stopping

@@ -26,7 +26,7 @@ from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.references import load_model
 from vit_explore.runs.store import RunStore
-from vit_explore.training import Finished, Step, preflight
+from vit_explore.training import Finished, Step, memory
 from vit_explore.training.batches import Batches
 from vit_explore.training.evaluate import largest_batch
 from vit_explore.ui.pages.train.inside import look_inside, picture_uri
@@ -181,7 +181,7 @@ def test_a_stored_run_keeps_its_size(tmp_path: Path) -> None:
 
 
 def test_memory_counts_the_images_at_their_own_size_and_the_model_at_its() -> None:
-    small, large = (preflight.memory_of(RunConfig().update(input_size=size), images=1000) for size in (32, 64))
+    small, large = (memory.memory_of(RunConfig().update(input_size=size), images=1000) for size in (32, 64))
     assert small.images == large.images == 1000 * 3 * 32**2
     assert large.activations > 3 * small.activations
 

@@ -19,7 +19,7 @@ from vit_explore.runs import foresee as foreseeing
 from vit_explore.runs.foresee import foresee, known_rate
 from vit_explore.runs.recorder import the_trainer
 from vit_explore.runs.store import RunStore
-from vit_explore.training import advice, preflight
+from vit_explore.training import advice, memory, preflight
 from vit_explore.training.advice import Memory, Preflight
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,19 +86,19 @@ def test_memory_is_within_a_factor_of_the_measured_peak(changes: dict[str, Any])
     output = subprocess.run(
         [sys.executable, "-c", PEAK, repr(changes)], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    measured, found = int(output), preflight.memory_of(RunConfig().update(**changes), images=0)
+    measured, found = int(output), memory.memory_of(RunConfig().update(**changes), images=0)
     assert found.activations > 50e6  # enough to be seen beside what torch takes
     assert 0.5 < found.total / measured < 2.0
 
 
 def test_memory_follows_its_formulas() -> None:
-    small, large = (preflight.memory_of(minute(batch_size=size), images=1000) for size in (32, 64))
+    small, large = (memory.memory_of(minute(batch_size=size), images=1000) for size in (32, 64))
     assert large.activations == 2 * small.activations
     assert large.images == 1000 * 3 * 32 * 32
     assert large.weights == 2 * large.gradients
-    adamw = preflight.memory_of(minute(optimizer="adamw"), images=0)
+    adamw = memory.memory_of(minute(optimizer="adamw"), images=0)
     assert adamw.optimiser == 2 * adamw.gradients > large.optimiser > adamw.gradients
-    moments = [preflight.memory_of(minute(**changes), images=0).optimiser / adamw.gradients for changes in (
+    moments = [memory.memory_of(minute(**changes), images=0).optimiser / adamw.gradients for changes in (
         {"optimizer": "adam"}, {"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0, "ema": 0.99},
     )]  # fmt: skip
     assert moments == [2, 1, 1]
@@ -112,7 +112,8 @@ def test_nothing_is_built_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> 
         assert next(model.parameters()).is_meta
         return model
 
-    monkeypatch.setattr(preflight, "create_model", only_meta)
+    for module in (preflight, memory):
+        monkeypatch.setattr(module, "create_model", only_meta)
     found = preflight.estimate(minute(**HUGE, batch_size=512), 40_000, 10_000)
     assert (found.source, found.is_too_large, found.is_impossible) == ("matmul", True, True)
     assert "choose a smaller batch or model, or a larger patch" in (advice.refusal(found) or "")

@@ -1,13 +1,6 @@
 """What a run will ask of this machine: seconds of a step, seconds of the test, memory. Estimated before it is spent.
 
-Memory comes first, and nothing is built that would not fit. It is the sum of
-    weights     4 bytes a parameter (fp32), and as much again for the copy on which a step is tried out
-    gradients   4 bytes a parameter
-    optimiser   8 bytes a parameter for Adam and AdamW (two moments); 4 for the matrices that Muon takes, and for SGD
-                with momentum (one); 4 more for the moving average of the weights
-    activations what autograd keeps of an image for the way back, times the batch size: the model is run on the meta
-                device, where nothing is computed, and torch.autograd.graph.saved_tensors_hooks sees each tensor kept
-    images      uint8, as they lie on the device
+Memory comes first (see memory.py), and nothing is built that would not fit.
 """
 
 from __future__ import annotations
@@ -17,23 +10,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
-import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vit_explore.config import ModelConfig, RunConfig, TrainConfig, settings
+from vit_explore.config import ModelConfig, RunConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
 from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, pick_device, wait_for
+from vit_explore.training.memory import PROBE_IMAGES, memory_of, memory_of_device
 from vit_explore.training.optimizers import Optimizers, make_optimizers
 
 PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take longer is not probed
-PROBE_IMAGES = 2  # BatchNorm needs two
 EFFICIENCY = 0.5  # of the rate of a plain matrix product that a network reaches, about
 TOGETHER = 0.85  # n threads are worth about n to this power of one
 MATMUL = 1024  # side of the matrices by which that rate is found
@@ -79,14 +71,6 @@ def _of_probe(config: RunConfig, train_images: int, test_images: int, memory: Me
     sized = _Sized(config, train_images, test_images, rate, free)
     features = images / forward
     return Preflight(HEAD_STEP, 0.0, rate, sized.steps, memory, free, machine, "matmul", features_seconds=features)
-
-
-def memory_of_device(device: torch.device) -> tuple[int, int]:
-    """Bytes that are free now, and bytes in all."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)
-    memory = psutil.virtual_memory()
-    return memory.available, memory.total
 
 
 def check_memory(config: RunConfig) -> None:
@@ -171,65 +155,6 @@ def _steps_down(config: RunConfig) -> list[tuple[float, str, int]]:
 
 def _value(config: RunConfig, name: str) -> Any:
     return settings()[name].value(config)
-
-
-# ---------------------------------------------------------------------- memory
-
-
-def memory_of(config: RunConfig, images: int) -> Memory:
-    """The memory of a run that holds so many images. Raises as create_model."""
-    model, train = config.model, config.train
-    shape = _shape(model)
-    images = images * 3 * config.data.image_size**2
-    if train.tune == "head":  # what the rest would need goes into a few thousand numbers
-        return Memory(2 * 4 * shape.params, 0, 0, 0, images)
-    return Memory(
-        weights=2 * 4 * shape.params,
-        gradients=4 * shape.params,
-        optimiser=4 * (_moments(train, shape) + (shape.params if train.ema else 0)),
-        activations=train.batch_size * shape.kept,
-        images=images,
-    )
-
-
-def _moments(train: TrainConfig, shape: _Shape) -> int:
-    """Numbers that the optimiser keeps."""
-    if train.optimizer == "sgd":
-        return shape.params if train.momentum else 0
-    return 2 * shape.params - (shape.matrices if train.optimizer == "muon" else 0)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """Of a model: parameters, those in Muon's matrices, and bytes that autograd keeps of one image."""
-
-    params: int
-    matrices: int
-    kept: int
-
-
-@lru_cache(maxsize=256)
-def _shape(config: ModelConfig) -> _Shape:
-    """On the meta device: of the size of the model nothing is allocated, and nothing is computed."""
-    with torch.device("meta"):
-        model = create_model(config.replace(pretrained=False)).train()
-        images = torch.empty(PROBE_IMAGES, 3, config.image_size, config.image_size)
-    of_the_model = {id(tensor.untyped_storage()) for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if id(storage) not in of_the_model:
-            kept[id(storage)] = storage.nbytes()
-            alive.append(storage)
-        return tensor
-
-    alive: list[torch.UntypedStorage] = []  # an id is given again when its owner is gone
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(images)
-    named = list(model.named_parameters())
-    matrices = sum(p.numel() for name, p in named if config.card.matrices(name, p.ndim))
-    return _Shape(sum(p.numel() for _, p in named), matrices, sum(kept.values()) // PROBE_IMAGES)
 
 
 # ---------------------------------------------------------------------- time
