@@ -57,10 +57,11 @@ def resolved(config: RunConfig, store: RunStore) -> RunConfig:
     given = config.model.model_fields_set
     for name, value in source.knobs.items():
         if name in given - FREE and getattr(config.model, name) != value:
+            known_as = "model" if name == "architecture" else name
             raise BadConfig(
-                f"{name} = {getattr(config.model, name)!r} contradicts {source.ref}, which has {value!r}; "
+                f"{known_as} = {getattr(config.model, name)!r} contradicts {source.ref}, which has {value!r}; "
                 "leave it out, and it follows the weights.",
-                "model" if name == "architecture" else name,
+                known_as,
             )
     kept = {name: getattr(config.model, name) for name in given - {"image_size", "num_classes"}}
     data, model = config.data.model_dump(exclude_unset=True), {**source.knobs, **kept, "init_from": source.ref}
