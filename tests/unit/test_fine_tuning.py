@@ -337,7 +337,7 @@ def test_the_architecture_follows_and_a_contradiction_is_one_sentence(store: Run
     for wrong in ({"architecture": "resnet18"}, {"depth": 12}):
         with pytest.raises(BadConfig, match="contradicts bundled:vit-cifar10, which has"):
             resolved(asked("bundled:vit-cifar10", **wrong), store)
-    with pytest.raises(BadConfig, match="^model = 'resnet18' contradicts"):  # as the setting is called
+    with pytest.raises(BadConfig, match=r"^model = 'resnet18' contradicts"):  # as the setting is called
         resolved(asked("bundled:vit-cifar10", architecture="resnet18"), store)
     assert resolved(asked("bundled:vit-cifar10", dropout=0.3), store).model.dropout == 0.3
 

@@ -32,7 +32,7 @@ class RunQueue(StoreBase):
         """The id of the first queued run for the claimant's slot, now running; None when there is none to take.
 
         group: of this group only. At most one run is on a slot. A run that names a device goes to the worker of that
-        device where there is one. One whose settings cannot be read is failed, with the sentence, and holds up no other.
+        device where there is one. One whose settings cannot be read is failed, with the sentence, and holds up none.
         """
         if not self.has_queued():
             return None
