@@ -17,6 +17,7 @@ REPORTED = 0.1481  # top-1 on the test images
 SUMS, BATCHES = (1407, 1390), 625  # the losses that the report prints, and its batches in an epoch: 40,000 / 64
 GUESSING = math.log(10)
 LEAST = 0.01  # of top-1: a smaller difference is none, however well the seeds agree
+ENOUGH = 3  # seeds: that all of two beat all of two others happens by chance once in six times, of three in twenty
 NEAR = 0.03  # of top-1: so far from the report's figure a run still lands on it
 
 SWEEP = sweeps.get("why")
@@ -96,7 +97,7 @@ class Effect:
         pairs = ((self.report, self.repaired), (self.broken, self.sound))
         if any(one is None or other is None for one, other in pairs):
             return "unmeasured"
-        if any(len(one.values) < 2 for pair in pairs for one in pair if one is not None):
+        if any(len(one.values) < ENOUGH for pair in pairs for one in pair if one is not None):
             return "undecided"
         gains, harms = (is_clear(*pair) for pair in pairs)
         if gains or harms:
@@ -127,15 +128,15 @@ def finding(effect: Effect) -> str:
     title, word = effect.cause.title, effect.word
     if word == "unmeasured":
         return f"{title}: not measured yet."
-    gain, loss = 100 * (effect.gain or 0.0), 100 * (effect.loss or 0.0)
-    moved = f"its repair moves the report's run by {gain:+.1f} points, and alone it moves a sound run by {-loss:+.1f}"
+    gain, change = (round(100 * points, 1) + 0.0 for points in (effect.gain or 0.0, -(effect.loss or 0.0)))
+    moved = f"its repair moves the report's run by {gain:+.1f} points, and alone it moves a sound run by {change:+.1f}"
     meaning = {
         "explains": "it explains the figure: it harms alone, and repairing it is enough to see it",
         "hides": "it harms, but repairing it alone does not help, since another cause still holds",
         "helps": "repairing it helps the report's run, and a sound run does without the repair",
         "against": "it is not the cause: a run is clearly better with it than without",
         "nothing": "it does not matter here: the seeds differ by more, or the difference is below a point",
-        "undecided": "one seed each, so it is not decided",
+        "undecided": "fewer than three seeds each, so it is not decided",
     }[word]
     return f"{title}: {moved}; {meaning}."
 
@@ -157,7 +158,7 @@ def verdict(results: Sequence[Result]) -> str:
         return "Not measured yet."
     report = found[0].report
     if any(effect.word in ("unmeasured", "undecided") for effect in found):
-        return f"Not decided yet: each variant needs two seeds at least.{_lands(report)}"
+        return f"Not decided yet: each variant needs three seeds at least.{_lands(report)}"
     guilty = [effect.cause.title for effect in found if effect.word == "explains"]
     partly = [effect.cause.title for effect in found if effect.word in ("hides", "helps")]
     against = [effect.cause.title for effect in found if effect.word == "against"]

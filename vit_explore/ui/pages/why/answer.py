@@ -29,7 +29,7 @@ _WORDS = {
     "helps": ":material/healing: its repair **helps this run**, and a sound run does without it",
     "against": ":material/swap_vert: **not the cause**: a run is clearly better with it than without",
     "nothing": ":material/remove: **does not matter** here: less than the seeds differ, or below a point",
-    "undecided": ":material/help: one seed each: **not decided**",
+    "undecided": ":material/help: fewer than three seeds: **not decided**",
     "unmeasured": ":material/science: **not measured** yet",
 }
 _LOSS_WORD = ":material/calculate: **hides the level** of the loss, and changes no weight"
@@ -106,7 +106,7 @@ def _named(cause: why.Cause, guess: Sequence[str]) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f} points"
+    return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} points"  # no -0.0
 
 
 def _guessing_sum() -> str:

@@ -30,7 +30,8 @@ def why() -> Note:
             "The runs are smaller than the report's, and what it leaves out is our choice: the figure itself need not "
             "come out. A cause without an effect here may have one in a wider, deeper or longer run. “Clear” means "
             "that all seeds of one side beat all of the other, by a point on average: with three seeds of each, chance "
-            "alone does that once in twenty times."
+            "alone does that once in twenty times, and the table makes eight such comparisons. With fewer seeds "
+            "nothing is called clear."
         ),
         functions=(lab.is_clear, lab.verdict),
         code=("vit_explore.models.report_vit.net", "ReportViT"),
