@@ -200,3 +200,20 @@ def test_the_variants_are_run_from_the_page(open_page: OpenPage, events_of: Call
     assert not at.exception
     assert "Not decided yet" in shown(at)
     assert "From your runs, 1 seed" in shown(at)
+
+
+def test_the_shipped_verdict_stays_until_all_of_ones_own_runs_are_there(
+    open_page: OpenPage, records: Callable[[str, float], None], events_of: Callable[[RunConfig], list[Event]]
+) -> None:
+    records("why", 0.3)
+    at = open_page("why")
+    at.button(key="why_fix").click().run()
+    at.number_input(key="sweep_seeds_why").set_value(1).run()
+    at.button(key="sweep_start_why").click().run()
+    (name,) = groups.groups_of(RunStore(), sweeps.get("why"))
+    for count, whose, verdict in ((5, "From the records", "No single cause"), (6, "From your runs", "Not decided yet")):
+        finish(name, events_of(TINY), count)
+        at.run()
+        assert not at.exception
+        assert whose in shown(at)
+        assert verdict in shown(at)

@@ -41,9 +41,14 @@ class Found:
     shipped: Shipped | None
 
     @property
+    def is_own(self) -> bool:
+        """Whether one's own results are the ones to judge by: there are no shipped ones, or all of one's own."""
+        return self.shipped is None or (self.group is not None and self.group.is_whole)
+
+    @property
     def shown(self) -> tuple[Result, ...]:
-        """One's own results, or the shipped ones until there are some."""
-        return self.own or (self.shipped.results if self.shipped else ())
+        """One's own results, or the shipped ones until one's own are all there."""
+        return self.own if self.is_own or self.shipped is None else self.shipped.results
 
 
 def live(sweep: Sweep, draw: Callable[[Found], None]) -> None:

@@ -62,11 +62,14 @@ def show(found: Found, guess: Sequence[str]) -> None:
 def _say_whose(found: Found) -> None:
     seeds = len({result.seed for result in found.shown})
     many = f"{seeds} seed{'' if seeds == 1 else 's'}"
-    if found.own:
+    if found.is_own:
         st.caption(f"From your runs, {many}. The records that come with the app are left aside.")
     elif found.shipped is not None:
         where = f"{escaped(found.shipped.machine)}, {found.shipped.date}"
-        st.caption(f"From the records that come with the app: {where}, {many}. Your own runs replace them.")
+        st.caption(
+            f"From the records that come with the app: {where}, {many}. Your own runs replace them as soon as all have "
+            "finished."
+        )
 
 
 # ---------------------------------------------------------------------- each cause
