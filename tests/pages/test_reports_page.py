@@ -162,6 +162,8 @@ def test_own_runs_and_records_join_their_row(
     lines = detail._measured(rows_found, store, "accuracy")
     assert [line.kind for line in lines] == ["faithful", "scaled", "yours"]
     assert lines[0].is_partial
+    store.delete(run)
+    assert [line.kind for line in detail._measured(rows_found, store, "accuracy")] == ["faithful", "scaled"]
     times = words.facts(rows_found)["Wall time"]
     assert times[1].endswith(" so far")  # of the run that was cut short
     assert times[2] == times[1].removesuffix(" so far")

@@ -65,9 +65,7 @@ def _sentences(row: Row) -> dict[str, str]:
 
 def _curves(found: Found, store: RunStore) -> None:
     measure = _pick_measure(found)
-    lines = _reported(found.row, measure)
-    with friendly():
-        lines += _measured(found, store, measure)
+    lines = _reported(found.row, measure) + _measured(found, store, measure)
     chance = 1 / found.row.classes if measure == "accuracy" else log(found.row.classes)
     tests = _tests(found) if measure == "accuracy" else []
     chart(plots.report_curves(lines, measure, chance, tests), f"reports_curves_{found.row.name}_{measure}")
@@ -109,8 +107,9 @@ def _measured(found: Found, store: RunStore, measure: Measure) -> list[plots.Rep
         for record in found.shipped[kind]:
             lines.append(_line(kind, _NAMES[kind], f"seed {record.seed}", record, measure))
         for run in found.own[kind][:_MOST_OWN]:
-            record = record_of(run, store, found.row.preset(kind).name)
-            lines.append(_line("yours", f"yours, {_NAMES[kind]}", run.name, record, measure))
+            with friendly():  # one that is deleted meanwhile, or damaged, hides no other
+                record = record_of(run, store, found.row.preset(kind).name)
+                lines.append(_line("yours", f"yours, {_NAMES[kind]}", run.name, record, measure))
     return lines
 
 
