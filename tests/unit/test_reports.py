@@ -86,6 +86,14 @@ def test_both_runs_can_be_made(row: Row, kind: str) -> None:
     assert preset_of(one.config) == one.name
 
 
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_what_a_source_leaves_out_is_named_as_our_choice(row: Row) -> None:
+    """Augmentation and the images held out are nobody's recipe here, but ours."""
+    config = row.preset("faithful").config
+    assert ("flip" in row.choices) == (config.train.augment != "none")
+    assert ("held out" in row.choices) == (config.data.val_fraction == 0.02)
+
+
 def test_what_is_scaled_is_smaller_and_takes_minutes() -> None:
     for row in ROWS:
         assert row.preset("scaled").takes == ""

@@ -67,8 +67,9 @@ for _place, (_name, _title, _model, _normalize, _top1, _f1, _changes, _scaled) i
                 ),
             ),
             choices=(
-                "Adam, a fifth of the images for validation, published weights for all three models (the report says "
-                f"pre-trained of the ViT), and a folder named {FOLDER} with one sub-folder for each class."
+                "Adam at a constant rate, no augmentation, a fifth of the images for validation, published "
+                "weights for all three models (the report says pre-trained of the ViT), and "
+                f"a folder named {FOLDER} with one sub-folder for each class."
             ),
             scaled=_scaled,
             differs=(

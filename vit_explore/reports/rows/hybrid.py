@@ -36,7 +36,8 @@ add(
         reported=Reported(top1=99.14),
         choices=(
             "The paper's R50x1+ViT-B/16 was pre-trained on JFT-300M, which is not public; the published weights are of "
-            "ImageNet-21k. Batches of 16 in place of 512, for memory, with a learning rate of 0.01 divided by 32."
+            "ImageNet-21k. Batches of 16 in place of 512, for memory, with a learning rate of 0.01 divided by 32; "
+            "flips and shifts, and 1,000 training images held out for the curve."
         ),
         scaled=(
             "A small CNN and four transformer blocks of width 128 on 32-pixel images, three minutes, without "

@@ -51,7 +51,8 @@ for _place, (_name, _letter, _width, _depth, _heads, _mlp, _patch, _millions, _w
             choices=(
                 "Batches of 16 in place of 512, for memory, with one of the paper's four learning rates, 0.01, "
                 "divided by 32, and the same number of images"
-                + (", at 378 pixels, a multiple of 14." if _patch == 14 else ".")
+                + (", at 378 pixels, a multiple of 14" if _patch == 14 else "")
+                + "; flips and shifts, and 1,000 training images held out for the curve."
                 + " The paper tries all four and takes the best."
             ),
             scaled=(

@@ -46,8 +46,8 @@ add(
             ),
         ),
         choices=(
-            "Patches of 4 pixels, Adam at 1e-4, batches of 64 and no augmentation. That the two printed losses are "
-            "those of the first and of the last epoch is our reading."
+            "Patches of 4 pixels, Adam at a constant 1e-4, batches of 64 and no augmentation. That the two printed "
+            "losses are those of the first and of the last epoch is our reading."
         ),
         scaled="Width 192, depth 4 and 3 heads (a fiftieth of the parameters), 1,000 images of each class.",
         differs=(

@@ -41,7 +41,8 @@ add(
             ),
         ),
         choices=(
-            "Patches of 4 pixels and a weight decay of 1e-4. The batch of 64 follows from 625 batches for 40,000 "
+            "Patches of 4 pixels, a class token, pixels in [-1, 1], no augmentation, a constant learning rate and a "
+            "weight decay of 1e-4. The batch of 64 follows from 625 batches for 40,000 "
             "images; that the two printed losses are those of the first and of the last epoch is our reading."
         ),
         scaled="The same model and recipe on a fifth of the training images, 800 of each class.",
