@@ -164,6 +164,11 @@ def test_own_runs_and_records_join_their_row(
     assert lines[0].is_partial
     store.delete(run)
     assert [line.kind for line in detail._measured(rows_found, store, "accuracy")] == ["faithful", "scaled"]
+    on_all = f"{record.test_images} images"
+    assert words.facts(rows_found)["Tested on"] == ["–", on_all, on_all, "–", on_all]
+    slow = dataclasses.replace(record, test_images=3)
+    few = dataclasses.replace(rows_found, shipped={"faithful": [], "scaled": [record, slow]})
+    assert words.facts(few)["Tested on"][2] == f"3 to {on_all}"
     times = words.facts(rows_found)["Wall time"]
     assert times[1].endswith(" so far")  # of the run that was cut short
     assert times[2] == times[1].removesuffix(" so far")

@@ -194,6 +194,7 @@ def test_a_run_as_a_record(run: str) -> None:
     assert not record.is_partial
     assert record.steps == record.total_steps == found.step
     assert record.top1 == found.test_top1
+    assert record.test_images == found.test_images > 0
     assert record.validation[-1][:2] == (1.0, 1.0)
     assert len(record.loss) == min(60, record.steps)
     check(record)

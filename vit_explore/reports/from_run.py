@@ -84,6 +84,7 @@ def record_of(
         validation=tuple(validation),
         loss=_losses(record, store),
         settings=json.loads(config_json(record.settings())),
+        test_images=record.test_images,
     )
 
 

@@ -41,6 +41,7 @@ class Record:
     validation: tuple[Point, ...]
     loss: tuple[Point, ...]
     settings: dict[str, Any]
+    test_images: int | None = None  # a slow run is tested on a part of them; None where the record does not say it
 
     @property
     def is_partial(self) -> bool:
@@ -61,7 +62,7 @@ def read(file: Path) -> Record:
     values = json.loads(file.read_text(encoding="utf-8"))
     for curve in ("validation", "loss"):
         values[curve] = tuple((share, epoch, value) for share, epoch, value in values[curve])
-    return Record(**{field.name: values[field.name] for field in fields(Record)})
+    return Record(**{field.name: values[field.name] for field in fields(Record) if field.name in values})
 
 
 @cache

@@ -53,6 +53,7 @@ def facts(found: Found) -> dict[str, list[str]]:
     params = NOTHING if row.params is None else wording.count(row.params)
     lines = {
         "Top-1": [printed(reported.top1), *map(accuracy, records), *(_over(runs, "test_top1") for runs in own)],
+        "Tested on": [NOTHING, *map(_tested, everyone)],
         "Macro F1": [printed(reported.f1), *(_over(_whole(runs), "macro_f1") for runs in everyone)],
         "Epochs": [
             _plain(reported.epochs),
@@ -80,6 +81,13 @@ def _first(records: Sequence[Record]) -> str:
     """Before the first step, on the validation images."""
     looks = (record.validation[0] for record in records if record.validation)
     return over_seeds(spread(look[2] for look in looks if look[1] == 0))
+
+
+def _tested(runs: Runs) -> str:
+    """How many images the test had: of a slow run a part of them."""
+    counts = sorted({run.test_images for run in runs if run.test_images})
+    ends = dict.fromkeys(counts[:1] + counts[-1:])
+    return f"{' to '.join(f'{count:,}' for count in ends)} images" if ends else NOTHING
 
 
 def _plain(value: float | None) -> str:
