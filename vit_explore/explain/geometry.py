@@ -42,7 +42,7 @@ def geometry(net: Any, image_size: tuple[int, int] | None = None) -> Geometry:
         from vit_explore.explain.layers import what_fits  # which asks for the geometry itself
 
         raise NotApplicable(
-            f"{name_of(net, at_start=True)} keeps no single sequence of patch tokens, which the question is about; "
+            f"{name_of(net, at_start=True)} keeps no single sequence of patch tokens, which this needs; "
             f"{what_fits(net)}."
         )
     return found

@@ -111,7 +111,8 @@ def _attention(view: Inside | None, samples: Samples | None, maps: int, gathers:
     on = f"a validation image of class {name}"
     shots = [Shot(name, view.picture, f"The pinned picture: {on}")]
     shots += [Shot(f"{noun} {i}", uri, f"Attention of {noun.lower()} {i} on {on}") for i, uri in view.blocks]
-    return Panel(title, shots, f"step {view.step:,}")
+    tokens = f"{len(view.blocks)} of them · " if gathers else ""  # there may be more than are shown
+    return Panel(title, shots, f"{tokens}step {view.step:,}")
 
 
 def _answers(view: Inside | None, samples: Samples | None, pinned: int) -> Answers:
