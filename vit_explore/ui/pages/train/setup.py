@@ -50,7 +50,7 @@ def _preset_row() -> None:
     titles = {name: preset.title for name, preset in everyday().items()}
     repeated = {name: _with_time(preset) for name, preset in _repeated().items()}
     st.session_state.setdefault(_EVERYDAY, DEFAULT)
-    usual, others = st.columns([2.6, 1], gap="medium")
+    usual, others = st.columns([1.5, 1], gap="medium")  # its options are long, and end with what tells them apart
     usual.pills(
         "Ready-made runs", list(titles), format_func=titles.__getitem__, key=_EVERYDAY, on_change=_take_everyday,
         persist_state="session", wrap=True,
