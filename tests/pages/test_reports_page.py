@@ -54,6 +54,14 @@ def test_a_row_leads_on_to_a_page_that_there_is(row: Row) -> None:
     assert site.page(row.page).title
 
 
+def test_a_row_whose_folder_is_not_here_is_changed_first(open_page: OpenPage) -> None:
+    at = open_page("reports", report="finetune-3class")
+    at.segmented_control(key="reports_kind").set_value("faithful").run()
+    assert not at.exception
+    assert at.button(key="reports_run").disabled
+    assert not at.button(key="reports_change").disabled
+
+
 def test_another_row_goes_into_the_address(open_page: OpenPage) -> None:
     at = open_page("reports")
     assert at.selectbox(key="reports_row").value == ROWS[0]

@@ -39,7 +39,12 @@ def draw(row: Row) -> None:
                 st.markdown(row.needs)
             can_run = _say_cost(preset.config) and _has_pictures(preset.config)
         with buttons:
-            _buttons(preset, can_run)
+            _buttons(preset, can_run and _has_its_folder(preset.config))
+
+
+def _has_its_folder(config: RunConfig) -> bool:
+    """False where a row's folder of pictures is not here: its path has to be changed first."""
+    return config.data.path is None or Path(config.data.path).expanduser().exists()
 
 
 def _say_cost(config: RunConfig) -> bool:
@@ -88,7 +93,10 @@ def _buttons(preset: Preset, can_run: bool) -> None:
             get_backend().ensure()
             open_run(run)
             st.switch_page(site.path("train"), query_params=address.link("train", run=run))
-    if st.button("Change it first", icon=":material/tune:", width="stretch", key="reports_change"):
+    if st.button(
+        "Change it first", type="secondary" if _has_its_folder(preset.config) else "primary", icon=":material/tune:",
+        width="stretch", key="reports_change",
+    ):  # fmt: skip
         st.session_state["train_pending"] = preset
         no_parent()
         st.switch_page(site.path("train"), query_params=address.link("train", run=address.NO_RUN))
