@@ -519,6 +519,13 @@ def test_scaling_bars_reach_from_the_lowest_to_the_highest_seed(axis: str) -> No
     assert "ViT from 30.0% to 50.0%" in (theme.description(fig) or "")
 
 
+@pytest.mark.parametrize(("low", "is_drawn"), [(0.12, True), (0.6, False)])
+def test_guessing_is_drawn_where_a_sweep_comes_near_it(low: float, is_drawn: bool) -> None:
+    line = plots.ScalingSeries("ViT", [10, 1000], [0.7, low], [0.7, low], [0.7, low])
+    fig = plots.accuracy_scaling([line], "train_images", chance=0.1)
+    assert [shape.y0 for shape in fig.layout.shapes] == ([0.1] if is_drawn else [])
+
+
 def test_the_columns_of_a_grid_are_an_axis_of_words() -> None:
     line = plots.ScalingSeries("class token", ["0.001", "0.01"], [0.3, 0.5], [0.3, 0.5], [0.3, 0.5])
     fig = plots.accuracy_scaling([line], "column", "learning rate")
