@@ -308,15 +308,19 @@ def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
     at = open_page(page)
     assert not at.exception
     assert not at.error
-    if page != "filters":
+    if page == "positions":
         assert len(at.info) == 1  # not once more for step 0
+    if page == "attention":  # it opens on what a CNN answers
+        assert not at.info
+        assert at.query_params.get("tab") is None
+        assert "Explain the class" in [box.label for box in at.selectbox]
 
 
 def test_a_question_that_does_not_fit_leads_to_a_model_that_it_fits(
     open_page: OpenPage, make_run: MakeRun, really_bundled: None
 ) -> None:
     run = make_run("finished", TINY.update(model="resnet-slim"))
-    at = open_page("attention", model=f"run:{run}")
+    at = open_page("attention", model=f"run:{run}", tab="attention_maps")
     next(button for button in at.button if "instead" in button.label).click().run()
     assert not at.exception
     assert not at.info

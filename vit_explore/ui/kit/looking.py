@@ -177,6 +177,15 @@ def check_tokens(ref: str) -> None:
     geometry(model(ref).model)
 
 
+def keeps_tokens(ref: str) -> bool:
+    """Whether the model keeps a sequence of patch tokens, as a CNN does not."""
+    try:
+        check_tokens(ref)
+    except NotApplicable:
+        return False
+    return True
+
+
 def check_classes(ref: str) -> None:
     """Raises NotApplicable for a model that gives features and no answer."""
     loaded = model(ref)

@@ -75,12 +75,19 @@ def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side])
     """The tabs, of which only the open one computes; gives that one."""
     by_name = {tab.name: tab for tab in offered}
     words = {tab.title: name for name, tab in by_name.items()}
-    name = address.one_of("tab", {name: tab.title for name, tab in by_name.items()}, offered[0].name)
+    name = address.one_of("tab", {name: tab.title for name, tab in by_name.items()}, _first(offered, choice.ref).name)
     shown = by_name[name]
     drawn = st.tabs(list(words), **address.widget("tab", "attention_view", shown.title, words))
     with drawn[list(by_name).index(name)], friendly(model_picker.offer_bundled):
         one_tab(shown, choice.ref, picture, both)
     return shown
+
+
+def _first(offered: list[Tab], ref: str) -> Tab:
+    """What the page opens on: the first tab that the model can answer; of a CNN that is Grad-CAM."""
+    if looking.keeps_tokens(ref):
+        return offered[0]
+    return next((tab for tab in offered if not tab.needs & {"attention", "patches", "positions"}), offered[0])
 
 
 def one_tab(tab: Tab, ref: str, picture: Picture, both: list[Side]) -> None:
