@@ -178,6 +178,16 @@ def test_the_guess_comes_first(open_page: OpenPage, records: Callable[[str, floa
     assert "What the runs say" not in shown(at)
 
 
+def test_the_guess_is_in_the_address(open_page: OpenPage) -> None:
+    assert "**Your guess:** Attention runs across the batch; Post-norm" in shown(
+        open_page("why", guess="norm,attention")
+    )
+    assert "**Your guess:** none of the five" in shown(open_page("why", guess="none"))
+    at = open_page("why", guess="norm,rain")
+    assert "'rain' in the address is none of the suspects" in at.warning[0].value
+    assert len(at.checkbox) == 5
+
+
 def test_without_records_only_the_arithmetic_is_told(open_page: OpenPage) -> None:
     at = open_page("why")
     at.button(key="why_fix").click().run()

@@ -134,6 +134,17 @@ def test_a_mistake_in_what_is_folded_away_opens_it(open_page: OpenPage) -> None:
     assert "Learning rate = 0 is not possible" in folded.error[0].value
 
 
+def test_a_setting_that_goes_with_another_shows_with_it(open_page: OpenPage) -> None:
+    at = open_page("train")
+    shown = {box.key for box in at.number_input}
+    assert {"form_lr", "form_ema", "form_mixup"} <= shown
+    assert not {"form_momentum", "form_lr_decay"} & shown
+    at.selectbox(key="form_optimizer").set_value("sgd").run()
+    assert "form_momentum" in {box.key for box in at.number_input}
+    at.selectbox(key="form_schedule").set_value("exponential").run()
+    assert {"form_momentum", "form_lr_decay"} <= {box.key for box in at.number_input}
+
+
 def test_an_unknown_architecture_is_one_sentence(open_page: OpenPage) -> None:
     at = open_page("train")
     at.session_state["train_pending"] = TINY.update(model="timm:nosuchnet")

@@ -35,6 +35,8 @@ class Hints:
     words: str = ""  # the same within a sentence; made from the label when empty
     fair: Fair = "always"
     advanced: bool = False  # folded away by default
+    group: str = ""  # the title under which it is folded away; that of its section when empty
+    when: tuple[str, str] = ("", "")  # another setting and its value, without which it does nothing
     kind: Kind | None = None  # where it does not follow from the type
     empty: str = "none"  # what no value means, in words
     offered: Any = None  # what a form holds at first where the default is no value

@@ -10,8 +10,11 @@ from pydantic import model_validator
 from vit_explore.config.fields import Config, setting
 from vit_explore.errors import BadConfig
 
-_machine = partial(setting, fair="clock", advanced=True)  # its pace, and with it how far a budget in seconds reaches
-_more = partial(setting, advanced=True)
+_rate = partial(setting, group="Optimiser and learning rate")
+_sight = partial(setting, group="What it sees")
+_weights = partial(setting, group="Which weights", advanced=True)
+# its pace, and with it how far a budget in seconds reaches
+_machine = partial(setting, fair="clock", advanced=True, group="Looks on the way, and the machine")
 
 _UNCHANGED = {
     "augment": "none",
@@ -32,90 +35,98 @@ class TrainConfig(Config):
     seconds: float | None = setting(
         None, "Budget in seconds of training.", gt=0, le=604_800, words="budget in seconds", offered=60.0
     )
-    batch_size: int = setting(64, "Images per step.", ge=1, le=8192)
-    optimizer: str = setting(
+    batch_size: int = _rate(64, "Images per step.", ge=1, le=8192)
+    optimizer: str = _rate(
         "muon", "How the weights are updated.", label="Optimiser", registry="vit_explore.cards:rules"
     )
-    momentum: float = _more(0.9, "Momentum of sgd; the other optimisers have their own.", ge=0, lt=1)
-    nesterov: bool = _more(False, "Nesterov's look ahead in sgd.", label="Nesterov momentum", words="Nesterov momentum")
-    lr: float = setting(1e-3, "Peak learning rate.", gt=0, le=10, label="Learning rate")
-    weight_decay: float = setting(
+    momentum: float = _rate(
+        0.9, "Momentum of sgd; the other optimisers have their own.",
+        ge=0, lt=1, when=("optimizer", "sgd"), advanced=True,
+    )  # fmt: skip
+    nesterov: bool = _rate(
+        False, "Nesterov's look ahead in sgd.",
+        label="Nesterov momentum", words="Nesterov momentum", when=("optimizer", "sgd"), advanced=True,
+    )  # fmt: skip
+    lr: float = _rate(1e-3, "Peak learning rate.", gt=0, le=10, label="Learning rate")
+    weight_decay: float = _rate(
         0.05,
         "Weight decay, on matrices only: decoupled, or with adam and sgd a part of the gradient (L2).",
         ge=0,
         le=10,
     )
-    schedule: Literal["cosine", "constant", "exponential"] = setting(
+    schedule: Literal["cosine", "constant", "exponential"] = _rate(
         "cosine",
         "The learning rate after warm-up: half a cosine to 0, as it is, or times `lr_decay` in each epoch.",
         label="Schedule",
     )
-    lr_decay: float = _more(
+    lr_decay: float = _rate(
         0.98, "Factor of the learning rate in each epoch of the exponential schedule, step by step.",
-        gt=0, le=1, label="Decay an epoch", words="decay of the learning rate",
+        gt=0, le=1, label="Decay an epoch", words="decay of the learning rate", when=("schedule", "exponential"),
+        advanced=True,
     )  # fmt: skip
-    warmup_fraction: float = setting(
+    warmup_fraction: float = _rate(
         0.1, "Share of the budget in which the learning rate rises; then its schedule begins.",
         ge=0, lt=1, label="Share of warm-up",
     )  # fmt: skip
-    warmup_start: float = _more(
-        0.0, "Share of the peak learning rate at which warm-up begins.", ge=0, le=1, label="Start of warm-up"
-    )
-    low_res_fraction: float = setting(
+    warmup_start: float = _rate(
+        0.0, "Share of the peak learning rate at which warm-up begins.",
+        ge=0, le=1, label="Start of warm-up", advanced=True,
+    )  # fmt: skip
+    low_res_fraction: float = _sight(
         0.4,
         "Share of the budget, from its start, with images of half the side: a quarter of the tokens. "
         "0 turns it off; models that take one size only (timm's) never do it.",
         ge=0, lt=1, label="Share at half size",
     )  # fmt: skip
-    label_smoothing: float = setting(0.1, "Share of the target spread over all classes.", ge=0, lt=1)
-    augment: Literal["none", "flip", "flip+crop"] = setting(
+    label_smoothing: float = _sight(0.1, "Share of the target spread over all classes.", ge=0, lt=1)
+    augment: Literal["none", "flip", "flip+crop"] = _sight(
         "flip+crop", "Random horizontal flip, and a shift by up to an eighth of the side.", label="Augmentation"
     )
-    mixup: float = _more(
+    mixup: float = _sight(
         0.0,
         "Mixup: alpha of the Beta distribution from which the share of a second image comes; 0 turns it off. The loss "
         "of a step is then that of mixed images.",
-        ge=0, le=8,
+        ge=0, le=8, advanced=True,
     )  # fmt: skip
-    cutmix: float = _more(
+    cutmix: float = _sight(
         0.0, "CutMix: the same for a box of a second image. With both, each image draws one.",
-        ge=0, le=8, label="CutMix", words="CutMix",
+        ge=0, le=8, label="CutMix", words="CutMix", advanced=True,
     )  # fmt: skip
-    mix_until: float = _more(
+    mix_until: float = _sight(
         0.8, "Share of the budget, from its start, with Mixup and CutMix; the rest sees whole images.",
-        ge=0, le=1, label="Share with mixing",
+        ge=0, le=1, label="Share with mixing", advanced=True,
     )  # fmt: skip
-    erasing: float = _more(
+    erasing: float = _sight(
         0.0, "Random erasing: how likely an image loses a box, which gets the mean colour.", ge=0, le=1,
-        label="Random erasing",
+        label="Random erasing", advanced=True,
     )  # fmt: skip
-    rand_augment: int = _more(
+    rand_augment: int = _sight(
         0, "RandAugment: magnitude of two random changes of each image; 9 is usual, 0 turns it off.", ge=0, le=30,
-        label="RandAugment", words="RandAugment",
+        label="RandAugment", words="RandAugment", advanced=True,
     )  # fmt: skip
-    ema: float = _more(
+    ema: float = _weights(
         0.0,
         "Moving average of the weights, which is evaluated and kept in their place: how much of it stays in each step, "
         "such as 0.999; 0 turns it off.",
         ge=0, lt=1, label="EMA of the weights", words="EMA of the weights",
     )  # fmt: skip
-    patience: int | None = _more(
+    patience: int | None = _weights(
         None,
         "End early after so many validations without a better accuracy, with the weights of the best one; a run that "
         "uses up its budget keeps its last weights.",
         ge=1, le=1000, empty="never early",
     )  # fmt: skip
-    tune: Literal["all", "head"] = setting(
+    tune: Literal["all", "head"] = _weights(
         "all",
         "What is trained. head: a linear probe, on features that the frozen rest gives once for each image, as it is: "
         "not augmented, not at half size.",
-        label="Trained part", advanced=True,
+        label="Trained part",
     )  # fmt: skip
-    layer_decay: float = setting(
+    layer_decay: float = _weights(
         1.0, "Each layer below the head learns at this factor of the rate of the one above it.",
-        gt=0, le=1, label="Layer-wise decay of the learning rate", advanced=True,
+        gt=0, le=1, label="Layer-wise decay of the learning rate",
     )  # fmt: skip
-    grad_clip: float = setting(
+    grad_clip: float = _rate(
         1.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0, label="Gradient clipping", advanced=True
     )
     evaluations: int = _machine(12, "Validations over the whole budget, equally spaced.", ge=1, le=1000)

@@ -59,7 +59,7 @@ PAGES = (
     ),
     Page("versus", "Compare", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("scaling", "Compare", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
-    Page("why", "Compare", "Why 14.81 %?", "troubleshoot"),
+    Page("why", "Compare", "Why 14.81 %?", "troubleshoot", view=("guess",)),
     Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
 )
 HOME = PAGES[0]

@@ -214,10 +214,15 @@ def _step(default: float | None) -> float:
     return 10.0 ** math.floor(math.log10(default)) / 2 if default else 0.05
 
 
+def is_of_use(name: str) -> bool:
+    """Whether a setting means something for the chosen architecture, and for the setting that it goes with."""
+    widget, (other, value) = widgets()[name], widgets()[name].hints.when
+    return widget.applies(value_of("model") or "") and (not other or value_of(other) == value or name in marked())
+
+
 def draw_many(names: Iterable[str], columns: int = 2) -> None:
-    """Several fields side by side; those that mean nothing for the chosen architecture are left out."""
-    architecture = value_of("model") or ""
-    shown = [widget for name in names if (widget := widgets()[name]).applies(architecture)]
+    """Several fields side by side, but for those that mean nothing as the others stand."""
+    shown = [widgets()[name] for name in names if is_of_use(name)]
     for start in range(0, len(shown), columns):
         for column, widget in zip(st.columns(columns), shown[start : start + columns], strict=False):
             with column:

@@ -72,6 +72,17 @@ def _words(text: str) -> str:
     return text
 
 
+def _guess(text: str) -> tuple[str, ...]:
+    """Names with commas between; "none" for none of them."""
+    if not re.fullmatch(r"[a-z]{1,20}(,[a-z]{1,20}){0,7}", text):
+        raise ValueError(text)
+    return () if text == "none" else tuple(text.split(","))
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return ",".join(names) or "none"
+
+
 def _picture(text: str) -> str:
     if not re.fullmatch(r"sample:[\w-]+|(dataset|run|bundled):[\w-]+:[0-9]{1,9}|upload:[0-9a-f]{16}", text):
         raise ValueError(text)
@@ -96,6 +107,7 @@ FIELDS: dict[str, Field] = {
     "show": Field(_words, "no view"),
     "present": Field(_switch, "neither on nor off", _on_or_off),
     "group": Field(_words, "no group of runs"),
+    "guess": Field(_guess, "no guess", _named),
     "compare": Field(_beside, "neither off, on, bundled nor source"),
     "image_px": Field(_number, "no size in pixels"),
     "patch_px": Field(_number, "no size in pixels"),

@@ -101,11 +101,14 @@ def folded_form() -> None:
     is_wrong = any(_is_folded(fields[name], fields[name].section) for name in forms.marked())
     title = "Everything else: split, optimiser, seeds, device"
     with st.expander(title, icon=":material/tune:", expanded=is_wrong):
+        groups: dict[str, list[str]] = {}
         for section, title in (("data", "Data"), ("model", "Model"), ("train", "Training")):
-            names = [name for name, widget in fields.items() if _is_folded(widget, section)]
-            if any(fields[name].applies(forms.value_of("model") or "") for name in names):
-                st.markdown(f"**{title}**")
-                forms.draw_many(names, columns=4)
+            for name, widget in fields.items():
+                if _is_folded(widget, section) and forms.is_of_use(name):
+                    groups.setdefault(widget.hints.group or title, []).append(name)
+        for title, names in groups.items():
+            st.markdown(f"**{title}**")
+            forms.draw_many(names, columns=4)
 
 
 def _is_open(widget: forms.Widget, section: str) -> bool:

@@ -10,8 +10,7 @@ from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.follow import follow_others
 from vit_explore.ui.kit.style import style
 from vit_explore.ui.pages.why import answer, notes
-
-_GUESS = "why_guess"
+from vit_explore.ui.session import address
 
 
 def show() -> None:
@@ -20,7 +19,7 @@ def show() -> None:
     style()
     follow_others()
     _facts()
-    guess: tuple[str, ...] | None = st.session_state.get(_GUESS)
+    guess = _addressed()
     _guess(guess)
     if guess is not None:
         with friendly():
@@ -29,6 +28,17 @@ def show() -> None:
         st.caption(why.SWEEP.scaled)
         sweeping.start_box(why.SWEEP, "Run the variants")
     panel.panel(notes.why())
+
+
+def _addressed() -> tuple[str, ...] | None:
+    """The guess that the address says; one at what is no suspect is refused in a sentence. None before the guess."""
+    guess: tuple[str, ...] | None = address.get("guess")
+    known = [cause.name for cause in why.ALL]
+    odd = next((name for name in guess or () if name not in known), None)
+    if odd is None:
+        return guess
+    address.refuse("guess", f"{odd!r} in the address is none of the suspects; they are: {', '.join(known)}.")
+    return None
 
 
 def _facts() -> None:
@@ -49,7 +59,7 @@ def _facts() -> None:
 
 
 def _guess(guess: tuple[str, ...] | None) -> None:
-    """The five suspects, and the person's choice among them, which is kept for the session."""
+    """The five suspects, and the person's choice among them, which the address keeps."""
     if guess is not None:
         _guessed(guess)
         return
@@ -64,7 +74,7 @@ def _guess(guess: tuple[str, ...] | None) -> None:
             code.code(cause.code, language="python")
         label = "That is my guess" if chosen else "My guess: none of them"
         if st.button(label, type="primary", icon=":material/lock:", key="why_fix"):
-            st.session_state[_GUESS] = tuple(chosen)
+            address.choose(guess=tuple(chosen))
             st.rerun()
 
 
@@ -73,5 +83,5 @@ def _guessed(guess: tuple[str, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f":material/lock: **Your guess:** {'; '.join(titles) or 'none of the five'}.", width="content")
         if st.button("Guess again", icon=":material/replay:", key="why_again"):
-            del st.session_state[_GUESS]
+            address.choose(guess=None)
             st.rerun()
