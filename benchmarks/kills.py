@@ -46,7 +46,9 @@ from vit_explore.runs.tidy import tidy  # noqa: E402
 from vit_explore.runs.worker import run_worker  # noqa: E402
 from vit_explore.training import Checkpoint, Evaluated, Finished, Snapshot, Started, Step, Trainer  # noqa: E402
 
-TIMES = {"elapsed", "remaining", "images_per_second", "train_seconds", "eval_seconds"}  # of day: never the same twice
+TIMES = {  # and memory: of day and machine, never the same twice
+    "elapsed", "remaining", "images_per_second", "train_seconds", "eval_seconds", "peak_memory",
+}  # fmt: skip
 STOP_AT = 20  # the step at which someone asks for the run's end
 KILLED = object()
 

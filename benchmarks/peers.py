@@ -69,7 +69,7 @@ class PlainLoop:
         self.train, self.seconds, self.dataset = config.train, seconds, dataset
         self.device = pick_device(config.train.device)
         torch.manual_seed(config.train.seed)
-        self.model = create_model(fit_to_data(config.model, dataset)).to(self.device)
+        self.model = create_model(fit_to_data(config, dataset)).to(self.device)
         self.optimizer = make_optimizers(self.model, config.model.card, config.train)
         steps = [
             *([transforms.RandomCrop(32, padding=4)] if config.train.augment == "flip+crop" else []),

@@ -207,4 +207,4 @@ def test_it_can_be_fine_tuned(name: str) -> None:
     trained = dict(model.named_parameters())
     assert scales.keys() == {id(parameter) for parameter in trained.values()}
     assert all(scales[id(trained[key])] == 1.0 for key in entries)
-    assert scales[id(next(iter(trained.values())))] < 0.5
+    assert scales[id(next(iter(trained.values())))] <= 0.5

@@ -316,6 +316,7 @@ def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
         assert "Explain the class" in [box.label for box in at.selectbox]
 
 
+@pytest.mark.slow
 def test_a_question_that_does_not_fit_leads_to_a_model_that_it_fits(
     open_page: OpenPage, make_run: MakeRun, really_bundled: None
 ) -> None:

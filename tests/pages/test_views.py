@@ -247,6 +247,7 @@ def test_who_deletes_a_run_is_not_told_that_its_pictures_went_along(picture: str
     assert at.run().text[0].value == left
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_are_gone_does_not_stand_in_the_way_of_the_datasets(
     open_page: OpenPage, make_run: MakeRun, tmp_path: Path
 ) -> None:

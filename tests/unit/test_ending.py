@@ -177,6 +177,7 @@ def test_a_usual_run_is_tested_on_all_images_in_their_order() -> None:
     assert np.bincount(labels, minlength=3).tolist() == end(events).confusion.sum(1).tolist()
 
 
+@pytest.mark.slow
 def test_a_slow_test_ends_in_time_and_is_one_of_a_fixed_random_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "END_SECONDS", 0.2)
     monkeypatch.setattr(looks, "LEAST", 2)

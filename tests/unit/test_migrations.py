@@ -154,6 +154,7 @@ def test_a_version_that_never_was_is_refused(old: Path) -> None:
         RunStore(old)
 
 
+@pytest.mark.slow
 def test_many_processes_migrate_it_once(old: Path) -> None:
     script = (
         "from pathlib import Path; import sys\nfrom vit_explore.runs.store import RunStore\n"

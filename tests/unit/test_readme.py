@@ -22,6 +22,7 @@ def test_each_command_parses(command: str) -> None:
     assert _parser().parse_args(shlex.split(command)).command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", QUICK)
 def test_the_quick_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # some write into the folder where they run

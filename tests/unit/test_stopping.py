@@ -140,6 +140,7 @@ def test_nothing_is_forced_while_something_is_written(wish: str) -> None:
     assert 0 < watch.patience() <= asked.FORCE_SECONDS
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_takes_long_to_write_is_written_whole(
     store: RunStore, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

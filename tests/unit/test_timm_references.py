@@ -44,6 +44,7 @@ def same_as_timm(loaded: LoadedModel, facts: dict[str, Any]) -> None:
         assert np.array_equal(loaded.seen(picture), pixels)  # what a page shows is what the model gets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "test_resnet.r160_in1k", "test_vit", "resnet18.tv_in1k"])
 def test_models_see_what_timm_shows_them(name: str) -> None:
     same_as_timm(load_model(f"timm:{name}@random"), resolve_data_config(model=timm.create_model(name)))
@@ -97,6 +98,7 @@ def test_a_tag_of_a_model_without_weights() -> None:
         load_model("timm:vit_small_patch16_18x2_224.a@random")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_small_patch16_18x2_224", "test_vit.r160_in1k"])
 def test_the_advice_works(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

@@ -188,6 +188,7 @@ def test_the_callers_threads_come_back(dataset: Dataset, run: Callable[[Dataset]
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_validation_does_not_eat_up_a_budget_in_seconds(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     real = looks.evaluate
 

@@ -226,6 +226,7 @@ def worker(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_a_run_that_loads_and_goes_on(store: RunStore, worker: subprocess.Popen[bytes]) -> None:
     fine = store.create(tiny_config())
     train(store, fine, tiny_trainer)
@@ -312,6 +313,7 @@ def test_an_idle_worker_stays_while_its_app_lives(store: RunStore) -> None:
     assert time.monotonic() - start > 0.8
 
 
+@pytest.mark.slow
 def test_one_worker_is_started_and_started_again(store: RunStore) -> None:
     first = get_backend().ensure()
     processes = [first]
