@@ -14,6 +14,7 @@ _EVERYWHERE = f"""<style>
 [data-testid="stCaptionContainer"] {{ opacity: {CAPTION}; }}
 button[kind="primary"]:enabled, button[kind="primaryFormSubmit"]:enabled {{ background-color: {BUTTON}; }}
 button[kind="primary"]:enabled:hover, [class*="st-key-link_primary"] a:hover {{ filter: brightness(0.9); }}
+[data-testid="stMultiSelectTagsContainer"] [data-tag-index] {{ background-color: {BUTTON} !important; }}
 .js-plotly-plot text[style*="fill: {FAINT}"] {{ fill: currentColor !important; }}
 a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus-visible,
 [data-testid="stSidebarNavLink"]:focus-visible {{ outline: 3px solid {FOCUS}; outline-offset: 2px; }}

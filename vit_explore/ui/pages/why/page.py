@@ -71,7 +71,7 @@ def _guess(guess: tuple[str, ...] | None) -> None:
             if box.checkbox(f"**{place + 1}. {cause.title}**", key=f"why_cause_{cause.name}", persist_state="session"):
                 chosen.append(cause.name)
             box.caption(cause.about)
-            code.code(cause.code, language="python")
+            code.code(cause.code, language=None, wrap_lines=True)  # the colours of code are too faint to read
         label = "That is my guess" if chosen else "My guess: none of them"
         if st.button(label, type="primary", icon=":material/lock:", key="why_fix"):
             address.choose(guess=tuple(chosen))
