@@ -41,14 +41,18 @@ FIND = """async (passed) => {
 
 
 @pytest.fixture(scope="module", params=["no run", "a finished run"])
-def visited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """An app of its own, with or without a run in its home."""
+def visited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[App]:
+    """An app of its own, with or without a run in its home; visited once, since its very first visitor loads twice."""
     home = tmp_path_factory.mktemp("accessible")
     if request.param == "a finished run":
         command = [sys.executable, "-m", "vit_explore", "train", "--preset", "shapes", "--seconds", "3", "--quiet"]
         environment = os.environ | {"VIT_EXPLORE_HOME": str(home)}
         subprocess.run(command, cwd=PROJECT, env=environment, check=True, timeout=240)
     process, url = start(home)
+    tab = browser.new_page()
+    tab.goto(url)
+    expect(tab.get_by_text("Behind this page")).to_be_visible()
+    tab.close()
     yield App(url, home)
     stop_tree(process, home)
 
