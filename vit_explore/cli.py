@@ -58,13 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vit_explore", description="Train small vision transformers and look inside.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_probe(commands)
+    _add_runs(commands)
+    add_arguments(_command(commands, "sweep", "train a grid of runs that asks one question, with several seeds", sweep))
+    _add_data(commands)
+    _add_worker(commands)
+    _add_export(commands)
+    return parser
 
+
+def _add_train(commands: Any) -> None:
     train = _command(commands, "train", "train a model; the run appears in the app, too", _train)
     add_flags(train)
     train.add_argument("--fork", metavar="RUN@STEP", help="start from a run's snapshot and settings")
     _add_output(train)
     train.add_argument("--dry-run", action="store_true", help="say what a step, the test and the memory cost; no run")
 
+
+def _add_probe(commands: Any) -> None:
     probe = _command(commands, "probe", "what a model's features are worth for other classes: baselines", probe_model)
     probe.add_argument("ref", metavar="REF", help="run:ID, bundled:NAME, timm:NAME or FILE.safetensors")
     add_settings(probe, ("data",), RunConfig())
@@ -73,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("--device", default="auto", help="auto, cpu, cuda:N or mps")
     _add_json(probe)
 
+
+def _add_runs(commands: Any) -> None:
     about = "list, show, diagnose, resume, reproduce, delete or rebuild runs"
     runs = commands.add_parser("runs", help=about).add_subparsers(required=True)
     listed = _command(runs, "list", "every run, the newest first", list_runs)
@@ -95,13 +109,15 @@ def _parser() -> argparse.ArgumentParser:
         if name == "reproduce":
             child.add_argument("--steps", type=int, metavar="N", help="only up to this step")
 
-    add_arguments(_command(commands, "sweep", "train a grid of runs that asks one question, with several seeds", sweep))
 
+def _add_data(commands: Any) -> None:
     data = commands.add_parser("data", help="list or fetch datasets").add_subparsers(required=True)
     _add_json(_command(data, "list", "the datasets, and whether they are here", _data_list))
     get = _command(data, "get", "fetch a dataset, and check that it can be read", _data_get)
     get.add_argument("dataset", metavar="NAME")
 
+
+def _add_worker(commands: Any) -> None:
     worker = _command(commands, "worker", "train queued runs until told to end (the app starts one itself)", _worker)
     worker.add_argument("--device", default="auto", help="auto, cpu, cuda:N or mps")
     worker.add_argument("--once", action="store_true", help="leave after one run, or when none waits")
@@ -109,13 +125,13 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--parent", type=int, metavar="PID", help="do not leave for idleness while this process lives")
     worker.add_argument("--id", help=argparse.SUPPRESS)  # given by the app, which has announced this worker
 
-    export = _command(
-        commands, "export", "write weights (safetensors), with what they are and how timm loads them", _export
-    )
+
+def _add_export(commands: Any) -> None:
+    about = "write weights (safetensors), with what they are and how timm loads them"
+    export = _command(commands, "export", about, _export)
     export.add_argument("run", metavar="RUN", help="ID, ID@STEP, bundled:NAME or bundled:NAME@STEP")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="FILE.safetensors and FILE.json")
     export.add_argument("--force", action="store_true", help="replace files that are there already")
-    return parser
 
 
 def _command(

@@ -112,10 +112,20 @@ def test_results_are_compared(open_page: OpenPage, source: str, events_of: Calla
     assert table["Macro F1"].notna().all()
     assert not (table["Peak memory"] == "–").any()
     assert "F1 of each class" in words(at)
+    assert "less between two is chance" not in words(at)  # there are test images enough
     links = [link.proto for link in at.get("page_link")]
     beside = [link for link in links if "beside its source" in link.label]
     assert len(beside) == 2
     assert "compare=source" in beside[0].query_string
+
+
+def test_the_models_come_back_in_the_order_in_which_they_were_started(
+    open_page: OpenPage, source: str, make_run: MakeRun
+) -> None:
+    sources = [source, f"run:{make_run()}"]
+    at = button(filled(open_page("finetune"), sources), "tune_start")
+    again = open_page("finetune", group=str(param(at, "group")))
+    assert again.multiselect(key="tune_models").value == sources
 
 
 def test_positions_stand_beside_those_of_the_source(
@@ -175,21 +185,27 @@ def test_a_folder_of_ones_own(open_page: OpenPage, source: str, tmp_path: Path) 
     assert not at.exception
     assert len(at.dataframe[0].value) == 4
     assert "1 of the pictures in mine could not be used" in words(at)
+    assert "less between two is chance" in words(at)  # of a test on a few pictures
 
 
 def test_what_is_wrong_with_a_folder_is_a_sentence(open_page: OpenPage, source: str, tmp_path: Path) -> None:
     at = own(open_page("finetune"), "", source)
     assert "Name a folder, or upload a zip" in words(at)
-    at = own(at, tmp_path / "none", source)
-    assert "There is no folder or zip" in words(at)
     one = write_class_folders(tmp_path / "one", 3, ("apple",))
-    assert "needs two or more" in words(own(at, one, source))
     (tmp_path / "text.zip").write_text("no zip")
-    assert "zip" in words(own(at, tmp_path / "text.zip", source))
     few = write_class_folders(tmp_path / "few", 1)
-    at = button(own(at, few, source), "tune_measure")
-    assert not at.exception
-    assert "needs at least" in words(at)
+    for path, said in (
+        (tmp_path / "none", "There is no folder or zip"),
+        (one, "needs two or more"),
+        (tmp_path / "text.zip", "zip"),
+        (few, "needs at least"),
+    ):
+        at = own(at, path, source)
+        assert not at.exception
+        assert said in words(at)
+        assert at.button(key="tune_measure").disabled  # nothing that can only fail
+        assert at.button(key="tune_start").disabled
+    assert not own(at, write_class_folders(tmp_path / "mine", 8), source).button(key="tune_start").disabled
 
 
 def test_a_zip_is_kept_and_a_full_disk_is_a_sentence(

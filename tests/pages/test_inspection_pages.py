@@ -316,6 +316,14 @@ def test_a_resnet(open_page: OpenPage, make_run: MakeRun, page: str) -> None:
         assert "Explain the class" in [box.label for box in at.selectbox]
 
 
+def test_tokens_whose_attention_is_not_told_open_on_grad_cam(open_page: OpenPage, make_run: MakeRun) -> None:
+    make_run("finished", TINY.update(model="report-vit"))
+    at = open_page("attention")
+    assert not at.exception
+    assert not at.info
+    assert "Explain the class" in [box.label for box in at.selectbox]
+
+
 @pytest.mark.slow
 def test_a_question_that_does_not_fit_leads_to_a_model_that_it_fits(
     open_page: OpenPage, make_run: MakeRun, really_bundled: None

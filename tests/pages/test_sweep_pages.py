@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, float], None]]:
     """records(name, top1) ships made-up records of a sweep; without it none are there."""
     folder = tmp_path / "records"
     folder.mkdir()
@@ -49,7 +49,8 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, f
         (folder / f"{name}.json").write_text(as_json(made, "a machine", "a command"), encoding="utf-8")
         results.shipped.cache_clear()
 
-    return make
+    yield make
+    results.shipped.cache_clear()  # nobody else is to meet what was made up
 
 
 def finish(group: str, events: list[Event], count: int) -> None:

@@ -325,6 +325,26 @@ def test_the_rows_of_the_paper_quote_its_tables() -> None:
     assert rows.get("hybrid").reported.top1 == hybrid.top1[paper.SCALING.index("CIFAR-10")]
 
 
+def measured_top1(preset_name: str) -> float:
+    found = spread(record.top1 for record in measured.of_preset(preset_name))
+    assert found is not None
+    return found.middle
+
+
+def test_every_scaled_preset_has_three_seeds() -> None:
+    for row in ROWS:
+        assert {record.seed for record in measured.of_preset(row.name + SCALED)} == {0, 1, 2}, row.name
+
+
+def test_what_the_rows_conclude_is_what_was_measured() -> None:
+    base, large, huge = (measured_top1(f"vit-{size}-scaled") for size in ("b-16", "l-16", "h-14"))
+    assert base > large > huge  # "the larger the model the worse it is"
+    hybrid = measured_top1("hybrid-scaled")
+    assert abs(hybrid - base) < 0.02  # "level with the smallest"
+    assert hybrid > large + 0.02  # "ahead of the two larger ones"
+    assert measured_top1("report-vit-base-4-scaled") > 0.511 + 0.1  # "far ahead of the printed figure"
+
+
 # ---------------------------------------------------------------------- figures
 
 
@@ -344,6 +364,20 @@ def test_the_overview_has_a_mark_for_each_figure() -> None:
     assert fig.layout.annotations[0].text == "50 %"  # no digit that was not printed
     assert (line.x0, line.x1) == (0.5, 0.65)  # from the printed figure to the median
     assert "reported 50.0%" in str(theme.description(fig))
+
+
+def test_no_line_leads_to_an_accuracy_on_other_pictures() -> None:
+    row = plots.ReportedRow("a", "a net", "reports", 0.99, 1 / 3, {"scaled": [0.6]}, is_on_others=True)
+    fig = plots.reported_and_measured([row])
+    assert not fig.layout.shapes
+    (mark,) = [trace for trace in fig.data if trace.name == "measured here, scaled"]
+    assert "on other pictures" in mark.text[0]
+    compared = plots.reported_and_measured([dataclasses.replace(row, is_on_others=False)])
+    assert len(compared.layout.shapes) == 1
+
+
+def test_scaled_runs_on_other_pictures_are_the_fine_tuned_ones() -> None:
+    assert {row.name for row in ROWS if row.is_scaled_to_others} == {n for n in PRINTED if n.startswith("finetune")}
 
 
 def test_what_is_clicked_is_the_row() -> None:

@@ -151,24 +151,11 @@ def paper_vtab(
         vertical_spacing=0.07,
         subplot_titles=list(groups),
     )
-    colours, symbols = (theme.VIT, theme.SKY, theme.AMBER), ("circle", "square", "diamond")
     first = 0
     for place, tasks in enumerate(groups.values(), 1):
         for i, (name, values) in enumerate(models.items()):
-            fig.add_trace(
-                go.Scatter(
-                    x=list(values[first : first + len(tasks)]),
-                    y=list(tasks),
-                    name=name,
-                    mode="markers",
-                    legendgroup=name,
-                    showlegend=place == 1,
-                    marker={"size": 12, "color": colours[i], "symbol": symbols[i]},
-                    hovertemplate=f"%{{y}}<br>{name}: %{{x}} %<extra></extra>",
-                ),
-                row=place,
-                col=1,
-            )
+            trace = _tasks(i, name, values[first : first + len(tasks)], tasks)
+            fig.add_trace(trace.update(showlegend=place == 1), row=place, col=1)
         first += len(tasks)
     theme.style(fig, height, legend=True)
     fig.update_layout(margin={"t": 64}, legend={"y": 1.06})
@@ -184,4 +171,21 @@ def paper_vtab(
     return theme.describe(
         fig,
         f"Table 9 of the paper: {len(models)} models on {sum(sizes)} tasks; lowest {hardest[1]}, {hardest[0]} %.",
+    )
+
+
+def _tasks(place: int, name: str, values: Sequence[float], tasks: Sequence[str]) -> go.Scatter:
+    """A model's accuracies (%) on the tasks of one group."""
+    return go.Scatter(
+        x=list(values),
+        y=list(tasks),
+        name=name,
+        mode="markers",
+        legendgroup=name,
+        marker={
+            "size": 12,
+            "color": (theme.VIT, theme.SKY, theme.AMBER)[place],
+            "symbol": ("circle", "square", "diamond")[place],
+        },
+        hovertemplate=f"%{{y}}<br>{name}: %{{x}} %<extra></extra>",
     )

@@ -27,7 +27,7 @@ _ROW = 34  # pixels of height
 @dataclass(frozen=True)
 class ReportedRow:
     """A row's accuracies, all in [0, 1]. found: of each kind, by seed; chance: of guessing; key: what a click gives;
-    group: rows of the same group stand together."""
+    group: rows of the same group stand together; is_on_others: the scaled run has other pictures."""
 
     key: str
     name: str
@@ -36,60 +36,55 @@ class ReportedRow:
     chance: float
     found: dict[Kind, Sequence[float]] = field(default_factory=dict)
     is_chosen: bool = False
+    is_on_others: bool = False
 
 
 def reported_and_measured(rows: Sequence[ReportedRow]) -> go.Figure:
-    """A line for each row, from the reported accuracy to what the same settings give here."""
+    """A line for each row, from the reported accuracy to what the same settings, or scaled ones, give here."""
     fig = go.Figure()
-    names = [theme.plain(row.name) for row in rows]
     _guessing(fig, rows)
     for i, row in enumerate(rows):
-        measured = row.found.get("faithful") or row.found.get("scaled")
-        if row.reported is not None and measured:
-            fig.add_shape(
-                type="line",
-                x0=row.reported,
-                x1=median(measured),
-                y0=i,
-                y1=i,
-                line={"color": theme.GREY, "width": 2},
-                layer="below",
-            )
+        _connect(fig, i, row)
         if row.is_chosen:
             fig.add_hrect(y0=i - 0.5, y1=i + 0.5, fillcolor=theme.faded(theme.GREY, 0.16), line_width=0, layer="below")
-    for kind, (title, colour, symbol) in _KINDS.items():
-        points = [(value, i) for i, row in enumerate(rows) for value in _of(row, kind)]
-        filled = {"color": colour, "size": 13 if kind == "reported" else 12, "symbol": symbol}
-        fig.add_trace(
-            go.Scatter(
-                x=[value for value, _ in points],
-                y=[i for _, i in points],
-                mode="markers",
-                name=title,
-                marker={**filled, "line": {"width": 2 if kind == "reported" else 0, "color": colour}},
-                customdata=[rows[i].key for _, i in points],
-                text=[names[i] for _, i in points],
-                hovertemplate=f"%{{text}}<br>{title}: %{{x:.1%}}<extra></extra>",
-                showlegend=bool(points),
-            )
-        )
+    for kind in _KINDS:
+        fig.add_trace(_marks(kind, rows))
     _printed(fig, rows)
     theme.style(fig, 90 + _ROW * len(rows), legend=True)
     fig.update_layout(margin={"r": 64})  # the printed numbers
-    fig.update_xaxes(
-        title_text="accuracy (top-1)",
-        tickformat=".0%",
-        range=[0, 1.04],
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        showgrid=True,
-    )
-    fig.update_yaxes(
-        tickvals=list(range(len(rows))),
-        ticktext=names,
-        range=[len(rows) - 0.5, -0.5],
-        showgrid=False,
-    )
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    fig.update_xaxes(title_text="accuracy (top-1)", tickformat=".0%", range=[0, 1.04], tickvals=ticks, showgrid=True)
+    names = [theme.plain(row.name) for row in rows]
+    fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
     return theme.describe(fig, _overview_words(rows))
+
+
+def _connect(fig: go.Figure, place: int, row: ReportedRow) -> None:
+    """The line from what was printed to what it can be compared with; none to an accuracy on other pictures."""
+    measured = row.found.get("faithful") or ([] if row.is_on_others else row.found.get("scaled"))
+    if row.reported is None or not measured:
+        return
+    line = {"color": theme.GREY, "width": 2}
+    fig.add_shape(type="line", x0=row.reported, x1=median(measured), y0=place, y1=place, line=line, layer="below")
+
+
+def _marks(kind: Kind, rows: Sequence[ReportedRow]) -> go.Scatter:
+    """All accuracies of a kind."""
+    title, colour, symbol = _KINDS[kind]
+    points = [(value, i) for i, row in enumerate(rows) for value in _of(row, kind)]
+    said = [title + (", on other pictures" if kind == "scaled" and rows[i].is_on_others else "") for _, i in points]
+    edge = {"width": 2 if kind == "reported" else 0, "color": colour}
+    return go.Scatter(
+        x=[value for value, _ in points],
+        y=[i for _, i in points],
+        mode="markers",
+        name=title,
+        marker={"color": colour, "size": 13 if kind == "reported" else 12, "symbol": symbol, "line": edge},
+        customdata=[rows[i].key for _, i in points],
+        text=[f"{theme.plain(rows[i].name)}<br>{words}" for (_, i), words in zip(points, said, strict=True)],
+        hovertemplate="%{text}: %{x:.1%}<extra></extra>",
+        showlegend=bool(points),
+    )
 
 
 def _of(row: ReportedRow, kind: Kind) -> Sequence[float]:
@@ -163,37 +158,11 @@ def report_curves(
     fig = go.Figure()
     named: set[str] = set()
     for line in lines:
-        _, colour, symbol = _KINDS[line.kind]
-        marked = line.kind == "reported" or len(line.share) == 1
-        name = theme.plain(line.name) + (" (cut short)" if line.is_partial else "")
-        fig.add_trace(
-            go.Scatter(
-                x=list(line.share),
-                y=list(line.value),
-                name=name,
-                mode="lines+markers" if marked else "lines",
-                line={"color": colour, "width": 3, "dash": "dash" if line.kind == "reported" else "solid"},
-                marker={"size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
-                customdata=list(line.epochs),
-                hovertemplate=_hover(line, measure),
-                legendgroup=name,
-                showlegend=name not in named,
-            )
-        )
-        named.add(name)
-    for kind, name, value in tests:
-        _, colour, symbol = _KINDS[kind]
-        fig.add_trace(
-            go.Scatter(
-                x=[1.0],
-                y=[value],
-                mode="markers",
-                name=theme.plain(name),
-                cliponaxis=False,
-                marker={"size": 13, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
-                hovertemplate=f"{theme.plain(name)}<br>%{{y:.2%}} of the test images<extra></extra>",
-            )
-        )
+        trace = _curve(line, measure)
+        fig.add_trace(trace.update(showlegend=trace.name not in named))
+        named.add(trace.name)
+    for test in tests:
+        fig.add_trace(_test(*test))
     theme.style(fig, height, legend=True)
     if chance is not None:
         _add_chance(fig, chance)
@@ -204,6 +173,37 @@ def report_curves(
     if measure == "accuracy" and not any(len(line.value) for line in lines) and not tests:
         fig.update_yaxes(range=[0, 1])  # an empty chart would reach 400 %
     return theme.describe(fig, _curve_words(lines, tests, measure))
+
+
+def _curve(line: ReportLine, measure: str) -> go.Scatter:
+    _, colour, symbol = _KINDS[line.kind]
+    marked = line.kind == "reported" or len(line.share) == 1
+    name = theme.plain(line.name) + (" (cut short)" if line.is_partial else "")
+    return go.Scatter(
+        x=list(line.share),
+        y=list(line.value),
+        name=name,
+        mode="lines+markers" if marked else "lines",
+        line={"color": colour, "width": 3, "dash": "dash" if line.kind == "reported" else "solid"},
+        marker={"size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
+        customdata=list(line.epochs),
+        hovertemplate=_hover(line, measure),
+        legendgroup=name,
+    )
+
+
+def _test(kind: Kind, name: str, value: float) -> go.Scatter:
+    """An accuracy on the test images, at the end."""
+    _, colour, symbol = _KINDS[kind]
+    return go.Scatter(
+        x=[1.0],
+        y=[value],
+        mode="markers",
+        name=theme.plain(name),
+        cliponaxis=False,
+        marker={"size": 13, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
+        hovertemplate=f"{theme.plain(name)}<br>%{{y:.2%}} of the test images<extra></extra>",
+    )
 
 
 def _hover(line: ReportLine, measure: str) -> str:

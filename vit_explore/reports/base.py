@@ -85,6 +85,11 @@ class Row:
     def is_of_the_paper(self) -> bool:
         return self.reference != REPORT
 
+    @property
+    def is_scaled_to_others(self) -> bool:
+        """Whether its scaled run has other pictures than the faithful one, so that their accuracies say little."""
+        return self.faithful().data.dataset != self.small().data.dataset
+
     def preset(self, kind: Kind) -> Preset:
         """Its faithful or its scaled preset."""
         return presets.get(self.name if kind == FAITHFUL else self.name + SCALED)

@@ -36,15 +36,15 @@ class Estimate:
         return f"{many}, about {took(self.seconds)} one after another, the longest about {took(self.longest)}; {room}"
 
 
-def estimating(runs: Sequence[RunConfig], store: RunStore) -> Generator[tuple[float, str], None, Estimate]:
-    """The estimate, as the end of a generator of progress: (share in [0, 1], words). Raises as foresee."""
+def estimating(runs: Sequence[RunConfig], store: RunStore) -> Generator[tuple[str, float], None, Estimate]:
+    """The estimate, as the end of a generator of progress: (words, share in [0, 1]). Raises as foresee."""
     kinds: dict[str, list[RunConfig]] = {}
     for config in runs:
         kinds.setdefault(_pace_of(config), []).append(config)
     seconds: list[float] = []
     disk = 0.0
     for number, alike in enumerate(kinds.values()):
-        yield number / len(kinds), f"model {number + 1} of {len(kinds)}"
+        yield f"model {number + 1} of {len(kinds)}", number / len(kinds)
         found = foresee(alike[0], store)
         seconds += [seconds_of(config, found.images_per_second) for config in alike]
         snapshot = found.memory.gradients / 2  # fp16 in place of fp32

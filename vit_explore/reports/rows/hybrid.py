@@ -44,8 +44,8 @@ add(
             "pre-training."
         ),
         differs=(
-            "The paper finds hybrids ahead of ViTs at small compute and level at large; three minutes are small "
-            "compute, so the scaled hybrid should be ahead of the scaled ViTs."
+            "The paper finds hybrids ahead of ViTs at small compute and level at large. In three minutes the scaled "
+            "hybrid is level with the smallest scaled ViT, and ahead of the two larger ones."
         ),
         faithful=faithful,
         small=small,

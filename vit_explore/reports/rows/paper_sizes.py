@@ -60,8 +60,8 @@ for _place, (_name, _letter, _width, _depth, _heads, _mlp, _patch, _millions, _w
                 "without pre-training on 32-pixel images, three minutes each."
             ),
             differs=(
-                "The paper's figure needs the pre-training on 14 million images; the scaled run has none, where larger "
-                "is not better: Figure 3 in small."
+                "The paper's figure needs the pre-training on 14 million images. The scaled runs have none and three "
+                "minutes each, and the larger the model the worse it is: Figure 3 in small."
             ),
             faithful=partial(faithful, _weights, _patch),
             small=partial(small, *_shape),

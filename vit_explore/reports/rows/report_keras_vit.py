@@ -41,6 +41,6 @@ add(
         ),
         faithful=faithful,
         small=small,
-        takes="an hour or more",
+        takes="about an hour",
     )
 )

@@ -24,5 +24,10 @@ def make(model: nn.Module, card: Card, train: TrainConfig) -> dict[str, Optimize
 
 
 rules.register("sgd")(
-    Rule("sgd", "gradient descent with `momentum`; its weight decay is L2, usually 0 to 0.0005", make)
+    Rule(
+        "sgd",
+        "gradient descent with `momentum`; it wants a higher learning rate than the others, about 0.01 to 0.1, and its "
+        "weight decay is L2, usually 0 to 0.0005",
+        make,
+    )
 )

@@ -25,7 +25,7 @@ from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import caches
-from vit_explore.ui.session.jobs import Job, Progress, Work
+from vit_explore.ui.session.jobs import Job, Work, relayed
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
 EVERY = 2.0  # seconds between two looks while it trains
@@ -202,11 +202,4 @@ def _estimating(sweep: Sweep, seeds: tuple[int, ...]) -> Job[Estimate]:
 
 def _estimate(runs: list[RunConfig], folder: Path, warm: WarmUp) -> Work[Estimate]:
     yield from warm.waking()
-    steps = estimating(runs, RunStore(folder))
-    while True:
-        try:
-            share, words = next(steps)
-        except StopIteration as end:
-            found: Estimate = end.value
-            return found
-        yield Progress(share, words)
+    return (yield from relayed(estimating(runs, RunStore(folder))))

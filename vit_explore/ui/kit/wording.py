@@ -32,6 +32,7 @@ STATE_COLOURS = {
     "failed": "red",
     "interrupted": "orange",
 }
+_FINE_POINTS = 5.0  # of accuracy: 400 test images
 ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
@@ -66,6 +67,19 @@ def part_tested(record: RunRecord) -> str:
     """Such as "on 1,250 of 10,000 test images"; "" where it was tested on all of them, or not at all."""
     words = tested_on(record)
     return f"on {words}" if " of " in words else ""
+
+
+def few_tests(images: int) -> str:
+    """A caution where an accuracy on so few test images is good to a few points only; "" where there are enough.
+
+    Two standard errors of a share of 1/2, which is the largest.
+    """
+    points = 100 / math.sqrt(images) if images else 0.0
+    if points <= _FINE_POINTS:
+        return ""
+    return (
+        f"With {images:,} test images an accuracy is good to about ± {points:.0f} points: less between two is chance."
+    )
 
 
 def duration(seconds: float | None) -> str:

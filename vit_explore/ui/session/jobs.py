@@ -49,6 +49,17 @@ class Progress:
 Work = Generator[Progress, None, T]
 
 
+def relayed(steps: Generator[tuple[str, float], None, T]) -> Work[T]:
+    """The work of a generator that yields (what is being done, share) and returns its result."""
+    while True:
+        try:
+            words, share = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield Progress(share, words)
+
+
 @dataclass(frozen=True)
 class Job(Generic[T]):
     """Work with a name. key: equal for equal results; title: for people; is_long: of these only one at a time."""

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
+from vit_explore import cards
+from vit_explore.home import home
+from vit_explore.runs.references import available_references
 from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking, model_head, model_picker, panel
 from vit_explore.ui.kit.chart import Side, column, image, sides
@@ -75,7 +78,7 @@ def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side])
     """The tabs, of which only the open one computes; gives that one."""
     by_name = {tab.name: tab for tab in offered}
     words = {tab.title: name for name, tab in by_name.items()}
-    name = address.one_of("tab", {name: tab.title for name, tab in by_name.items()}, _first(offered, choice.ref).name)
+    name = address.one_of("tab", {name: tab.title for name, tab in by_name.items()}, _first(offered, choice).name)
     shown = by_name[name]
     drawn = st.tabs(list(words), **address.widget("tab", "attention_view", shown.title, words))
     with drawn[list(by_name).index(name)], friendly(model_picker.offer_bundled):
@@ -83,9 +86,10 @@ def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side])
     return shown
 
 
-def _first(offered: list[Tab], ref: str) -> Tab:
-    """What the page opens on: the first tab that the model can answer; of a CNN that is Grad-CAM."""
-    if looking.keeps_tokens(ref):
+def _first(offered: list[Tab], choice: Choice) -> Tab:
+    """What the page opens on: the first tab that the model can answer; of one without attention to show, Grad-CAM."""
+    card = next((offer.card for offer in available_references(home()) if offer.ref == choice.base), None)
+    if looking.keeps_tokens(choice.ref) and (card is None or cards.offered("attention", card)):
         return offered[0]
     return next((tab for tab in offered if not tab.needs & {"attention", "patches", "positions"}), offered[0])
 

@@ -115,6 +115,9 @@ def _table(records: list[RunRecord], called: dict[str, str], finished: dict[str,
         },
         hide_index=True, height="content",
     )  # fmt: skip
+    tested = [end.test_images for end in finished.values() if end is not None and end.test_images]
+    if tested and (caution := wording.few_tests(min(tested))):
+        st.caption(f":material/warning: {caution}")
     for record in records:
         if record.error:
             st.error(f"{escaped(called[record.id])}: {escaped(record.error)}", icon=":material/error:")

@@ -19,7 +19,7 @@ from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.finetune import models
-from vit_explore.ui.session.jobs import Job, Progress, Work, report
+from vit_explore.ui.session.jobs import Job, Work, relayed, report
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
 _MEASURED = "tune_measured"  # the baselines that this session asked for: (data as JSON, reference)
@@ -62,7 +62,7 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
                     raise
     if found:
         _bars(found, trained, order)
-        _table(found)
+        _table(found, bool(trained))
 
 
 def _asked() -> set[tuple[str, str]]:
@@ -76,14 +76,7 @@ def _probing(ref: str, data: DataConfig, folder: str, warm: WarmUp) -> Job[Probe
             warm.load("timm")
         from vit_explore.tuning import probe
 
-        steps = probe(ref, data, "cpu", RunStore(Path(folder)), note=report)
-        while True:
-            try:
-                words, share = next(steps)
-            except StopIteration as end:
-                found: Probed = end.value
-                return found
-            yield Progress(share, words)
+        return (yield from relayed(probe(ref, data, "cpu", RunStore(Path(folder)), note=report)))
 
     return Job(("baselines", folder, ref, data.model_dump_json()), "Measuring the baselines", work, is_long=True)
 
@@ -96,9 +89,14 @@ def _bars(found: list[Probed], trained: Mapping[tuple[str, str], float], order: 
     values = {title: frozen[title] + [trained.get((part, title), math.nan) for part in parts] for title in titles}
     labels = [*rows, *(f"Trained: {part}" for part in parts)]
     chart(plots.compare_bars(labels, values, title="test accuracy", height=320), "tune_baselines")
+    if trained:
+        st.caption(
+            "Of several runs of one model, trained alike, the latest is drawn here; the table below has them all."
+        )
 
 
-def _table(found: list[Probed]) -> None:
+def _table(found: list[Probed], is_trained: bool) -> None:
+    """is_trained: the table of the runs follows, and says what stands below either once."""
     st.dataframe(
         [
             {
@@ -119,6 +117,8 @@ def _table(found: list[Probed]) -> None:
         f"{one.train_images:,} training, {one.val_images:,} validation and {one.test_images:,} test images of "
         f"{len(one.classes)} classes; the features took {wording.duration(max(p.seconds for p in found))} and are kept."
     )
+    if (caution := wording.few_tests(one.test_images)) and not is_trained:
+        st.caption(f":material/warning: {caution}")
     st.caption(ZERO_SHOT)
     for warned in dict.fromkeys(filter(None, (p.left_out for p in found))):
         st.warning(escaped(warned), icon=":material/broken_image:")

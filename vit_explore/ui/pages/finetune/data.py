@@ -42,8 +42,8 @@ def is_filled() -> bool:
     return _KEY("dataset") in st.session_state
 
 
-def form() -> None:
-    """The widgets."""
+def form() -> bool:
+    """The widgets; gives whether the pictures can be read, as far as is known."""
     st.markdown("##### :material/photo_library: 1 · Your pictures")
     if (pending := st.session_state.pop(_KEY("path_pending"), None)) is not None:
         st.session_state[_KEY("path")] = pending
@@ -52,8 +52,9 @@ def form() -> None:
         on_change=_forget, persist_state="session",
     )  # fmt: skip
     status = dataset_status(st.session_state[_KEY("dataset")])
+    can_read = True
     if status.name == "folder":
-        _folder()
+        can_read = _folder()
     elif not status.available:
         st.warning(escaped(status.trouble or f"{status.title} is fetched first, which needs a network."))
     if status.classes:
@@ -66,6 +67,7 @@ def form() -> None:
         help="For training; validation and test come on top. Few are enough when the features are good.",
         persist_state="session",
     )  # fmt: skip
+    return can_read
 
 
 def read() -> DataConfig:
@@ -95,7 +97,8 @@ def _forget() -> None:
     st.session_state[_KEY("per_class")] = None if st.session_state[_KEY("dataset")] == "folder" else PER_CLASS
 
 
-def _folder() -> None:
+def _folder() -> bool:
+    """The widgets of a folder or zip; gives whether it holds classes with enough pictures."""
     st.text_input(
         "Folder or zip on this machine", key=_KEY("path"), placeholder="/home/me/shoes", persist_state="session",
         help="One sub-folder of pictures for each class; train, val and test folders on top are taken as they are.",
@@ -109,17 +112,20 @@ def _folder() -> None:
             st.rerun()
     if path := str(st.session_state[_KEY("path")] or "").strip():
         with friendly():
-            _say_classes(waiting.result(_looking_into(Path(path).expanduser())))
+            return _say_classes(waiting.result(_looking_into(Path(path).expanduser())))
+    return False
 
 
-def _say_classes(found: dict[str, int]) -> None:
+def _say_classes(found: dict[str, int]) -> bool:
+    """Name the classes, or say what is missing; gives whether they can be trained on."""
     shown = ", ".join(f"{escaped(name)} ({count:,})" for name, count in list(found.items())[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     if few := [name for name, count in found.items() if count < _LEAST]:
         which = f"{escaped(few[0])} has {found[few[0]]}"
         st.error(f"Each class needs at least {_LEAST} pictures; {which}.", icon=":material/error:")
-        return
+        return False
     st.caption(f":material/check: {len(found)} classes: {shown}{more}.")
+    return True
 
 
 def _looking_into(path: Path) -> Job[dict[str, int]]:

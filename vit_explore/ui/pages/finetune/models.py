@@ -167,4 +167,4 @@ def _title(ref: str, offers: dict[str, Available]) -> str:
     if offer is None:
         return ref  # as it was typed: Streamlit takes what is shown for what was chosen
     kind, _, name = ref.partition(":")
-    return f"{offer.title} · {name}" if kind == "run" else f"{offer.title} · bundled"
+    return f"{offer.title} · {name}" if kind == "run" else f"{name} · {offer.title}"

@@ -26,7 +26,7 @@ def show() -> None:
     _fill()
     left, middle, right = st.columns(3, gap="medium")
     with left.container(border=True, height="stretch"):
-        data.form()
+        can_read = data.form()
     with middle.container(border=True, height="stretch"):
         models.form()
     with right.container(border=True, height="stretch"):
@@ -37,7 +37,7 @@ def show() -> None:
         )
     else:
         with friendly():
-            _steps(data.read(), models.read())
+            _steps(data.read(), models.read(), can_read)
     panel.panel(notes.baselines(), notes.fine_tuning())
 
 
@@ -52,15 +52,15 @@ def _fill() -> None:
     if configs:
         st.session_state["tune_shown"] = group
         data.fill(configs[0].data)
-        models.fill(configs)
+        models.fill(configs[::-1])  # in the order in which they were started
     elif not data.is_filled():
         data.fill()
 
 
-def _steps(images: DataConfig, plan: Plan) -> None:
-    """What to do now, and what came of it."""
+def _steps(images: DataConfig, plan: Plan, can_read: bool) -> None:
+    """What to do now, and what came of it. can_read: the pictures are there, and enough."""
     if plan.refs:
-        _next(images, plan)
+        _next(images, plan, can_read)
     else:
         st.info("Choose a model to start from.", icon=":material/hub:")
     group = data.group_of(images)
@@ -74,13 +74,13 @@ def _steps(images: DataConfig, plan: Plan) -> None:
         after.show(group)
 
 
-def _next(images: DataConfig, plan: Plan) -> None:
+def _next(images: DataConfig, plan: Plan, can_read: bool) -> None:
     """The two buttons; the one to press now is filled."""
-    configs = _configs(images, plan)
+    configs = _configs(images, plan) if can_read else []
     is_measured = before.is_asked(images, plan.refs)
     for sentence in filter(None, (models.seen_before(ref, images) for ref in plan.refs)):
         st.caption(f":material/history: {sentence}")
-    count = len(_runs(plan, configs))
+    count = len(_runs(plan, configs)) or len(plan.refs)
     with st.container(horizontal=True, vertical_alignment="center"):
         measure = st.button(
             "Measure the baselines", icon=":material/speed:", key="tune_measure", disabled=is_measured or not configs,

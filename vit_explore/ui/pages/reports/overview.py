@@ -14,14 +14,14 @@ from vit_explore.ui.pages.reports import words
 from vit_explore.ui.pages.reports.found import Found
 from vit_explore.ui.session import address
 
-_KINDS = {"faithful": "the same settings", "scaled": "scaled to minutes"}
+_KINDS = {"scaled": "scaled to minutes", "faithful": "the same settings"}  # in the order of the box Run it
 _COLUMNS = {
     "Row": st.column_config.TextColumn(pinned=True, width=170),
     "Reported": st.column_config.TextColumn(width=74, help="Top-1 as it was printed."),
     "Here": st.column_config.TextColumn(width=150, help="Top-1 on the test images, median of the seeds (range)."),
     "Yours": st.column_config.TextColumn(width=80, help="Of your own finished, unchanged runs of the same preset."),
     "F1": st.column_config.TextColumn(width=74),
-    "F1 here": st.column_config.TextColumn(width=90),
+    "F1 here": st.column_config.TextColumn(width=150),
     "Epochs": st.column_config.TextColumn(width=74, help="Reported / measured."),
     "Time": st.column_config.TextColumn(width=84),
     "Time here": st.column_config.TextColumn(width=84),
@@ -41,18 +41,21 @@ def draw(everything: Sequence[Found], chosen: str) -> None:
             icon=":material/hourglass_empty:",
         )
     else:
-        st.caption("A line leads from what was printed to what is measured here.")
+        st.caption(
+            "A line leads from what was printed to what is measured here; there is none where a scaled run has other "
+            "pictures."
+        )
 
 
 def table(everything: Sequence[Found]) -> None:
     """Every number of every row."""
     st.subheader("All figures in one table", anchor="table")
     kind = st.segmented_control(
-        "Measured here with", KINDS, format_func=_KINDS.__getitem__, default="faithful", required=True,
+        "Measured here with", list(_KINDS), format_func=_KINDS.__getitem__, default="scaled", required=True,
         key="reports_table_kind", persist_state="session",
     )  # fmt: skip
     st.dataframe(
-        words.table(everything, kind or "faithful"), hide_index=True, column_config=_COLUMNS, height="content",
+        words.table(everything, kind or "scaled"), hide_index=True, column_config=_COLUMNS, height="content",
         key="reports_table",
     )  # fmt: skip
     st.caption(
@@ -75,4 +78,5 @@ def _row(found: Found, chosen: str) -> plots.ReportedRow:
         chance=1 / found.row.classes,
         found={kind: values for kind, values in {**marks, "yours": found.own_top1()}.items() if values},
         is_chosen=found.row.name == chosen,
+        is_on_others=found.row.is_scaled_to_others,
     )

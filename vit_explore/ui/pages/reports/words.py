@@ -27,7 +27,7 @@ def over_seeds(found: Spread | None, percent: bool = True) -> str:
         return NOTHING
     numbers = [100 * number for number in (found.middle, found.least, found.most)]
     if not percent:
-        return f"{found.middle:,.3g}"
+        return f"{found.middle:,.0f}" if found.middle >= 100 else f"{found.middle:.3g}"
     middle, least, most = (f"{number:.1f}" for number in numbers)
     return f"{middle} %" if least == most else f"{middle} % ({least} to {most})"
 
