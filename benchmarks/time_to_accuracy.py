@@ -22,6 +22,7 @@ TASKS = {"four classes": "minute", "ten classes": "ten-classes"}
 CONTENDERS: dict[str, dict[str, Any]] = {
     "default ViT": {},
     "fastest (mean of the patches)": {"pool": "avg", "num_heads": 3},
+    "the same with local MLPs": {"pool": "avg", "num_heads": 3, "mlp": "local"},
     "ResNet of the same size": {"model": "resnet-slim"},
     "report's ViT (d256 L4, AdamW, lr 1e-3)": {
         "width": 256, "mlp_ratio": 4.0, "batch_size": 128, "lr": 1e-3, "optimizer": "adamw", "low_res_fraction": 0,

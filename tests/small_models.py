@@ -48,6 +48,7 @@ def in_naflex(**settings: Any) -> Callable[[], nn.Module]:
 
 KINDS = {
     "ours": Kind(ours(), (32, 32)),
+    "ours, local": Kind(ours(mlp="local"), (32, 32)),
     "ours, pooled, registers, sincos": Kind(ours(pool="avg", num_registers=2, pos_embed="sincos2d"), (32, 32)),
     "ours, conv stem, no positions": Kind(ours(stem="conv", pos_embed="none"), (32, 32), WITHOUT_POSITIONS),
     "class token": Kind(in_timm("vit_tiny_patch16_224")),

@@ -82,9 +82,11 @@ def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -
     page.get_by_text("Samples", exact=True).click()  # where its data are, it opens on an image of them
     page.get_by_text("Drawn heart", exact=True).first.click()
     wait_for(page, picture="sample:drawn-heart")
+    settle(page)  # a person looks at the picture first; a key in the middle of a rerun may be lost
     page.get_by_role("slider").first.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("() => location.search.includes('step=')")
+    settle(page)
     choose_in_the_explorer(page)
     wait_for(page, patch="12", layer="3", head="2")
     seen, address = caption(page), page.url

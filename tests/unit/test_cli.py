@@ -62,7 +62,8 @@ def example(name: str) -> tuple[list[str], Any]:
     special = {
         "dataset": (["shapes"], "shapes"), "classes": (["cat,dog"], ("cat", "dog")), "path": (["/x"], "/x"),
         "model": (["resnet18"], "resnet18"), "pos_embed": (["sincos2d"], "sincos2d"), "pool": (["avg"], "avg"),
-        "stem": (["conv"], "conv"), "augment": (["none"], "none"), "device": (["cpu"], "cpu"),
+        "stem": (["conv"], "conv"), "mlp": (["local"], "local"), "augment": (["none"], "none"),
+        "device": (["cpu"], "cpu"),
         "precision": (["fp32"], "fp32"), "image_size": (["64"], 64), "width": (["192"], 192), "num_heads": (["8"], 8),
         "patch_size": (["8"], 8), "optimizer": (["adamw"], "adamw"), "compiled": (["off"], "off"),
         "schedule": (["constant"], "constant"), "normalize": (["half"], "half"),

@@ -59,7 +59,9 @@ def test_logits_equal_timms_both_ways(options: dict, fused: bool) -> None:
         assert torch.allclose(ours(x), other(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [*SHARED, {"stem": "conv"}, {"stem": "conv", "patch_size": 8}], ids=str)
+@pytest.mark.parametrize(
+    "options", [*SHARED, {"stem": "conv"}, {"stem": "conv", "patch_size": 8}, {"mlp": "local"}], ids=str
+)
 def test_taps_agree_with_the_plain_pass(options: dict) -> None:
     config = small(**options)
     model = create_model(config).eval()
@@ -140,7 +142,7 @@ def test_a_wrong_input_is_one_sentence(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"pool": "avg"}, {"num_registers": 2}, {"pos_embed": "none"}, {"stem": "conv"}]
+    "options", [{}, {"pool": "avg"}, {"num_registers": 2}, {"pos_embed": "none"}, {"stem": "conv"}, {"mlp": "local"}]
 )
 def test_training_takes_images_of_half_the_side(options: dict) -> None:
     model = create_model(small(**options)).train()
@@ -182,3 +184,32 @@ def test_an_odd_grid_takes_one_size_only() -> None:
     assert not model.takes_half_size
     with pytest.raises(BadConfig):
         model(torch.randn(1, 3, 18, 18))
+
+
+def test_a_local_mlp_begins_as_a_plain_one() -> None:
+    plain, local = create_model(small()).eval(), create_model(small(mlp="local")).eval()
+    missing, unexpected = local.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert set(missing) == {f"blocks.{i}.mlp.local.weight" for i in range(3)}
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(local(x), plain(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [32, 16])
+def test_a_local_mlp_looks_at_the_neighbours_of_a_patch_and_no_further(side: int) -> None:
+    model = create_model(small(mlp="local", num_registers=2)).train()
+    mlp, prefix = model.blocks[0].mlp, model.num_prefix_tokens
+    torch.nn.init.normal_(mlp.local.weight)
+    grid = side // model.patch_size
+    x = torch.randn(1, prefix + grid * grid, 32, requires_grad=True)
+    row, col = 1, 2
+    mlp(x)[0, prefix + row * grid + col].sum().backward()
+    seen = x.grad[0].abs().sum(dim=1) > 0
+    assert not seen[:prefix].any()
+    near = torch.zeros(grid, grid, dtype=torch.bool)
+    near[row - 1 : row + 2, col - 1 : col + 2] = True
+    assert torch.equal(seen[prefix:].view(grid, grid), near)
+    x.grad = None
+    mlp(x)[0, 0].sum().backward()
+    assert (x.grad[0].abs().sum(dim=1) > 0).nonzero().flatten().tolist() == [0]  # a class token is no patch

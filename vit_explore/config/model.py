@@ -49,6 +49,12 @@ class ModelConfig(Config):
         "patch",
         "patch: the paper's linear projection of each patch; conv: small convolutions first (its hybrid).",
     )
+    mlp: Literal["plain", "local"] = _knob(
+        "plain",
+        "plain: the paper's two linear layers; local: a 3 × 3 convolution over the grid of patches before them, each "
+        "channel for itself, so that what lies beside a patch is built in (Li et al. 2021, LocalViT).",
+        label="MLP", advanced=True,
+    )  # fmt: skip
     num_registers: int = _knob(
         0, "Extra learned tokens (Darcet et al. 2024).", ge=0, le=16, label="Registers", advanced=True
     )

@@ -71,7 +71,7 @@ CARD = Card(
     knobs=(
         Knob("patch_size", le=32),
         *knobs("width", "depth", "num_heads", "mlp_ratio", "pos_embed", "pool"),
-        *knobs("num_registers", "dropout", "drop_path"),
+        *knobs("mlp", "num_registers", "dropout", "drop_path"),
     ),
     answers=frozenset(QUESTIONS),
     check=check,

@@ -82,9 +82,9 @@ def spared(name: str, ndim: int) -> bool:
 
 
 def describe(config: ModelConfig) -> str:
-    """Such as "ViT conv p4 d128×6"."""
-    stem = " conv" if config.stem == "conv" else ""
-    return f"ViT{stem} p{config.patch_size} d{config.width}×{config.depth}"
+    """Such as "ViT conv local p4 d128×6"."""
+    odd = (" conv" if config.stem == "conv" else "") + (" local" if config.mlp == "local" else "")
+    return f"ViT{odd} p{config.patch_size} d{config.width}×{config.depth}"
 
 
 CARD = Card(
@@ -95,8 +95,8 @@ CARD = Card(
     paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words",
     build=build,
     knobs=knobs(
-        "patch_size", "width", "depth", "num_heads", "mlp_ratio", "pos_embed", "pool", "stem", "num_registers",
-        "dropout", "drop_path",
+        "patch_size", "width", "depth", "num_heads", "mlp_ratio", "pos_embed", "pool", "stem", "mlp",
+        "num_registers", "dropout", "drop_path",
     ),
     answers=frozenset(QUESTIONS),
     check=check,

@@ -100,6 +100,25 @@ class Mlp(nn.Module):
         return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
 
 
+class LocalMlp(Mlp):
+    """First a 3x3 convolution over the grid of patches, channel by channel; the prefix tokens pass by it.
+
+    After LocalViT (Li et al. 2021), which has it between the two layers. At first it changes nothing.
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float, prefix: int) -> None:
+        super().__init__(width, hidden, dropout)
+        self.prefix = prefix
+        self.local = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+        nn.init.dirac_(self.local.weight, groups=width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        prefix, patches = x.tensor_split([self.prefix], dim=1)
+        side = math.isqrt(patches.shape[1])  # half of the grid's in half size
+        grid = self.local(rearrange(patches, "b (gh gw) d -> b d gh gw", gh=side))
+        return super().forward(torch.cat([prefix, rearrange(grid, "b d gh gw -> b (gh gw) d")], dim=1))
+
+
 class DropPath(nn.Module):
     """Stochastic depth (Huang et al. 2016): in training, a whole residual branch of an image is dropped at `rate`."""
 
@@ -117,12 +136,12 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """Pre-norm encoder block (paper, eq. 2-3): x + MSA(LN(x)), then x + MLP(LN(x))."""
 
-    def __init__(self, width: int, num_heads: int, mlp_ratio: float, dropout: float, drop_path: float) -> None:
+    def __init__(self, width: int, num_heads: int, mlp: Mlp, dropout: float, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, num_heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
+        self.mlp = mlp
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, taps: Taps | None = None, name: str = "block") -> Tensor:
@@ -155,7 +174,7 @@ class VisionTransformer(nn.Module):
         self.pos_drop = nn.Dropout(config.dropout)
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
         self.blocks = nn.ModuleList(
-            Block(width, config.num_heads, config.mlp_ratio, config.dropout, rate) for rate in rates
+            Block(width, config.num_heads, self._make_mlp(config), config.dropout, rate) for rate in rates
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if self.has_class_token else nn.Identity()
         self.fc_norm = nn.Identity() if self.has_class_token else nn.LayerNorm(width, eps=1e-6)
@@ -166,6 +185,10 @@ class VisionTransformer(nn.Module):
         """What makes tokens of an image."""
         stem = ConvStem if config.stem == "conv" else PatchEmbed
         return stem(config.image_size, config.patch_size, config.width)
+
+    def _make_mlp(self, config: ModelConfig) -> Mlp:
+        sizes = (config.width, int(config.width * config.mlp_ratio), config.dropout)
+        return LocalMlp(*sizes, self.num_prefix_tokens) if config.mlp == "local" else Mlp(*sizes)
 
     def _init_pos_embed(self, kind: str) -> None:
         tokens = self.num_prefix_tokens + self.patch_embed.num_patches

@@ -33,21 +33,46 @@ class ConvStem(nn.Module):
 '''
 
 
+_LOCAL_MLP = '''\
+import torch
+from timm.layers import Mlp
+from torch import nn
+
+
+class LocalMlp(Mlp):
+    """First a depthwise 3 x 3 convolution over the grid of patches, which the prefix tokens pass by."""
+
+    def __init__(self, in_features, **options):
+        super().__init__(in_features, **options)
+        self.local = nn.Conv2d(in_features, in_features, 3, padding=1, groups=in_features, bias=False)
+
+    def forward(self, x):
+        prefix, patches = x.tensor_split([PREFIX], dim=1)
+        side = int(patches.shape[1] ** 0.5)
+        grid = self.local(patches.transpose(1, 2).unflatten(2, (side, side)))
+        return super().forward(torch.cat([prefix, grid.flatten(2).transpose(1, 2)], dim=1))
+
+
+'''
+
+
 def timm_recipe(config: ModelConfig, patch_size: int | None = None, embed_layer: str = "") -> str:
     """Python text that makes timm's model. A fixed position embedding loads as a learned one.
 
     patch_size, embed_layer: of timm's model where they are others than the configuration says.
     """
-    conv = config.stem == "conv" and not embed_layer
-    embed_layer = "ConvStem" if conv else embed_layer
+    conv, local = config.stem == "conv" and not embed_layer, config.mlp == "local"
+    prefix = int(config.pool == "cls") + config.num_registers
+    classes = (_CONV_STEM if conv else "") + (_LOCAL_MLP.replace("PREFIX", str(prefix)) if local else "")
+    layers = {"embed_layer": "ConvStem" if conv else embed_layer, "mlp_layer": "LocalMlp" if local else ""}
     return (
         "from timm.models.vision_transformer import VisionTransformer\n"
-        + (_CONV_STEM if conv else "\n")
+        + (classes or "\n")
         + f"""model = VisionTransformer(
     img_size={config.image_size}, patch_size={patch_size or config.patch_size}, num_classes={config.num_classes},
     embed_dim={config.width}, depth={config.depth}, num_heads={config.num_heads}, mlp_ratio={config.mlp_ratio},
     class_token={config.pool == "cls"}, global_pool={"token" if config.pool == "cls" else "avg"!r},
     reg_tokens={config.num_registers}, pos_embed={"none" if config.pos_embed == "none" else "learn"!r},
-{f"    embed_layer={embed_layer}," + chr(10) if embed_layer else ""})
+{"".join(f"    {name}={layer}," + chr(10) for name, layer in layers.items() if layer)})
 """
     )

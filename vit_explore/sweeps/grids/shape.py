@@ -56,7 +56,7 @@ add(
         ),
         look_for=(
             "The paper finds that depth helps most, width little, and smaller patches much without a single parameter "
-            "more. Against FLOPs a row that rises steeply is worth its cost; in one pass, small models learn sooner."
+            "more. Here smaller patches are worth most, too, and width more than depth: in one pass over few images."
         ),
         place=1,
     )

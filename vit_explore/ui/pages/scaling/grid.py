@@ -111,7 +111,7 @@ def _accuracy(results: Sequence[Result], cell: Cell) -> str:
     if known is None:
         return ""
     span = f"  \n:small[{100 * known.low:.1f}–{100 * known.high:.1f}]" if len(known.values) > 1 else ""
-    return f"{wording.percent(known.mean)}{span}"
+    return f"**{wording.percent(known.mean)}**{span}"
 
 
 def _state(group: Group, cell: Cell) -> str:
