@@ -369,3 +369,16 @@ def test_shipped_records_are_of_todays_grid() -> None:
         assert all(0 <= result.top1 <= 1 and result.date and result.device for result in known.results)
         assert known.machine
         assert known.command.startswith("python -m vit_explore sweep")
+
+
+def test_what_is_said_of_shapes_is_what_was_measured() -> None:
+    known, sweep = shipped("shape"), sweeps.get("shape")
+    assert known is not None
+    means = {}
+    for row in ("patch size", "width", "depth"):
+        cell = sweep.cell(row, "larger")
+        found = spread(known.results, cell) if cell else None
+        assert found is not None
+        means[row] = found.mean
+    assert means["patch size"] > means["width"] + 0.02  # "smaller patches are worth most"
+    assert means["width"] > means["depth"] + 0.01  # "width more than depth"
