@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from vit_explore.cards import answers_all
+from vit_explore.cards import Card, answers_all
 from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
@@ -35,12 +35,16 @@ _BEGUN = ("queued", "running")  # the states in which a first snapshot may still
 
 @dataclass(frozen=True)
 class Choice:
-    """The model being looked at. steps: its snapshots, in order, empty for a timm model; step: the chosen one."""
+    """The model being looked at. steps: its snapshots, in order, empty for a timm model; step: the chosen one.
+
+    card: of its architecture, where it is a run or a bundled model.
+    """
 
     base: str  # the reference without a step
     title: str
     steps: tuple[int, ...] = ()
     step: int | None = None
+    card: Card | None = None
 
     @property
     def ref(self) -> str:
@@ -208,7 +212,9 @@ def _first(offers: list[Available]) -> Choice | None:
     trained = sorted(offers, key=lambda offer: max(offer.steps, default=1) == 0)  # one of step 0 alone shows noise
     fitting = (offer for offer in trained if answers_all(offer.card) and _is_readable(offer))
     offer = next(fitting, next(iter(offers), None))
-    return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
+    if offer is None:
+        return None
+    return Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None), offer.card)
 
 
 def _is_readable(offer: Available) -> bool:
@@ -230,10 +236,10 @@ def _choice(base: str, step: int | None, offers: list[Available]) -> Choice:
         name = RunStore(home()).get(parsed.name).name
         raise BadReference(f"The run {name!r} ended before it had any weights.")
     if not offer.steps:
-        return Choice(base, offer.title)
+        return Choice(base, offer.title, card=offer.card)
     if step is not None and step not in offer.steps:
         asked = step
         nearest = min(offer.steps, key=lambda known: abs(known - asked))
         address.refuse("step", f"There is no snapshot at step {step}; here is the nearest, step {nearest}.")
         step = nearest
-    return Choice(base, offer.title, offer.steps, offer.steps[-1] if step is None else step)
+    return Choice(base, offer.title, offer.steps, offer.steps[-1] if step is None else step, offer.card)

@@ -7,8 +7,6 @@ from dataclasses import replace
 import streamlit as st
 
 from vit_explore import cards
-from vit_explore.home import home
-from vit_explore.runs.references import available_references
 from vit_explore.ui import explanations
 from vit_explore.ui.kit import looking, model_head, model_picker, panel
 from vit_explore.ui.kit.chart import Side, column, image, sides
@@ -88,8 +86,7 @@ def tabs(offered: list[Tab], choice: Choice, picture: Picture, both: list[Side])
 
 def _first(offered: list[Tab], choice: Choice) -> Tab:
     """What the page opens on: the first tab that the model can answer; of one without attention to show, Grad-CAM."""
-    card = next((offer.card for offer in available_references(home()) if offer.ref == choice.base), None)
-    if looking.keeps_tokens(choice.ref) and (card is None or cards.offered("attention", card)):
+    if looking.keeps_tokens(choice.ref) and (choice.card is None or cards.offered("attention", choice.card)):
         return offered[0]
     return next((tab for tab in offered if not tab.needs & {"attention", "patches", "positions"}), offered[0])
 
