@@ -18,16 +18,20 @@ from typing import Any
 
 from common import heading, median, options, table
 
+from vit_explore.presets import QUICK
+
 TASKS = {"four classes": "minute", "ten classes": "ten-classes"}
 CONTENDERS: dict[str, dict[str, Any]] = {
     "default ViT": {},
-    "fastest (mean of the patches)": {"pool": "avg", "num_heads": 3},
-    "the same with local MLPs": {"pool": "avg", "num_heads": 3, "mlp": "local"},
+    "the same without the patches in the loss": {"patch_loss": 0},
+    "fastest (mean of the patches, local MLPs)": QUICK,
+    "the same without local MLPs": QUICK | {"mlp": "plain"},
     "ResNet of the same size": {"model": "resnet-slim"},
     "report's ViT (d256 L4, AdamW, lr 1e-3)": {
         "width": 256, "mlp_ratio": 4.0, "batch_size": 128, "lr": 1e-3, "optimizer": "adamw", "low_res_fraction": 0,
+        "patch_loss": 0,
     },
-    "plain loop, the default ViT": {"optimizer": "adamw", "low_res_fraction": 0},
+    "plain loop, the default ViT": {"optimizer": "adamw", "low_res_fraction": 0, "patch_loss": 0},
 }  # fmt: skip
 PLAIN = "plain loop, the default ViT"
 KEY = ("task", "contender", "seconds", "seed")

@@ -86,6 +86,7 @@ class Card:
     answers: frozenset[str] = frozenset()  # of QUESTIONS and RARE_QUESTIONS
     check: Callable[[ModelConfig], None] = _anything  # raises BadConfig for sizes that do not go together
     takes_half_size: Callable[[ModelConfig], bool] = _never  # in training, images of half the side
+    answers_twice: Callable[[ModelConfig], bool] = _never  # `model(x, both=True)` answers by the mean patch, too
     is_random: Callable[[ModelConfig], bool] = _never  # draws random numbers in training, as dropout does
     matrices: WhichParameter = _never  # those that Muon updates
     spared: WhichParameter = vectors  # those without weight decay

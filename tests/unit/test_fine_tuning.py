@@ -106,8 +106,8 @@ def test_a_run_never_trains_from_other_weights_than_it_says() -> None:
 
 
 def test_a_probe_is_not_augmented_and_its_settings_say_so() -> None:
-    train = tiny_config(tune="head", augment="flip", low_res_fraction=0.5).train
-    assert (train.augment, train.low_res_fraction) == ("none", 0)
+    train = tiny_config(tune="head", augment="flip", low_res_fraction=0.5, patch_loss=0.3).train
+    assert (train.augment, train.low_res_fraction, train.patch_loss) == ("none", 0, 0)
 
 
 def test_a_probe_goes_on_exactly_where_it_was(store: RunStore) -> None:

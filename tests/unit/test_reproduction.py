@@ -95,6 +95,7 @@ def test_a_run_changed_by_hand_repeats_its_losses_exactly(store: RunStore) -> No
 EVERYTHING = {
     "optimizer": "adam", "schedule": "exponential", "mixup": 0.3, "cutmix": 1.0, "erasing": 0.5, "rand_augment": 9,
     "ema": 0.9, "patience": 50, "input_size": 12, "crop": 0.75, "low_res_fraction": 0,
+    "patch_loss": 0.3,
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import confusion_matrix as sk_confusion
 from sklearn.metrics import f1_score, recall_score
 
@@ -268,6 +269,24 @@ def test_the_first_part_of_the_budget_sees_images_of_half_the_side(
     )
     list(trainer.events())
     assert sides == [8] * round(8 * expected) + [16] * round(8 * (1 - expected))
+
+
+@pytest.mark.parametrize(
+    ("options", "answers"),
+    [({}, 2), ({"model": "hybrid"}, 2), ({"pool": "avg"}, 1), ({"model": "resnet-slim"}, 1)],
+)
+def test_a_share_of_the_loss_goes_by_the_patches_where_there_is_a_class_token(
+    dataset: Dataset, options: dict[str, Any], answers: int
+) -> None:
+    """The loss of the first step, and so its gradient, is the mean of both answers' losses with these weights."""
+    trainer = Trainer(config(patch_loss=0.25, label_smoothing=0.0, low_res_fraction=0, **options), dataset=dataset)
+    given: list[torch.Tensor] = []
+    trainer.model.register_forward_hook(lambda model, args, out: given.append(out) if model.training else None)
+    labels = trainer.batches.at(0, 0.0)[1]
+    loss = next(event.loss for event in trainer.events() if isinstance(event, Step))
+    logits = next(out for out in given if len(out) == answers or answers == 1).detach().float()
+    each = [F.nll_loss(one.log_softmax(-1), labels).item() for one in (logits if answers == 2 else [logits])]
+    assert loss == pytest.approx(0.75 * each[0] + 0.25 * each[1] if answers == 2 else each[0], rel=1e-4)
 
 
 def test_auto_may_train_with_replicas_and_still_learns(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ ANOTHER: dict[str, Any] = {  # a value that each setting does not have in `confi
     "label_smoothing": 0.5, "augment": "none", "grad_clip": 0.5, "evaluations": 7, "val_images": 70, "device": "cpu",
     "precision": "fp32", "compiled": "off", "threads": 7, "seed": 7, "model": "resnet-slim", "patch_size": 8,
     "width": 192, "depth": 2, "num_heads": 8, "mlp_ratio": 1.0, "pos_embed": "none", "pool": "avg", "stem": "conv",
-    "mlp": "local",
+    "mlp": "local", "patch_loss": 0.5,
     "num_registers": 2, "dropout": 0.5, "drop_path": 0.5, "normalize": "half", "input_size": 64, "crop": 0.5,
     "momentum": 0.5, "nesterov": True, "schedule": "constant", "lr_decay": 0.5, "warmup_start": 0.5, "mixup": 0.5,
     "cutmix": 0.5, "mix_until": 0.5, "erasing": 0.5, "rand_augment": 5, "ema": 0.5, "patience": 5,

@@ -80,6 +80,19 @@ def test_taps_agree_with_the_plain_pass(options: dict) -> None:
         assert not attends or torch.allclose(value.sum(-1), torch.ones(()), atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"num_registers": 3}], ids=str)
+def test_the_second_answer_is_that_of_timms_mean_of_the_patches(options: dict) -> None:
+    config = small(**options)
+    ours, theirs = create_model(config), timm_twin(config)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 3, config.image_size, config.image_size)
+    first, second = ours(x, both=True)
+    assert torch.equal(first, ours(x))
+    theirs.global_pool = "avg"
+    assert torch.allclose(second, theirs(x), atol=1e-5)
+    assert not torch.allclose(first, second, atol=1e-5)
+
+
 def test_taps_are_what_hooks_on_timms_twin_see() -> None:
     config = small(num_registers=2)
     ours, twin = create_model(config).eval(), timm_twin(config)

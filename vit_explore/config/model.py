@@ -103,6 +103,11 @@ class ModelConfig(Config):
         """Whether the model can also be trained on images of half its side."""
         return self.card.takes_half_size(self)
 
+    @property
+    def answers_twice(self) -> bool:
+        """Whether the model can be asked for a second answer in training, from the mean of its patches."""
+        return self.card.answers_twice(self)
+
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.init_from is None or self.card.fields.keys() <= self.model_fields_set:  # else its sizes are to follow

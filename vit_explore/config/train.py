@@ -19,6 +19,7 @@ _machine = partial(setting, fair="clock", advanced=True, group="Looks on the way
 _UNCHANGED = {
     "augment": "none",
     "low_res_fraction": 0.0,
+    "patch_loss": 0.0,
     "mixup": 0.0,
     "cutmix": 0.0,
     "erasing": 0.0,
@@ -79,6 +80,12 @@ class TrainConfig(Config):
         ge=0, lt=1, label="Share at half size",
     )  # fmt: skip
     label_smoothing: float = _sight(0.1, "Share of the target spread over all classes.", ge=0, lt=1)
+    patch_loss: float = _sight(
+        0.0,
+        "Share of the loss that goes by a second answer of the head, from the mean of the patches beside the class "
+        "token; 0 turns it off, and a model without both never does it.",
+        ge=0, lt=1, label="Share of the patches in the loss", words="share of the patches in the loss", advanced=True,
+    )  # fmt: skip
     augment: Literal["none", "flip", "flip+crop"] = _sight(
         "flip+crop", "Random horizontal flip, and a shift by up to an eighth of the side.", label="Augmentation"
     )

@@ -46,9 +46,12 @@ class Stepping(TrainState):
     def _loss_with(self, numerics: Numerics) -> LossOf:
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
             with numerics.autocast(self.device):
-                logits = model(x)
-            return F.cross_entropy(logits.float(), y, label_smoothing=self.train.label_smoothing, reduction="sum")
+                answers = model(x, both=True) if share else model(x)[None]
+            smoothing = self.train.label_smoothing
+            losses = [F.cross_entropy(a.float(), y, label_smoothing=smoothing, reduction="sum") for a in answers]
+            return (1 - share) * losses[0] + share * losses[1] if share else losses[0]
 
+        share = self.train.patch_loss if self.model_config.answers_twice else 0.0
         return loss_of
 
     def _holds_no_longer(self) -> bool:

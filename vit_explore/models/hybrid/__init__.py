@@ -76,6 +76,7 @@ CARD = Card(
     answers=frozenset(QUESTIONS),
     check=check,
     takes_half_size=vit.takes_half_size,
+    answers_twice=vit.answers_twice,
     is_random=vit.is_random,
     matrices=vit.in_blocks,
     spared=vit.spared,

@@ -66,6 +66,11 @@ def takes_half_size(config: ModelConfig) -> bool:
     return (config.image_size // config.patch_size) % 2 == 0
 
 
+def answers_twice(config: ModelConfig) -> bool:
+    """With a class token there are also the patches to read."""
+    return config.pool == "cls"
+
+
 def is_random(config: ModelConfig) -> bool:
     """Whether something is dropped in training."""
     return bool(config.dropout or config.drop_path)
@@ -101,6 +106,7 @@ CARD = Card(
     answers=frozenset(QUESTIONS),
     check=check,
     takes_half_size=takes_half_size,
+    answers_twice=answers_twice,
     is_random=is_random,
     matrices=in_blocks,
     spared=spared,

@@ -243,15 +243,20 @@ class VisionTransformer(nn.Module):
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Tokens (B, N, D) to logits (B, classes), from the class token or the mean patch (paper, eq. 4)."""
-        x = x[:, 0] if self.has_class_token else x[:, self.num_prefix_tokens :].mean(dim=1)
-        return self.head(self.fc_norm(x))
+        return self.head(self.fc_norm(x[:, 0] if self.has_class_token else self._mean_patch(x)))
 
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+    def _mean_patch(self, x: Tensor) -> Tensor:
+        return x[:, self.num_prefix_tokens :].mean(dim=1)
+
+    def forward(self, x: Tensor, taps: Taps | None = None, both: bool = False) -> Tensor:
         """Images (B, 3, h, w) to logits (B, classes); an empty dict as `taps` comes back filled with what was computed:
 
         embed (B, N, D), block.<i>.attn (B, H, N, N), block.<i>.out (B, N, D), norm (B, N, D), logits (B, classes).
+        both: with a class token, two answers of the head (2, B, classes), the second from the mean patch; for training.
         """
-        return tap(taps, "logits", self.forward_head(self.forward_features(x, taps)))
+        tokens = self.forward_features(x, taps)
+        logits = tap(taps, "logits", self.forward_head(tokens))
+        return torch.stack([logits, self.head(self._mean_patch(tokens))]) if both else logits
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Which layer a parameter is in, as timm asks for it: the embedding, each block, the norm and the head."""
