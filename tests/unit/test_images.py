@@ -257,7 +257,9 @@ def test_random_damage_never_escapes(format: str) -> None:
         np.zeros((4, 4), complex),
         np.zeros((30_000, 1), np.uint8),
     ],
-    ids=str,
+    ids=lambda source: (
+        f"{type(source).__name__} {str(source)[:20] if isinstance(source, str) else getattr(source, 'shape', '')}"
+    ),
 )
 def test_bad_sources(source: object) -> None:
     with pytest.raises(BadImage):
