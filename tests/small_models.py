@@ -16,6 +16,7 @@ import vit_explore as vx
 
 CLASSES = 7
 WITHOUT_POSITIONS = ("any", "patches", "attention")
+CNN = ("any", "convolutions")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ KINDS = {
     "torchvision": Kind(in_torchvision),
     "naflex": Kind(in_naflex(class_token=True, global_pool="token", reg_tokens=2), (48, 64)),
     "naflex, pooled, factorised": Kind(in_naflex(pos_embed="factorized", embed_proj_type="conv")),
-    "resnet": Kind(lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64), num_classes=CLASSES), fits=("any",)),
-    "our resnet": Kind(ours(architecture="resnet-slim"), (32, 32), fits=("any",)),
+    "resnet": Kind(lambda: timm.create_model("resnet18", channels=(8, 16, 32, 64), num_classes=CLASSES), fits=CNN),
+    "our resnet": Kind(ours(architecture="resnet-slim"), (32, 32), fits=CNN),
     "keras' vit": Kind(ours(architecture="keras-vit", width=24), (32, 32), ("any", "attention", "positions")),
     "visual transformer": Kind(ours(architecture="visual-transformer"), (32, 32), ("any", "semantic tokens")),
     "our hybrid": Kind(ours(architecture="hybrid"), (32, 32)),

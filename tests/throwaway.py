@@ -64,7 +64,7 @@ def draw(side, picture, words):
 
 TAB = Tab(
     title="Brightness",
-    order=6,
+    order=60,
     about="Is it bright, or is it dark?",
     explanations=("brightness_of",),
     controls=lambda ref: "It is bright.",

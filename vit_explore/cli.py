@@ -1,4 +1,4 @@
-"""The command line: python -m vit_explore {train,runs,sweep,data,worker,export}. Needs neither Streamlit nor Plotly.
+"""The command line, python -m vit_explore {train,runs,sweep,trust,lab,data,worker,export}: no Streamlit, no Plotly.
 
 Exit status: 0; 2 for a mistake in what was asked; 1 for a run that failed; 130 when Ctrl-C ended it.
 """
@@ -17,6 +17,7 @@ from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, BadRunState, TrainingFailed, VitExploreError
 from vit_explore.flags import add_flags, add_settings, changes_from, config_from, named_by_flags, unknown
 from vit_explore.here import INTERRUPTED, stopped, this_process, training
+from vit_explore.inside_commands import add_lab, add_trust, rank_methods, run_lab
 from vit_explore.printing import print_table, say
 from vit_explore.probe_command import probe_model
 from vit_explore.run_commands import (
@@ -62,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_probe(commands)
     _add_runs(commands)
     add_arguments(_command(commands, "sweep", "train a grid of runs that asks one question, with several seeds", sweep))
+    add_trust(_command(commands, "trust", "which heatmaps of a model to believe", rank_methods))
+    add_lab(_command(commands, "lab", "what models still recognise when their pictures are changed", run_lab))
     _add_data(commands)
     _add_worker(commands)
     _add_export(commands)

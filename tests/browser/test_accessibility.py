@@ -66,6 +66,8 @@ def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str) -> None:
     page.goto(f"{visited.url}/{path}")
     expect(page.get_by_text("Behind this page")).to_be_visible()
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=90_000)  # charts and tables that still load
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=90_000)  # what is being computed
+    page.wait_for_function("document.fonts.status === 'loaded'")  # until then a formula is too wide for its place
     page.evaluate(AXE.read_text(encoding="utf-8"))
     wrong, grounds = [], set()
     for width, scheme in itertools.product((1280, 390), ("light", "dark")):

@@ -118,8 +118,10 @@ def test_the_examples_run_as_they_are_printed(tmp_path: Path, monkeypatch: pytes
     pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("photo.jpg")
     bundled = vx.load_model(BUNDLED)
+    resnet = vx.load_model("bundled:resnet-cifar10")
     gathering = dataclasses.replace(bundled, model=make("visual transformer"))
-    monkeypatch.setattr(vx, "load_model", lambda ref: bundled if ref == BUNDLED else gathering, raising=False)
+    known = {BUNDLED: bundled, resnet.ref: resnet}
+    monkeypatch.setattr(vx, "load_model", lambda ref: known.get(ref, gathering), raising=False)
     for card in CARDS:
         names: dict[str, Any] = {}
         exec(f"{card.setting}\n{card.example}\nfigure = {card.figure}", names)

@@ -389,7 +389,7 @@ def test_a_new_explanation_is_on_the_page(
     throwaway.add_explanation(tmp_path, monkeypatch)
     make_run()
     at = open_page("attention")
-    assert [tab.label for tab in at.tabs][:6] == [*(tab.title for tab in OF_A_VIT), "Brightness"]
+    assert [tab.label for tab in at.tabs][: len(OF_A_VIT) + 1] == [*(tab.title for tab in OF_A_VIT), "Brightness"]
     choose_tab(at, "brightness_of")
     assert not at.exception
     assert not at.error

@@ -32,7 +32,7 @@ PICTURES = ["sample:drawn-star", "dataset:cifar10:17", "run:3f2a:0", "upload:012
 def drawn(rng: random.Random) -> dict[str, object]:
     """A view at random: any fields, any values that they may have."""
     kinds = {"picture": PICTURES, "compare": ["on", "off", "bundled", "source"], "present": [True, False],
-             "guess": [(), ("norm",), ("norm", "recipe")]}  # fmt: skip
+             "guess": [(), ("norm",), ("norm", "recipe")], "marks": [(0,), (30, 100)]}  # fmt: skip
     values = {
         name: rng.choice(kinds.get(name, WORDS if field.parse is address.FIELDS["tab"].parse else range(10**6)))
         for name, field in address.FIELDS.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("interface", "scale", "throughput", "ticks", "time_to_accuracy")
+SCRIPTS = ("inside", "interface", "scale", "throughput", "ticks", "time_to_accuracy")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -62,8 +62,9 @@ def test_offers_follow_the_card() -> None:
     assert answers_all(card_of("timm:deit_tiny_patch16_224"))
     for name in ("resnet18", "timm:resnet18", "timm:mobilevit_xxs", "timm:vgg11", "timm:swin_tiny_patch4_window7_224"):
         assert not any(offered(question, card_of(name)) for question in ("patches", "positions", "attention"))
-        assert [page.name for page in site.offered(card_of(name))] == ["filters"]
-    assert [page.name for page in site.offered(card_of("vit"))] == ["attention", "filters", "positions"]
+        maps = ["trust"] if offered("grad_cam", card_of(name)) else []
+        assert [page.name for page in site.offered(card_of(name))] == [*maps, "filters"]
+    assert [page.name for page in site.offered(card_of("vit"))] == ["attention", "trust", "filters", "positions"]
 
 
 ASKED = {

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 import vit_explore as vx
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.capture import lock_of
 from vit_explore.explain.geometry import geometry
 from vit_explore.explain.results import AttentionMaps
+from vit_explore.explain.states import lock_of
 
 SHAPE: dict[str, Any] = {"patch_size": 16, "embed_dim": 48, "depth": 2, "num_heads": 3, "num_classes": CLASSES}
 IN_TIMM = {  # torchvision's names in timm's words

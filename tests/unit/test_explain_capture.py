@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import vit_explore as vx
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain import capture
+from vit_explore.explain import states
 from vit_explore.explain.attributions import methods
 
 
@@ -80,8 +80,8 @@ def test_also_after_an_error_in_the_middle_of_the_pass(kind: str, question: str)
     with pytest.raises((FloatingPointError, NotApplicable)):
         QUESTIONS[question](net, pictures(kind))
     assert state_of(net) == before
-    assert capture.lock_of(net).acquire(blocking=False)
-    capture.lock_of(net).release()
+    assert states.lock_of(net).acquire(blocking=False)
+    states.lock_of(net).release()
 
 
 @pytest.mark.parametrize("kind", ["ours", "class token"])
@@ -174,7 +174,7 @@ def test_locks_do_not_keep_models_alive() -> None:
     import weakref
 
     net = make("ours")
-    capture.lock_of(net)
+    states.lock_of(net)
     gone = weakref.ref(net)
     del net
     gc.collect()

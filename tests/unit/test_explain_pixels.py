@@ -146,7 +146,8 @@ def test_swins_channels_last_maps_are_understood() -> None:
 
 # --- attribution ----------------------------------------------------------------------------------------------------
 
-EVERYWHERE = ["integrated_gradients", "gradient_shap", "occlusion", "input_x_gradient", "saliency"]
+EVERYWHERE = ["integrated_gradients", "gradient_shap", "occlusion", "input_x_gradient", "smooth_grad", "saliency"]
+DRAWN = ("gradient_shap", "smooth_grad")  # their samples differ in a batch
 RESNETS_ONLY = ["deep_lift", "guided_backprop"]
 
 
@@ -222,19 +223,20 @@ def test_guided_backprop_equals_captums() -> None:
     )
 
 
-def test_gradient_shap_is_seeded_and_leaves_the_generators_alone() -> None:
+@pytest.mark.parametrize("method", DRAWN)
+def test_what_is_drawn_is_seeded_and_leaves_the_generators_alone(method: str) -> None:
     net, images = make("ours"), pictures("ours", batch=1)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    a = vx.explain.attribution(net, images, "gradient_shap", seed=3, steps=4)
-    b = vx.explain.attribution(net, images, "gradient_shap", seed=3, steps=4)
-    c = vx.explain.attribution(net, images, "gradient_shap", seed=4, steps=4)
+    a = vx.explain.attribution(net, images, method, seed=3, steps=4)
+    b = vx.explain.attribution(net, images, method, seed=3, steps=4)
+    c = vx.explain.attribution(net, images, method, seed=4, steps=4)
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
 
 
-@pytest.mark.parametrize("method", [m for m in EVERYWHERE if m != "gradient_shap"])  # its samples differ in a batch
+@pytest.mark.parametrize("method", [m for m in EVERYWHERE if m not in DRAWN])
 def test_each_image_has_its_own_target(method: str) -> None:
     net, images = make("ours"), pictures("ours")
     both = vx.explain.attribution(net, images, method, torch.tensor([1, 4]), steps=8)

@@ -17,14 +17,24 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
+import vit_explore as vx
 from vit_explore import plots
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.results import AttentionMaps, Faithfulness, FilterComponents, PositionSimilarity
+from vit_explore.explain.results import (
+    AttentionMaps,
+    Faithfulness,
+    FilterComponents,
+    PositionSimilarity,
+    ReceptiveFields,
+    TokenNorms,
+    WeightInNumbers,
+)
 from vit_explore.plots import theme
 from vit_explore.plots.attention import query_grids
 from vit_explore.plots.canvas import image_uri, mosaic
 from vit_explore.plots.heat import heat_over_image
 from vit_explore.reports import paper
+from vit_explore.trust.results import Ranking, Score
 
 
 def _image(side: int = 32) -> np.ndarray:
@@ -80,6 +90,23 @@ def _pixels(trace: go.Image) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(trace.source.split(",")[1]))))
 
 
+def _norms() -> TokenNorms:
+    return TokenNorms(np.random.default_rng(5).random((1, 3, 25)), (4, 6), ("class token",))
+
+
+def _ranking() -> Ranking:
+    def score(name: str, is_chance: bool) -> Score:
+        values = np.random.default_rng(len(name)).random(12)
+        curve = np.linspace(1, 0, 20)
+        return Score(
+            name, name.title(), is_chance, "random", 0.01, values, values[::-1], curve, curve[::-1], values - 0.5,
+            values, np.zeros((4, 6)),
+        )  # fmt: skip
+
+    scores = tuple(score(name, name == "random") for name in ("rollout", "saliency", "random"))
+    return Ranking(scores, np.linspace(0, 1, 20), 12, "predicted", 0.8, None, 4)
+
+
 _GRID = np.random.default_rng(4).integers(0, 256, (4, 6, 8, 8, 3), dtype=np.uint8)
 
 FIGURES = {
@@ -122,13 +149,33 @@ FIGURES = {
     "paper_data": lambda: plots.paper_data(("a", "b"), (1e6, 1e8), {"ViT-H/14": [None, 88.0]}, "ImageNet"),
     "paper_compute": lambda: plots.paper_compute(paper.SCALING, paper.TABLE_6, None),
     "paper_vtab": lambda: plots.paper_vtab(paper.GROUPS, paper.TABLE_9),
+    "head_ablation": lambda: plots.head_ablation(np.array([[0.1, np.nan], [0.0, -0.02]], np.float32), ((0, 1),)),
+    "attention_on_object": lambda: plots.attention_on_object(np.random.rand(3, 5), 0.2),
+    "attention_weight": lambda: plots.attention_weight(
+        WeightInNumbers(np.arange(8.0), np.ones(8), 9.9, 0.4, np.zeros(9), (0, 1))
+    ),
+    "cka_matrix": lambda: plots.cka_matrix(np.random.rand(2, 3), ["blocks.0", "blocks.1"], list("abc"), "a <b>", "c"),
+    "lab_lines": lambda: plots.lab_lines(
+        [plots.LabCurve("a <b>", "vit", [0.9, 0.5], [0.8, 0.4], [0.95, 0.6], 0.3)], (0, 1), "pixels", 0.1
+    ),
+    "logit_lens_last": lambda: plots.logit_lens_last(np.random.rand(4, 6), _image(), 5),
+    "map_difference": lambda: plots.map_difference(np.random.randn(8, 12), _image()),
+    "receptive_field": lambda: plots.receptive_field(
+        ReceptiveFields(("a", "b"), np.array([3.0, 99.0]), np.array([2.0, 9.0]), np.random.rand(2, 32, 32)),
+        np.random.rand(4, 3) * 16,
+    ),
+    "reliability": lambda: plots.reliability(vx.trust.reliability([[0.9, 0.1], [0.6, 0.4]], [0, 1])),
+    "token_norms": lambda: plots.token_norms(_norms()),
+    "token_norms_map": lambda: plots.token_norms_map(_norms(), 1, _image()),
+    "trust_curves": lambda: plots.trust_curves(_ranking()),
+    "trust_ranking": lambda: plots.trust_ranking([("a <b>", _ranking()), ("other", _ranking())]),
     "vit_anatomy": lambda: plots.vit_anatomy(_image(), 5, answers=[("cat", 0.9)], depth=6),
 }
 
 
 def test_every_exported_figure_is_tried() -> None:
     functions = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))}
-    assert set(FIGURES) == functions - {"common_limits", "places_of"}
+    assert set(FIGURES) == functions - {"common_limits", "places_of", "resized", "trust_map"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

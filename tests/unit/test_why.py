@@ -185,7 +185,7 @@ def test_the_arithmetic_of_the_summed_loss() -> None:
 def test_a_lab_yields_progress_and_ends_in_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     made = results(FAILS[:1], WELL[:1], {}, {})[0]
     monkeypatch.setattr(why, "trained", lambda *_: iter([(0.5, "run 1 of 2", [made]), (1.0, "run 2 of 2", [])]))
-    assert vx.labs.names() == ["why"]
+    assert "why" in vx.labs.names()
     *progress, result = vx.labs.run("why", seeds=(0,))
     assert [one.share for one in progress] == [0.5, 1.0]
     assert isinstance(result, vx.labs.LabResult)

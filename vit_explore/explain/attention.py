@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vit_explore.explain.capture import attention_pass
 from vit_explore.explain.catalogue import Explanation
+from vit_explore.explain.heads import Head, silenced
+from vit_explore.explain.heatmaps import Question, heat_method
 from vit_explore.explain.inputs import module_of, ready_images
 from vit_explore.explain.results import AttentionMaps
 
@@ -37,15 +41,16 @@ CARD = Explanation(
 )
 
 
-def attention_maps(model: Any, images: Tensor) -> AttentionMaps:
+def attention_maps(model: Any, images: Tensor, without: Sequence[Head] = ()) -> AttentionMaps:
     """Post-softmax attention of every layer and head, (B, L, H, N, N), before attention dropout, in evaluation mode.
 
-    `has_class_token` says whether the head reads a class token. Source: Dosovitskiy et al. 2021, appendix A, eq. 6.
-    Raises NotApplicable for a model without attention from patch to patch, BadConfig for images that do not fit.
+    without: heads, as (layer, head) from 0, that are switched off: later layers and the logits then do without what
+    they add. `has_class_token` says whether the head reads a class token. Source: Dosovitskiy et al. 2021, appendix A,
+    eq. 6. Raises NotApplicable for a model without attention from patch to patch, BadConfig for images that do not fit.
     """
     net = module_of(model)
     images = ready_images(net, images)
-    with torch.no_grad():
+    with torch.no_grad(), silenced(net, without):
         logits, maps, shape = attention_pass(net, images)
         weights = torch.stack(maps, dim=1).float().cpu().numpy()
     return AttentionMaps(
@@ -56,3 +61,21 @@ def attention_maps(model: Any, images: Tensor) -> AttentionMaps:
         logits.float().cpu().numpy(),
         shape.prefix_names,
     )
+
+
+@heat_method(
+    "attention",
+    title="Raw attention",
+    about="What the class token takes from each patch in the last layer, the mean over the heads.",
+    source="Vaswani et al. 2017",
+    needs="attention",
+    passes=1,
+    is_fine=False,
+)
+def _last_layer(asked: Question) -> np.ndarray:
+    """Without a class token: the mean over the patch rows."""
+    with torch.no_grad():
+        _, maps, shape = attention_pass(asked.net, asked.images)
+    rows = maps[-1].float().mean(dim=1)[..., shape.n_prefix :]  # (B, N, patches)
+    row = rows[:, 0] if shape.reads_class_token else rows[:, shape.n_prefix :].mean(dim=1)
+    return row.reshape(-1, *shape.grid).cpu().numpy()

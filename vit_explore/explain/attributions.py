@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.capture import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry, has_tokens, name_of
+from vit_explore.explain.heatmaps import Question, heat_method, heat_methods, is_relu_resnet
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
+from vit_explore.explain.states import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.registry import Registry
 
-__all__ = ["attribution", "attribution_methods"]
+__all__ = ["attribution", "attribution_methods", "passes_of"]
 
 CARD = Explanation(
     name="attribution",
@@ -53,22 +55,11 @@ CARD = Explanation(
 )
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a method gets: the model, images (B, 3, h, w), the class of each, a baseline (1, 3, h, w), the effort."""
-
-    net: nn.Module
-    images: Tensor
-    targets: Tensor
-    baseline: Tensor
-    steps: int
-    seed: int
-
-
-Method = Callable[[Job], Tensor]
+Method = Callable[[Question], Tensor]  # to (B, 3, h, w)
 methods: Registry[Method] = Registry("attribution method")
-_RESNETS_ONLY = ("deep_lift", "guided_backprop")
 _WITHOUT_GRADIENTS = ("occlusion",)
+_IN_STEPS = ("integrated_gradients", "gradient_shap", "smooth_grad")
+_NOISE = 0.4  # of SmoothGrad: a tenth of the range that normalised pixels usually have
 _RANDOM = threading.Lock()  # captum draws from the global generators, which are seeded and put back
 
 
@@ -81,15 +72,17 @@ def attribution(
     baseline: float | Tensor = 0.0,
     steps: int = 32,
     seed: int = 0,
+    told: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Attribution of the raw logit to the pixels by captum, (B, h, w): signed, summed over the colour channels.
 
-    method: integrated_gradients, gradient_shap, occlusion, input_x_gradient or saliency (its gradients are absolute);
-    ResNets also deep_lift and guided_backprop. baseline: the image of "nothing" in normalised space, a number or (3, h,
-    w); 0 is the dataset mean. steps: points on the path, or samples. occlusion gives each pixel the drop of the logit
-    as its patch is covered. Raises UnknownName, NotApplicable, BadConfig.
+    method: integrated_gradients, gradient_shap, occlusion, input_x_gradient, smooth_grad or saliency (its gradients are
+    absolute); ResNets also deep_lift and guided_backprop. baseline: the image of "nothing" in normalised space, a
+    number or (3, h, w); 0 is the dataset mean. steps: points on the path, or samples. occlusion gives each pixel the
+    drop of the logit as its patch is covered. told: hears of each pass how many images it had, of `passes_of`. Raises
+    UnknownName, NotApplicable, BadConfig.
     """
-    run = methods.get(method)
+    methods.get(method)
     net = module_of(model)
     if method not in attribution_methods(net):
         raise NotApplicable(
@@ -101,9 +94,24 @@ def attribution(
     images = ready_images(net, images)
     with torch.no_grad():
         targets = ready_targets(net, plain_pass(net, images), target)
+    asked = Question(net, images, targets, _ready_baseline(images, baseline), steps, seed)
+    return _heat(method, replace(asked, told=told) if told else asked)
+
+
+def passes_of(model: Any, images: Tensor, method: str, steps: int = 32) -> int:
+    """How many images a method passes through the model in all: what the counts that `told` hears add up to."""
+    if method == "occlusion":
+        h, w = _window(module_of(model), images)
+        return len(images) * (1 + -(-images.shape[2] // h) * -(-images.shape[3] // w))
+    return len(images) * (steps if method in _IN_STEPS else 1)
+
+
+def _heat(method: str, asked: Question) -> np.ndarray:
+    """(B, h, w), summed over the colours."""
+    net = asked.net
     with nullcontext() if method in _WITHOUT_GRADIENTS else differentiable(net), undisturbed(net):
-        job = Job(net, images.clone().requires_grad_(), targets.clone(), _ready_baseline(images, baseline), steps, seed)
-        heat = run(job).detach().sum(dim=1)
+        leaf = replace(asked, images=asked.images.clone().requires_grad_(), targets=asked.targets.clone())
+        heat = methods.get(method)(leaf).detach().sum(dim=1)
     check_finite(f"The values of {method}", heat)
     return heat.float().cpu().numpy()
 
@@ -111,8 +119,7 @@ def attribution(
 def attribution_methods(model: Any) -> list[str]:
     """The methods that fit the model: on a ViT, DeepLift is input x gradient and guided backprop is the gradient."""
     net = module_of(model)
-    is_resnet = hasattr(net, "layer1") and hasattr(net, "layer4") and any(isinstance(m, nn.ReLU) for m in net.modules())
-    return [name for name in methods.names() if is_resnet or name not in _RESNETS_ONLY]
+    return [name for name in methods.names() if heat_methods.get(name).needs == "any" or is_relu_resnet(net)]
 
 
 def _ready_baseline(images: Tensor, baseline: float | Tensor) -> Tensor:
@@ -123,19 +130,35 @@ def _ready_baseline(images: Tensor, baseline: float | Tensor) -> Tensor:
     return value.expand(1, *shape).clone()
 
 
-@methods.register("integrated_gradients")
-def _integrated_gradients(job: Job) -> Tensor:
+def _method(name: str, title: str, about: str, passes: int, *, needs: str = "any", is_fine: bool = True) -> Any:
+    """Decorator that files a method under its name, and its row among all heatmaps; the docstring is its source."""
+
+    def add(method: Method) -> Method:
+        facts = {"title": title, "about": about, "passes": passes, "needs": needs, "is_fine": is_fine}
+        heat_method(name, source=str(method.__doc__).partition(":")[0], **facts)(partial(_heat, name))
+        return methods.register(name)(method)
+
+    return add
+
+
+@_method(
+    "integrated_gradients",
+    "Integrated gradients",
+    "How the logit builds up on the way from the mean colour to the picture, shared out among the pixels.",
+    passes=96,
+)
+def _integrated_gradients(job: Question) -> Tensor:
     """Sundararajan et al. 2017: the gradient averaged on the straight path from the baseline, times the difference."""
     from captum.attr import IntegratedGradients
 
-    batch = max(len(job.images), 32)
-    return IntegratedGradients(job.net).attribute(
+    batch = max(len(job.images), _at_once(job.images))
+    return IntegratedGradients(job.forward).attribute(
         job.images, job.baseline, target=job.targets, n_steps=job.steps, internal_batch_size=batch
     )
 
 
-@methods.register("gradient_shap")
-def _gradient_shap(job: Job) -> Tensor:
+@_method("gradient_shap", "Gradient SHAP", "The same at random points of many noisy ways.", passes=96)
+def _gradient_shap(job: Question) -> Tensor:
     """Lundberg & Lee 2017: expected gradients at random points between the noisy image and the baseline.
 
     captum draws its points in single precision or better, and the model rounds them to its own.
@@ -143,57 +166,74 @@ def _gradient_shap(job: Job) -> Tensor:
     from captum.attr import GradientShap
 
     images, baseline = _at_least_single(job)
-    dtype = job.images.dtype
-    with _RANDOM:
-        numpy_state = np.random.get_state()
-        try:
-            with torch.random.fork_rng():
-                torch.manual_seed(job.seed)
-                np.random.seed(job.seed % 2**32)
-                return GradientShap(lambda points: job.net(points.to(dtype))).attribute(
-                    images, baseline, n_samples=job.steps, stdevs=0.09, target=job.targets
-                )
-        finally:
-            np.random.set_state(numpy_state)
+    with _seeded(job.seed):
+        return GradientShap(job.forward).attribute(
+            images, baseline, n_samples=job.steps, stdevs=0.09, target=job.targets
+        )
 
 
-@methods.register("occlusion")
-def _occlusion(job: Job) -> Tensor:
+@_method("occlusion", "Occlusion", "How far the logit falls as one patch is covered.", passes=64, is_fine=False)
+def _occlusion(job: Question) -> Tensor:
     """Zeiler & Fergus 2014: the drop of the logit as a patch (a ViT's own, else an eighth of the side) is covered."""
     from captum.attr import Occlusion
 
-    h, w = job.images.shape[2:]
-    window = geometry(job.net).patch_size if has_tokens(job.net) else (max(1, h // 8), max(1, w // 8))
+    window = _window(job.net, job.images)
     with torch.no_grad():
-        drop = Occlusion(job.net).attribute(
+        drop = Occlusion(job.forward).attribute(
             job.images,
             (3, *window),
             strides=(3, *window),
             baselines=job.baseline,
             target=job.targets,
-            perturbations_per_eval=max(1, 32 // len(job.images)),
+            perturbations_per_eval=max(1, _at_once(job.images) // len(job.images)),
         )
     return drop / 3  # captum credits each of the three channels with all of it
 
 
-@methods.register("input_x_gradient")
-def _input_x_gradient(job: Job) -> Tensor:
+@_method("input_x_gradient", "Input × gradient", "A straight line's guess of what each pixel adds.", passes=3)
+def _input_x_gradient(job: Question) -> Tensor:
     """Shrikumar et al. 2016: (image - baseline) times the gradient."""
     from captum.attr import Saliency
 
-    return (job.images - job.baseline).detach() * Saliency(job.net).attribute(job.images, job.targets, abs=False)
+    return (job.images - job.baseline).detach() * Saliency(job.forward).attribute(job.images, job.targets, abs=False)
 
 
-@methods.register("saliency")
-def _saliency(job: Job) -> Tensor:
+@_method(
+    "smooth_grad",
+    "SmoothGrad",
+    "Input × gradient, with the gradient averaged over noisy copies of the picture.",
+    passes=96,
+)
+def _smooth_grad(job: Question) -> Tensor:
+    """Smilkov et al. 2017: (image - baseline) times the gradient's mean over `steps` noisy copies, by NoiseTunnel."""
+    from captum.attr import NoiseTunnel, Saliency
+
+    images, _ = _at_least_single(job)
+    with _seeded(job.seed):
+        gradient = NoiseTunnel(Saliency(job.forward)).attribute(
+            images,
+            nt_type="smoothgrad",
+            nt_samples=job.steps,
+            nt_samples_batch_size=max(1, _at_once(job.images) // len(job.images)),
+            stdevs=_NOISE,
+            target=job.targets,
+            abs=False,
+        )
+    return (job.images - job.baseline).detach() * gradient
+
+
+@_method("saliency", "Saliency", "How steep the logit is in each pixel, in either direction.", passes=3)
+def _saliency(job: Question) -> Tensor:
     """Simonyan et al. 2014: the absolute gradient."""
     from captum.attr import Saliency
 
-    return Saliency(job.net).attribute(job.images, job.targets, abs=True)
+    return Saliency(job.forward).attribute(job.images, job.targets, abs=True)
 
 
-@methods.register("deep_lift")
-def _deep_lift(job: Job) -> Tensor:
+@_method(
+    "deep_lift", "DeepLift", "Differences from the mean colour, passed back layer by layer.", passes=4, needs="ReLU"
+)
+def _deep_lift(job: Question) -> Tensor:
     """Shrikumar et al. 2017, rescale rule, which divides by differences: never in less than single precision."""
     from captum.attr import DeepLift
 
@@ -203,15 +243,45 @@ def _deep_lift(job: Job) -> Tensor:
         return DeepLift(twin).attribute(images, baseline, target=job.targets)
 
 
-@methods.register("guided_backprop")
-def _guided_backprop(job: Job) -> Tensor:
+@_method(
+    "guided_backprop",
+    "Guided backprop",
+    "Gradients that pass each ReLU only where they speak for the class.",
+    passes=3,
+    needs="ReLU",
+)
+def _guided_backprop(job: Question) -> Tensor:
     """Springenberg et al. 2015: gradients that pass only where they are positive at each ReLU."""
     from captum.attr import GuidedBackprop
 
     return GuidedBackprop(_copy_for_hooks(job.net)).attribute(job.images, target=job.targets)
 
 
-def _at_least_single(job: Job) -> tuple[Tensor, Tensor]:
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The global generators, from which captum draws, as this seed has them, and then as they were."""
+    with _RANDOM, torch.random.fork_rng():
+        numpy_state = np.random.get_state()
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+
+
+def _window(net: nn.Module, images: Tensor) -> tuple[int, int]:
+    """What is covered at once, in pixels."""
+    h, w = images.shape[2:]
+    return geometry(net).patch_size if has_tokens(net) else (max(1, h // 8), max(1, w // 8))
+
+
+def _at_once(images: Tensor) -> int:
+    """Images of a pass: fewer large ones, so that a slow model says how far it is."""
+    return max(2, min(32, 2**18 // (images.shape[2] * images.shape[3])))
+
+
+def _at_least_single(job: Question) -> tuple[Tensor, Tensor]:
     """Images, as a leaf that bears gradients, and baseline, in float32 where they are half precision."""
     dtype = torch.promote_types(job.images.dtype, torch.float32)
     return job.images.detach().to(dtype).requires_grad_(), job.baseline.to(dtype)

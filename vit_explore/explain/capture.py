@@ -1,4 +1,4 @@
-"""The only place with hooks: passes that record what happens inside a model, and leave it as they found it.
+"""The place with hooks, beside `heads`: passes that record what happens inside a model, and leave it as they found it.
 
 Fused attention never builds A, and a hook on the softmax or dropout then silently records nothing. So each pass
 switches the model's attention modules to the explicit path, counts what it recorded, and raises where a layer is
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -24,9 +22,7 @@ from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions, name_of
 from vit_explore.explain.inputs import check_logits
 from vit_explore.explain.layout import NoMap
-
-_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
-_LOCKS_GUARD = threading.Lock()
+from vit_explore.explain.states import switched, undisturbed
 
 _WHY_NOT = {  # class of an attention module in timm -> why its maps are not patch by patch
     "WindowAttention": "attends within small windows, so there is no map from each patch to all others",
@@ -40,50 +36,6 @@ _WHY_NOT = {  # class of an attention module in timm -> why its maps are not pat
     "DiffParallelScalingBlock": "subtracts one attention from another (A1 - λ A2), "
     "so a row is no distribution over patches",
 }
-
-
-def lock_of(net: nn.Module) -> threading.RLock:
-    """The model's own lock: hooks and switches of two threads on one shared model would mix up."""
-    with _LOCKS_GUARD:
-        return _LOCKS.setdefault(net, threading.RLock())
-
-
-@contextmanager
-def undisturbed(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode under the model's lock; each submodule's mode comes back on leaving, also after an error."""
-    with lock_of(net), _switched(net.modules(), training=False, grad_checkpointing=False):
-        yield
-
-
-@contextmanager
-def differentiable(net: nn.Module) -> Iterator[None]:
-    """Gradients on, whatever the caller has switched off. Raises BadConfig for weights that bear none."""
-    if any(value.is_inference() for value in (*net.parameters(), *net.buffers())):
-        raise BadConfig(
-            f"{name_of(net, at_start=True)} was made inside torch.inference_mode(), so nothing can be differentiated "
-            "through its weights; build or load it outside, or under torch.no_grad()."
-        )
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def _switched(modules: Iterable[nn.Module], **values: Any) -> Iterator[None]:
-    """Set the attributes of `values` where a module has them, then put the old ones back."""
-    old = [(m, name, getattr(m, name)) for m in modules for name in values if hasattr(m, name)]
-    try:
-        for module, name, _ in old:
-            setattr(module, name, values[name])
-        yield
-    finally:
-        for module, name, value in old:
-            setattr(module, name, value)
-
-
-def plain_pass(net: nn.Module, images: Tensor) -> Tensor:
-    """Logits (B, classes) in evaluation mode."""
-    with undisturbed(net):
-        return check_logits(net(images))
 
 
 def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geometry]:
@@ -122,6 +74,30 @@ def spatial_pass(net: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     return logits, [value for name, value in taps.items() if name.startswith("tokens.") and name.endswith(".attn")]
 
 
+def features_pass(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, classes), and the features (B, D) that the last linear layer makes them of, from one pass.
+
+    Raises NotApplicable where no linear layer gives the logits.
+    """
+    linear = [m for m in net.modules() if isinstance(m, nn.Linear)]
+    seen: dict[int, Tensor] = {}
+    thread = threading.get_ident()
+
+    def keep(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == thread:
+            seen[id(module)] = args[0]
+
+    with undisturbed(net), ExitStack() as stack:
+        for module in linear:
+            stack.callback(module.register_forward_pre_hook(keep).remove)
+        logits = check_logits(net(images))
+    last = [m for m in linear if id(m) in seen and m.out_features == logits.shape[1]]
+    if not last or seen[id(last[-1])].ndim != 2:
+        name = name_of(net, at_start=True)
+        raise NotApplicable(f"{name} has no last linear layer that reads one row of features; choose a plain ViT.")
+    return logits, seen[id(last[-1])]
+
+
 def takes_taps(net: nn.Module) -> bool:
     """Whether the model fills a dict of named intermediates, as the project's own ViT does: no hook needed."""
     return "taps" in inspect.signature(net.forward).parameters
@@ -145,10 +121,10 @@ def _hooked_attention(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
             maps.append(attention)
 
     with ExitStack() as stack:
-        stack.enter_context(_switched(layers, fused_attn=False))
+        stack.enter_context(switched(layers, fused_attn=False))
         for layer in layers:
             if isinstance(layer, nn.MultiheadAttention):
-                stack.enter_context(_explicit(layer, keep))
+                stack.enter_context(explicit(layer, keep))
             else:
                 stack.callback(layer.attn_drop.register_forward_pre_hook(lambda _, args: keep(args[0])).remove)
         logits = net(images)
@@ -165,7 +141,7 @@ def _attention_modules(net: Any) -> list[Any]:
 
 
 @contextmanager
-def _explicit(layer: Any, keep: Callable[[Tensor], None]) -> Iterator[None]:
+def explicit(layer: Any, keep: Callable[[Tensor], None]) -> Iterator[None]:
     """PyTorch's self-attention written out: its own `need_weights` gives a copy that leads to no logit."""
 
     def forward(x: Tensor, *_: Tensor, need_weights: bool = False) -> tuple[Tensor, None]:
@@ -175,11 +151,15 @@ def _explicit(layer: Any, keep: Callable[[Tensor], None]) -> Iterator[None]:
         keep(attention)
         return layer.out_proj(rearrange(attention @ v, "b h n d -> b n (h d)")), None
 
+    before = vars(layer).get("forward")
     layer.forward = forward
     try:
         yield
     finally:
-        del layer.forward
+        if before is None:
+            del layer.forward
+        else:
+            layer.forward = before
 
 
 def _check_heads(net: nn.Module, images: Tensor, layers: list[Any], maps: list[Tensor]) -> None:

@@ -30,15 +30,15 @@ class Explanation:
     """A card: all values written out, so that they can be read without importing torch.
 
     needs: attention (from patch to patch), positions (a position embedding for each patch), patches (a sequence of
-    patch tokens), semantic tokens (each gathers places of a map) or any (every model). gives: the shape of the result,
-    or of its fields: B images of h x w px, L layers, H heads, N tokens, gh x gw patches, C classes; no shape where it
-    is a number. example: code that makes `result`, after `setting`; figure: the call that draws it; model: a reference,
-    where the bundled ViT cannot answer.
+    patch tokens), semantic tokens (each gathers places of a map), convolutions or any (every model). gives: the shape
+    of the result, or of its fields: B images of h x w px, L layers, I and J compared ones, H heads, N tokens, gh x
+    gw patches, C classes; no shape where it is a number. example: code that makes `result`, after `setting`; figure:
+    the call that draws it; model: a reference, where the bundled ViT cannot answer.
     """
 
     name: str  # the function, vx.explain.<name>
     title: str
-    needs: Literal["attention", "positions", "patches", "semantic tokens", "any"]
+    needs: Literal["attention", "positions", "patches", "semantic tokens", "convolutions", "any"]
     cost: str  # in forward passes of one image, in words
     gives: str
     source: str

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vit_explore.errors import VitExploreWarning
-from vit_explore.explain.capture import attention_pass, differentiable
+from vit_explore.explain.capture import attention_pass
 from vit_explore.explain.catalogue import Explanation
+from vit_explore.explain.heatmaps import Question, heat_method
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.results import has_signal
+from vit_explore.explain.states import differentiable
 
 __all__ = ["relevance"]
 
@@ -51,6 +53,12 @@ def relevance(model: Any, images: Tensor, target: int | Tensor | None = None) ->
     """
     net = module_of(model)
     images = ready_images(net, images)
+    heat = _relevance(net, images, target)
+    _warn_of_nothing(heat, torch.finfo(images.dtype).eps)
+    return heat
+
+
+def _relevance(net: nn.Module, images: Tensor, target: int | Tensor | None) -> np.ndarray:
     with differentiable(net):
         logits, maps, shape = attention_pass(net, images.clone().requires_grad_())
         chosen = logits.gather(1, ready_targets(net, logits, target)[:, None])
@@ -64,9 +72,7 @@ def relevance(model: Any, images: Tensor, target: int | Tensor | None = None) ->
         added = added + step + step @ added
     p = shape.n_prefix
     row = added[:, 0, p:] if shape.reads_class_token else added[:, p:, p:].mean(dim=1)
-    heat = row.reshape(-1, *shape.grid).numpy().astype(np.float32)
-    _warn_of_nothing(heat, torch.finfo(images.dtype).eps)
-    return heat
+    return row.reshape(-1, *shape.grid).numpy().astype(np.float32)
 
 
 def _warn_of_nothing(heat: np.ndarray, precision: float) -> None:
@@ -78,3 +84,16 @@ def _warn_of_nothing(heat: np.ndarray, precision: float) -> None:
             VitExploreWarning,
             stacklevel=3,
         )
+
+
+@heat_method(
+    "relevance",
+    title="Class relevance",
+    about="Rollout of the attention that raises the logit of the class.",
+    source="Chefer, Gur & Wolf 2021",
+    needs="attention",
+    passes=4,
+    is_fine=False,
+)
+def _without_warning(asked: Question) -> np.ndarray:
+    return _relevance(asked.net, asked.images, asked.targets)

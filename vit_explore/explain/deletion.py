@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig
-from vit_explore.explain.capture import plain_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 from vit_explore.explain.results import Faithfulness
+from vit_explore.explain.states import plain_pass
 
 __all__ = ["faithfulness"]
 
@@ -47,6 +47,7 @@ CARD = Explanation(
 )
 
 _LEAST_STEPS = 64
+_LARGEST_BATCH, _PIXELS = 256, 2**21  # images, and pixels in a batch
 _SEED = 0  # of the order among pixels of equal heat
 
 
@@ -66,28 +67,40 @@ def faithfulness(
             f"{len(picture)} images, steps = {steps} and batch_size = {batch_size} were given; "
             f"faithfulness takes one image, at least {_LEAST_STEPS} steps and a batch of at least 1."
         )
-    h, w = picture.shape[2:]
-    order = _hottest_first(_to_pixels(heatmap, int(h), int(w)))
-    counts = np.append(np.arange(0, order.size, max(1, order.size // steps)), order.size)
     with torch.no_grad():
-        chosen = int(ready_targets(net, plain_pass(net, picture), target)[0])
-        rank = torch.as_tensor(np.argsort(order), device=picture.device).view(1, h, w)  # 0 is the hottest pixel
-        deletion = _curve(net, picture, rank, counts, chosen, batch_size, keep_hot=False)
-        insertion = _curve(net, picture, rank, counts, chosen, batch_size, keep_hot=True)
-    fractions = counts / order.size
+        chosen = ready_targets(net, plain_pass(net, picture), target)
+    heat = to_pixels(heatmap, int(picture.shape[2]), int(picture.shape[3]))
+    fractions, deletion, insertion = deletion_insertion(net, picture, heat[None], chosen, steps, batch_size)
     return Faithfulness(
-        fractions=fractions.astype(np.float32),
-        deletion=deletion,
-        insertion=insertion,
-        deletion_auc=_area(fractions, deletion),
-        insertion_auc=_area(fractions, insertion),
-        target=chosen,
+        fractions=fractions,
+        deletion=deletion[0],
+        insertion=insertion[0],
+        deletion_auc=float(area(fractions, deletion)[0]),
+        insertion_auc=float(area(fractions, insertion)[0]),
+        target=int(chosen[0]),
         baseline="the dataset mean (0 after normalisation)",
     )
 
 
-def _to_pixels(heatmap: Any, h: int, w: int) -> np.ndarray:
-    """The heatmap as (h, w), each cell enlarged to the pixels it covers."""
+def deletion_insertion(
+    net: nn.Module, pictures: Tensor, heats: np.ndarray, targets: Tensor, steps: int = _LEAST_STEPS, batch_size: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the pixels (s,), and the probability of each picture's class as they go and as they come, (B, s).
+
+    pictures: ready, (B, 3, h, w). heats: (B, h, w). targets: (B,). batch_size: 0 for one that fits the size.
+    """
+    h, w = int(pictures.shape[2]), int(pictures.shape[3])
+    counts = np.append(np.arange(0, h * w, max(1, h * w // steps)), h * w)
+    ranks = np.stack([np.argsort(_hottest_first(heat)) for heat in heats]).reshape(-1, 1, h, w)
+    rank = torch.as_tensor(ranks, device=pictures.device)  # 0 is the hottest pixel
+    batch_size = batch_size or max(16, min(_LARGEST_BATCH, _PIXELS // (h * w)))
+    with torch.no_grad():
+        went, came = (_curves(net, pictures, rank, counts, targets, batch_size, hot) for hot in (False, True))
+    return (counts / (h * w)).astype(np.float32), went, came
+
+
+def to_pixels(heatmap: Any, h: int, w: int) -> np.ndarray:
+    """A heatmap as (h, w), each cell enlarged to the pixels it covers. Raises BadConfig."""
     values = heatmap.detach().cpu().numpy() if isinstance(heatmap, Tensor) else heatmap
     heat = np.asarray(values, dtype=np.float64)
     heat = heat[0] if heat.ndim == 3 and len(heat) == 1 else heat
@@ -106,18 +119,22 @@ def _hottest_first(heat: np.ndarray) -> np.ndarray:
     return np.lexsort((lottery, -heat.ravel()))
 
 
-def _curve(
-    net: nn.Module, picture: Tensor, rank: Tensor, counts: np.ndarray, target: int, batch_size: int, keep_hot: bool
+def _curves(
+    net: nn.Module, pictures: Tensor, rank: Tensor, counts: np.ndarray, targets: Tensor, batch_size: int, keep_hot: bool
 ) -> np.ndarray:
-    """Softmax probability of `target`, (s,), when only the `count` hottest pixels stay, or only they are gone."""
+    """Softmax probability of each target, (B, s), when only the `count` hottest pixels stay, or only they are gone."""
+    n, s = len(pictures), len(counts)
+    which = torch.arange(n, device=pictures.device).repeat_interleave(s)
+    limits = torch.as_tensor(counts, device=pictures.device).repeat(n).view(-1, 1, 1, 1)
     values = []
-    for start in range(0, len(counts), batch_size):
-        limit = torch.as_tensor(counts[start : start + batch_size], device=picture.device).view(-1, 1, 1, 1)
-        hot = rank < limit  # (batch, 1, h, w)
-        logits = plain_pass(net, torch.where(hot == keep_hot, picture, torch.zeros_like(picture)))
-        values.append(logits.float().softmax(dim=1)[:, target].cpu())
-    return torch.cat(values).numpy()
+    for part in torch.arange(n * s, device=pictures.device).split(batch_size):
+        of = which[part]
+        hot = rank[of] < limits[part]  # (batch, 1, h, w)
+        logits = plain_pass(net, torch.where(hot == keep_hot, pictures[of], 0.0))
+        values.append(logits.float().softmax(dim=1).gather(1, targets[of, None])[:, 0].cpu())
+    return torch.cat(values).view(n, s).numpy()
 
 
-def _area(x: np.ndarray, y: np.ndarray) -> float:
-    return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum())
+def area(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Under curves y (..., s) over x (s,), by trapezoids, (...)."""
+    return ((y[..., 1:] + y[..., :-1]) / 2 * np.diff(x)).sum(axis=-1)

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable, VitExploreWarning
-from vit_explore.explain.capture import differentiable, output_pass
+from vit_explore.explain.capture import output_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import name_of
+from vit_explore.explain.heatmaps import Question, heat_method
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
 from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
+from vit_explore.explain.states import differentiable
 
 __all__ = ["grad_cam"]
 
@@ -63,18 +65,24 @@ def grad_cam(
     check_layout(layout)
     net = module_of(model)
     images = ready_images(net, images)
-    if layer is not None:
-        return _grad_cam(net, images, target, layer, layout)
+    chosen = layer or default_layer(net)
     try:
-        return _grad_cam(net, images, target, default_layer(net), layout)
+        heat, peaks, slopes = _grad_cam(net, images, target, chosen, layout)
     except NoMap as error:
+        if layer is not None:
+            raise
         raise NotApplicable(
             f"The last stage of {name_of(net)} gives no single map of places; "
             "choose a ViT, a ResNet or a ConvNeXt, or ask for an attribution."
         ) from error
+    _warn_of_nothing(chosen, peaks, slopes)
+    return heat
 
 
-def _grad_cam(net: nn.Module, images: Tensor, target: int | Tensor | None, layer: str, layout: Layout) -> np.ndarray:
+def _grad_cam(
+    net: nn.Module, images: Tensor, target: int | Tensor | None, layer: str, layout: Layout
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """The maps (B, h, w), the peak of each before it was scaled (B,), and the gradients (B, C, gh, gw)."""
     with differentiable(net):
         logits, (output,) = output_pass(net, images.clone().requires_grad_(), [layer])
         chosen = logits.gather(1, ready_targets(net, logits, target)[:, None])
@@ -87,8 +95,7 @@ def _grad_cam(net: nn.Module, images: Tensor, target: int | Tensor | None, layer
     heat = (weights * features).sum(dim=1, keepdim=True).clamp(min=0)
     heat = F.interpolate(heat, size=images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     peak = heat.amax(dim=(1, 2), keepdim=True)
-    _warn_of_nothing(layer, peak.flatten(), slopes)
-    return torch.where(peak > 0, heat / peak, heat).cpu().numpy()
+    return torch.where(peak > 0, heat / peak, heat).cpu().numpy(), peak.flatten(), slopes
 
 
 def _warn_of_nothing(layer: str, peaks: Tensor, slopes: Tensor) -> None:
@@ -99,5 +106,18 @@ def _warn_of_nothing(layer: str, peaks: Tensor, slopes: Tensor) -> None:
             f"Grad-CAM at {layer!r} is 0 everywhere for {int(empty.sum())} of {len(peaks)} images, since {reason}; "
             "choose another class or layer.",
             VitExploreWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
+
+
+@heat_method(
+    "grad_cam",
+    title="Grad-CAM",
+    about="Where a late layer holds evidence for the class.",
+    source="Selvaraju et al. 2017",
+    needs="maps",
+    passes=3,
+    is_fine=True,
+)
+def _without_warning(asked: Question) -> np.ndarray:
+    return _grad_cam(asked.net, asked.images, asked.targets, default_layer(asked.net), "auto")[0]

@@ -96,3 +96,11 @@ def ready_targets(net: nn.Module, logits: Tensor, target: int | Tensor | None) -
     if int(wanted.min()) < 0 or int(wanted.max()) >= classes:
         raise BadConfig(f"target = {target!r} is not possible: the model's classes are 0 to {classes - 1}.")
     return wanted.long().expand(batch)
+
+
+def ready_labels(labels: Any, count: int) -> Tensor:
+    """The true classes, (count,) int64. Raises BadConfig."""
+    known = labels.detach().cpu() if isinstance(labels, Tensor) else torch.tensor(np.array(labels))
+    if known.shape != (count,) or known.is_floating_point():
+        raise BadConfig(f"The labels have shape {tuple(known.shape)}; give one class index for each of {count} images.")
+    return known.long()

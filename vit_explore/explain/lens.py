@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
-from vit_explore.explain.capture import residual_pass, undisturbed
+from vit_explore.explain.capture import residual_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry_of, is_torchvisions, name_of
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.states import undisturbed
 
 __all__ = ["logit_lens"]
 

@@ -60,6 +60,37 @@ class SemanticTokens:
 
 
 @dataclass(frozen=True)
+class WeightInNumbers:
+    """One attention weight (Vaswani et al. 2017, eq. 1): query · key / sqrt(d) is the score, its softmax the weight."""
+
+    query: np.ndarray  # (d,)
+    key: np.ndarray  # (d,)
+    score: float
+    weight: float  # its share of the row
+    scores: np.ndarray  # (N,) of the whole row
+    tokens: tuple[int, int]  # query, key
+
+
+@dataclass(frozen=True)
+class TokenNorms:
+    """How long each token is after each block (Darcet et al. 2024)."""
+
+    values: np.ndarray  # (B, L, N): the prefix tokens first
+    grid: tuple[int, int]
+    prefix_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReceptiveFields:
+    """From how far the middle unit of each of L layers takes what it says (Luo et al. 2016), in pixels of the image."""
+
+    layers: tuple[str, ...]
+    theoretical: np.ndarray  # (L,) the side of what it is connected to; may be larger than the image
+    measured: np.ndarray  # (L,) the root of the area where the gradient is clear
+    maps: np.ndarray  # (L, h, w) mean absolute gradient, of a peak of 1
+
+
+@dataclass(frozen=True)
 class Faithfulness:
     """Deletion and insertion curves of a heatmap (Petsiuk et al. 2018): the probability of the class."""
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from vit_explore.errors import BadConfig
+from vit_explore.explain.attention import attention_maps
 from vit_explore.explain.catalogue import Explanation
+from vit_explore.explain.heatmaps import Question, heat_method
 from vit_explore.explain.results import AttentionMaps
 
 __all__ = ["attention_rollout"]
@@ -84,3 +86,16 @@ def _check(maps: AttentionMaps, head_fusion: str, discard_ratio: float, start_la
         raise BadConfig(f"discard_ratio = {discard_ratio} is not possible: choose a share from 0 to below 1.")
     if start_layer not in range(layers):
         raise BadConfig(f"start_layer = {start_layer} is not possible: the layers are 0 to {layers - 1}.")
+
+
+@heat_method(
+    "rollout",
+    title="Attention rollout",
+    about="The attention of all layers multiplied, so that it says what can have reached the answer.",
+    source="Abnar & Zuidema 2020",
+    needs="attention",
+    passes=1,
+    is_fine=False,
+)
+def _mean_of_heads(asked: Question) -> np.ndarray:
+    return attention_rollout(attention_maps(asked.net, asked.images))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vit_explore.labs.base import Lab as Lab
@@ -19,10 +19,11 @@ def names() -> list[str]:
     return labs.names()
 
 
-def run(name: str, refs: tuple[str, ...] = (), images: Any = None, **options: Any) -> Iterator[LabProgress | LabResult]:
+def run(name: str, refs: Sequence[Any] = (), images: Any = None, **options: Any) -> Iterator[LabProgress | LabResult]:
     """Do a lab: yields its progress, and as the last item its LabResult.
 
-    refs, images: the models and the pictures for a lab that looks at some; one that trains its own needs neither.
-    options: those of the lab, such as `seeds`. Raises UnknownName, and what the lab's work raises.
+    refs, images: the models (references, or LoadedModels) and the pictures, uint8 (n, 3, h, w), for a lab that looks at
+    some, with `labels`; one that trains its own needs neither. options: those of the lab, such as `seeds`. Raises
+    UnknownName, and what the lab's work raises.
     """
     return labs.get(name).run(refs, images, **options)

@@ -11,7 +11,10 @@ from vit_explore.plots import theme
 from vit_explore.plots.canvas import centres, extent, frame, mosaic, patch_name, picture, touch_layer
 from vit_explore.plots.heat import Limits, blended, heat_over_image
 
-__all__ = ["attention_distance", "attention_entropy", "attention_head", "attention_maps", "attention_rollout"]
+__all__ = [
+    "attention_distance", "attention_entropy", "attention_head", "attention_maps", "attention_on_object",
+    "attention_rollout",
+]  # fmt: skip
 
 _TILE = {True: 48, False: 28}  # pixels of an overview tile at least: few tiles, many tiles
 
@@ -97,6 +100,15 @@ def attention_entropy(entropies: np.ndarray, height: int = 340) -> go.Figure:
     _even_line(fig, 1.0, len(entropies))
     fig.update_yaxes(title_text="attention entropy (0 to 1)", range=[0, 1.08])
     return theme.describe(fig, f"The entropy of each head's attention, 0 to 1. {_by_layer(entropies, '.2f')}")
+
+
+def attention_on_object(shares: np.ndarray, area: float | None = None, height: int = 340) -> go.Figure:
+    """Share (L, H) of each head's attention that is on the object; area: the object's share of the picture, a line."""
+    fig = _dots_by_layer(shares, "%{y:.0%}", height)
+    if area is not None:
+        _even_line(fig, area, len(shares))
+    fig.update_yaxes(title_text="attention on the object", tickformat=".0%", range=[0, 1.02])
+    return theme.describe(fig, f"Each head's share of attention on the object. {_by_layer(shares, '.0%')}")
 
 
 def query_grids(maps: AttentionMaps, query: int | None, index: int = 0) -> np.ndarray:

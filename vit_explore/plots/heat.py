@@ -18,7 +18,7 @@ from vit_explore.plots.canvas import (
     touch_layer,
 )
 
-__all__ = ["common_limits", "heat_over_image"]
+__all__ = ["common_limits", "heat_over_image", "map_difference", "resized"]
 
 Limits = tuple[float, float]
 _ALPHA = (0.45, 0.88)  # the overlay's opacity at the lowest and the highest heat: what is ignored goes dark
@@ -71,6 +71,17 @@ def _strongest(values: np.ndarray) -> str:
     across = ("left", "middle", "right")[min(2, int(3 * column / values.shape[1]))]
     down = ("top", "middle", "bottom")[min(2, int(3 * row / values.shape[0]))]
     return f"; strongest at the {'centre' if across == down == 'middle' else f'{down} {across}'}."
+
+
+def map_difference(values: np.ndarray, image: np.ndarray | None = None, height: int = 520) -> go.Figure:
+    """The difference (h, w) of two maps over the picture: orange where the first has more, blue where the second."""
+    return heat_over_image(values, image, title="second ← 0 → first", signed=True, height=height, noun="difference")
+
+
+def resized(values: np.ndarray, side: int) -> np.ndarray:
+    """A map (h, w) as (side, side), by means of areas."""
+    small = Image.fromarray(np.asarray(values, dtype=np.float32)).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small)
 
 
 def common_limits(*maps: np.ndarray) -> Limits:

@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import labelled_tiles
+from vit_explore.plots.heat import heat_over_image
 
-__all__ = ["logit_lens", "logit_lens_maps"]
+__all__ = ["logit_lens", "logit_lens_last", "logit_lens_maps"]
 
 
 def logit_lens(
@@ -61,6 +62,14 @@ def logit_lens_maps(
     labels = [f"layer {i + 1}" for i in range(len(values))]
     fig = labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
     return theme.describe(fig, f"{len(values)} maps, one a layer: where the patches already answer with the class.")
+
+
+def logit_lens_last(
+    probs: np.ndarray, image: np.ndarray | None = None, patch: int | None = None, height: int = 400
+) -> go.Figure:
+    """Probabilities (gh, gw) of a class, read from each patch after the last layer, over the picture; patch: framed."""
+    title = "probability of the class"
+    return heat_over_image(probs, image, title=title, scale=False, query=patch, height=height, noun="probability")
 
 
 def _token_name(token: int, prefix_names: Sequence[str] | None) -> str:

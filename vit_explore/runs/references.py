@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vit_explore.cards import Card, card_of
+from vit_explore.config import DataConfig
 from vit_explore.errors import BadConfig
 from vit_explore.runs.loaded import LoadedModel, view_of
 from vit_explore.runs.store import RunStore
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
-    "Available", "Reference", "Stored", "available_references", "bundled_facts", "find_stored", "load_model",
+    "Available", "Reference", "Stored", "available_references", "bundled_facts", "data_of", "find_stored", "load_model",
     "parse_reference", "snapshot_steps",
 ]  # fmt: skip
 
@@ -92,6 +93,17 @@ def find_stored(ref: Reference, home: Path | None = None) -> Stored:
 def bundled_facts(name: str) -> dict[str, Any]:
     """What a bundled model's card says: its title, results, the data it was trained on. Raises BadReference."""
     return find_bundled(Reference("bundled", name)).about
+
+
+def data_of(ref: str, home: Path | None = None) -> DataConfig | None:
+    """The data that a model was trained on; None for one of timm. Raises BadReference."""
+    parsed = parse_reference(ref)
+    if parsed.kind == "timm":
+        return None
+    if parsed.kind == "bundled":
+        data = bundled_facts(parsed.name).get("data")
+        return None if data is None else DataConfig(**data)
+    return RunStore(home).get(parsed.name).settings().data
 
 
 def _card_on(about: dict[str, Any]) -> Card:

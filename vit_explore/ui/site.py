@@ -49,6 +49,15 @@ PAGES = (
     ),
     Page("filters", "Look inside", "Filters", "blur_on", "filters", "what it responds to", ("tab", "compare")),
     Page(
+        "trust",
+        "Look inside",
+        "Which explanation?",
+        "balance",
+        "grad_cam",
+        "which map to believe",
+        ("picture", "compare", "over"),
+    ),
+    Page(
         "attention",
         "Look inside",
         "Attention",
@@ -57,10 +66,18 @@ PAGES = (
         "what it looks at",
         ("picture", "tab", "layer", "head", "patch", "compare"),
     ),
+    Page(
+        "pair",
+        "Compare",
+        "Two models, one picture",
+        "join_inner",
+        view=("picture", "beside", "tab"),
+    ),
     Page("versus", "Compare", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
-    Page("scaling", "Compare", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
-    Page("why", "Compare", "Why 14.81 %?", "troubleshoot", view=("guess",)),
     Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
+    Page("labs", "Labs", "Guess, then run", "science", view=("lab", "compare", "marks")),
+    Page("scaling", "Labs", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
+    Page("why", "Labs", "Why 14.81 %?", "troubleshoot", view=("guess",)),
 )
 HOME = PAGES[0]
 

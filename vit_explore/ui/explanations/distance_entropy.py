@@ -36,13 +36,16 @@ def _draw(side: Side, picture: Picture, controls: tuple[bool, DataConfig | None]
     chart(plots.attention_distance(numbers.distances, numbers.uniform, max_distance=top), f"distance_{side.ref}")
     st.markdown("**How spread it is**: entropy of each head's attention")
     chart(plots.attention_entropy(numbers.entropies), f"entropy_{side.ref}")
+    if numbers.on_object is not None:
+        st.markdown("**Whether it looks at the object**: share of the attention that falls on the drawn shape")
+        chart(plots.attention_on_object(numbers.on_object, numbers.area), f"on_object_{side.ref}")
 
 
 TAB = Tab(
     title="Distance and entropy",
     order=5,
     about="One dot for each head: near and far, focused and spread.",
-    explanations=("attention_distance", "attention_entropy"),
+    explanations=("attention_distance", "attention_entropy", "attention_on_object"),
     controls=_controls,
     draw=_draw,
 )

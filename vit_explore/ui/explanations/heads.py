@@ -46,7 +46,7 @@ def _addressed(maps: AttentionMaps) -> View:
 
 TAB = Tab(
     title="Heads",
-    order=1,
+    order=0,
     about="Point at a patch to see where it looks; click to hold it. Choose any layer and head.",
     explanations=("attention_maps",),
     controls=_controls,

@@ -55,7 +55,7 @@ def _alike(maps: np.ndarray) -> str:
 
 TAB = Tab(
     title="Semantic tokens",
-    order=0,
+    order=-1,
     about="From which places each token gathers: one map for each, over the picture.",
     explanations=("semantic_tokens",),
     controls=_controls,

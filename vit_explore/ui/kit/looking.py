@@ -38,11 +38,16 @@ _MANY = 8  # snapshots; more of them are a long job
 
 @dataclass(frozen=True)
 class AttentionNumbers:
-    """distances: (L, H) pixels; uniform: the distance of attention spread evenly; entropies: (L, H) in [0, 1]."""
+    """distances: (L, H) pixels; uniform: the distance of attention spread evenly; entropies: (L, H) in [0, 1].
+
+    on_object: (L, H) in [0, 1], and area, the object's share of the picture, where its place is known.
+    """
 
     distances: np.ndarray
     uniform: float
     entropies: np.ndarray
+    on_object: np.ndarray | None = None
+    area: float = 0.0
 
 
 def open_or_stop(ref: str, *explanations: str) -> None:
@@ -92,7 +97,7 @@ def attention(ref: str, picture: Picture) -> AttentionMaps:
 
 def probabilities(ref: str, picture: Picture) -> np.ndarray:
     """Softmax over the classes, (C,)."""
-    return result(_asking("probabilities", "Asking the model", ref, picture, _probabilities))
+    return result(asking("probabilities", "Asking the model", ref, picture, _probabilities))
 
 
 def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renormalise: bool) -> AttentionNumbers:
@@ -101,11 +106,12 @@ def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renor
 
     def work() -> Work[AttentionNumbers]:
         loaded = yield from within(opening)
-        images = [picture.pixels]
+        images, masks = [picture.pixels], None
         if loading is not None:
             split = (yield from within(loading)).val
             images = list(split.images[:DATA_IMAGES].transpose(0, 2, 3, 1))
-        return (yield from _attention_numbers(loaded, images, renormalise))
+            masks = None if split.masks is None else np.asarray(split.masks[:DATA_IMAGES])
+        return (yield from _attention_numbers(loaded, images, renormalise, masks))
 
     about = picture.key if data is None else data.model_dump_json()
     key = ("numbers", *opening.key, about, str(renormalise))
@@ -131,7 +137,7 @@ def heat(name: str, ref: str, picture: Picture, target: int | None, layer: str |
             return explain.relevance(model, model.preprocess(pixels), target)[0]
         return explain.grad_cam(model, model.preprocess(pixels), target, layer)[0]
 
-    return result(_asking(name, "Following the gradient", ref, picture, ask, str(target), str(layer)))
+    return result(asking(name, "Following the gradient", ref, picture, ask, str(target), str(layer)))
 
 
 def grad_cam_layers(ref: str) -> list[str]:
@@ -150,7 +156,7 @@ def semantic_tokens(ref: str, picture: Picture) -> np.ndarray:
     def ask(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
         return explain.semantic_tokens(model, model.preprocess(pixels)).maps[0]
 
-    return result(_asking("semantic_tokens", "Gathering the tokens", ref, picture, ask))
+    return result(asking("semantic_tokens", "Gathering the tokens", ref, picture, ask))
 
 
 def seen(ref: str, picture: Picture, size: int | None = None) -> np.ndarray:
@@ -216,7 +222,7 @@ def top_classes(ref: str, picture: Picture, count: int = 5) -> list[tuple[str, f
     return [(classes[i] if i < len(classes) else f"class {i}", float(values[i])) for i in best]
 
 
-def _asking(
+def asking(
     name: str, title: str, ref: str, picture: Picture, ask: Callable[[LoadedModel, np.ndarray], T], *about: str
 ) -> Job[T]:
     """What `ask` says of a model and a picture's pixels."""
@@ -234,7 +240,7 @@ def _attention(ref: str, picture: Picture) -> Job[AttentionMaps]:
     def ask(model: LoadedModel, pixels: np.ndarray) -> AttentionMaps:
         return explain.attention_maps(model, model.preprocess(pixels))
 
-    return _asking("attention", "Capturing the attention", ref, picture, ask)
+    return asking("attention", "Capturing the attention", ref, picture, ask)
 
 
 def _probabilities(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
@@ -244,18 +250,24 @@ def _probabilities(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
         return model.model(model.preprocess(pixels))[0].float().softmax(-1).cpu().numpy()
 
 
-def _attention_numbers(model: LoadedModel, images: list[np.ndarray], renormalise: bool) -> Work[AttentionNumbers]:
+def _attention_numbers(
+    model: LoadedModel, images: list[np.ndarray], renormalise: bool, masks: np.ndarray | None
+) -> Work[AttentionNumbers]:
     """Image by image, for the maps are large."""
     from vit_explore.explain.geometry import geometry
 
-    cell, distances, entropies, uniform = geometry(model.model).patch_size, [], [], 0.0
+    cell, distances, entropies, shares, uniform = geometry(model.model).patch_size, [], [], [], 0.0
     for i, image in enumerate(images):
         yield Progress(i / len(images), f"image {i + 1} of {len(images)}")
         maps = explain.attention_maps(model, model.preprocess(image))
         distances.append(explain.attention_distance(maps, cell, renormalise=renormalise))
         entropies.append(explain.attention_entropy(maps))
         uniform = explain.uniform_attention_distance(maps, cell, renormalise=renormalise)
-    return AttentionNumbers(np.mean(distances, axis=0), uniform, np.mean(entropies, axis=0))
+        if masks is not None and masks[i].any():
+            shares.append(explain.attention_on_object(maps, masks[i : i + 1]))
+    on_object = np.mean(shares, axis=0) if shares else None
+    area = 0.0 if masks is None else explain.object_share(masks)
+    return AttentionNumbers(np.mean(distances, axis=0), uniform, np.mean(entropies, axis=0), on_object, area)
 
 
 def _filters(refs: tuple[str, ...], folder: str, warm: WarmUp) -> Job[FilterComponents]:

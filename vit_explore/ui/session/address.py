@@ -79,6 +79,16 @@ def _guess(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(text.split(","))
 
 
+def _marks(text: str) -> tuple[int, ...]:
+    """Per cents with dashes between."""
+    if not re.fullmatch(r"[0-9]{1,3}(-[0-9]{1,3})?", text):
+        raise ValueError(text)
+    marks = tuple(map(int, text.split("-")))
+    if max(marks) > 100:
+        raise ValueError(text)
+    return marks
+
+
 def _named(names: tuple[str, ...]) -> str:
     return ",".join(names) or "none"
 
@@ -108,6 +118,10 @@ FIELDS: dict[str, Field] = {
     "present": Field(_switch, "neither on nor off", _on_or_off),
     "group": Field(_words, "no group of runs"),
     "guess": Field(_guess, "no guess", _named),
+    "beside": Field(_words, "no model reference"),  # the second model of Two models, one picture
+    "lab": Field(_words, "no lab"),
+    "marks": Field(_marks, "no guess in per cent", lambda marks: "-".join(map(str, marks))),
+    "over": Field(_number, "no number of images"),
     "compare": Field(_beside, "neither off, on, bundled nor source"),
     "image_px": Field(_number, "no size in pixels"),
     "patch_px": Field(_number, "no size in pixels"),
@@ -265,7 +279,7 @@ def query() -> str:
     return urlencode(_ordered())
 
 
-def widget(name: str, key: str, value: Any, words: Mapping[Any, str] | None = None) -> dict[str, Any]:
+def widget(name: str, key: str, value: Any, words: Mapping[Any, Any] | None = None) -> dict[str, Any]:
     """The arguments `key`, `on_change` and `args` of a widget that shows and changes a field.
 
     words: the field's word for what the widget holds, where they differ.
@@ -274,7 +288,7 @@ def widget(name: str, key: str, value: Any, words: Mapping[Any, str] | None = No
     return {"key": key, "on_change": _changed, "args": (name, key, words)}
 
 
-def _changed(name: str, key: str, words: Mapping[Any, str] | None) -> None:
+def _changed(name: str, key: str, words: Mapping[Any, Any] | None) -> None:
     value = st.session_state[key]
     choose(**{name: words[value] if words and value is not None else value})
 

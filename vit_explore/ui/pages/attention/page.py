@@ -14,6 +14,7 @@ from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture, pick_picture
 from vit_explore.ui.kit.tab import Tab
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.attention import familiar
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
 
@@ -37,6 +38,8 @@ def show() -> None:
     narrow, wide = st.columns([1, 3], gap="large")
     with narrow:
         seen_and_predicted(choice.ref, picture)
+        with friendly():
+            familiar.show(choice.ref, picture)
     with wide:
         left, right = st.columns([7, 4], vertical_alignment="bottom", gap="medium")
         with left:

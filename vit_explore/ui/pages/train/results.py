@@ -9,8 +9,10 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
-from vit_explore.ui.kit import wording
+from vit_explore.ui.kit import closer, wording
 from vit_explore.ui.kit.chart import chart
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.picture_data import config_of
 from vit_explore.ui.session import address
 
 
@@ -49,6 +51,23 @@ def results(store: RunStore, record: RunRecord) -> None:
     with classes:
         st.markdown("**Accuracy of each class**")
         per_class_table(finished, record.classes)
+    with friendly():
+        _how_sure(store, record)
+
+
+def _how_sure(store: RunStore, record: RunRecord) -> None:
+    """The reliability diagram, once it is asked for."""
+    if not st.toggle("Is it as sure as it should be?", key=f"live_sure_{record.id}"):
+        return
+    source = f"run:{record.id}"
+    step = max(row.step for row in store.snapshots(record.id))
+    found = closer.reliability(f"{source}@{step}", config_of(source))
+    chart(plots.reliability(found), f"live_reliability_{record.id}")
+    st.caption(
+        f"On {int(found.counts.sum()):,} validation images: the bars would touch the dashed line if it were right as "
+        f"often as it is sure; below it (orange) it is too sure. Expected calibration error: {100 * found.error:.1f} "
+        "points (Guo et al. 2017, 15 bins). Label smoothing makes a model less sure than it could be."
+    )
 
 
 def per_class_table(finished: Finished, classes: tuple[str, ...]) -> None:

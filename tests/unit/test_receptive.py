@@ -1,0 +1,95 @@
+"""Receptive fields against the closed form: r grows by (k - 1) times the product of the strides before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import timm
+import torch
+from small_models import make, pictures
+from torch import nn
+
+import vit_explore as vx
+from vit_explore.errors import NotApplicable
+
+
+def closed_form(layers: list[tuple[int, int]]) -> list[int]:
+    """The field after each (kernel, stride)."""
+    field, jump, found = 1, 1, []
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump *= stride
+        found.append(field)
+    return found
+
+
+class Chain(nn.Module):
+    """Convolutions in a row, each a "feature"."""
+
+    def __init__(self, layers: list[tuple[int, int]]) -> None:
+        super().__init__()
+        sizes = [3, *([4] * len(layers))]
+        self.features = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(a, 4, k, s, k // 2), nn.BatchNorm2d(4), nn.ReLU())
+                for a, (k, s) in zip(sizes, layers, strict=False)
+            )
+        )
+        self.head = nn.Linear(4, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "layers", [[(3, 1), (3, 1), (3, 1)], [(3, 1), (5, 2), (3, 2), (3, 1)], [(7, 2), (1, 1), (3, 2)]]
+)
+def test_the_theoretical_field_is_the_closed_form(layers: list[tuple[int, int]]) -> None:
+    torch.manual_seed(0)
+    fields = vx.explain.receptive_field(Chain(layers).eval())
+    assert fields.theoretical.tolist() == closed_form(layers)
+    assert np.isnan(fields.measured).all()
+
+
+def test_a_resnets_field_may_be_larger_than_its_picture() -> None:
+    """ResNet-18: 7x7/2, 3x3/2 pool, then two 3x3 convolutions in each of eight blocks, three of them with a stride."""
+    blocks = [(3, 1), (3, 1)] * 2 + [(3, 2), (3, 1), (3, 1), (3, 1)] * 3
+    expected = closed_form([(7, 2), (3, 2), *blocks])[3::2]
+    net = timm.create_model("resnet18", channels=(4, 4, 4, 4), num_classes=7).eval()
+    images = torch.randn(1, 3, 64, 64)
+    fields = vx.explain.receptive_field(net, images)
+    assert fields.layers == tuple(f"layer{i}.{j}" for i in range(1, 5) for j in range(2))
+    assert fields.theoretical.tolist() == expected
+    assert fields.theoretical[-1] == 435
+    assert (fields.measured <= 64).all()
+
+
+def test_the_measured_field_is_where_the_gradient_is() -> None:
+    """A convolution that reads one pixel only, to the left of its middle, sees one pixel."""
+    net = Chain([(5, 1)]).eval()
+    with torch.no_grad():
+        convolution = net.features[0][0]
+        convolution.weight.zero_()
+        convolution.weight[:, :, 2, 1] = 1
+        convolution.bias.fill_(100)
+    fields = vx.explain.receptive_field(net, torch.randn(3, 3, 16, 16))
+    assert fields.theoretical.tolist() == [5]
+    assert fields.measured.tolist() == [1]
+    assert np.unravel_index(fields.maps[0].argmax(), (16, 16)) == (8, 7)
+
+
+def test_it_lies_within_the_theoretical_one_and_leaves_the_model_alone() -> None:
+    net, images = make("our resnet"), pictures("our resnet", 4)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    fields = vx.explain.receptive_field(net, images)
+    assert (fields.measured <= fields.theoretical).all()
+    assert (np.diff(fields.theoretical) >= 0).all()
+    assert fields.measured[-1] > fields.measured[0]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not net.training
+
+
+@pytest.mark.parametrize("kind", ["ours", "visual transformer"])
+def test_what_attends_everywhere_has_none(kind: str) -> None:
+    with pytest.raises(NotApplicable, match="attends to the whole picture at once; choose a ResNet"):
+        vx.explain.receptive_field(make(kind), pictures(kind))

@@ -1,0 +1,150 @@
+"""Every way to make a heatmap of a picture, one row each, filed by the file that has it. Chance is one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import NotApplicable
+from vit_explore.explain.capture import attention_pass
+from vit_explore.explain.geometry import find_geometry
+from vit_explore.explain.inputs import ready_images
+from vit_explore.registry import Registry
+
+CELLS = 8  # a side, of a random map for a model without patches
+
+
+def _nobody(_: int) -> None:
+    """Who does not want to know."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a method is asked: a module, normalised images (B, 3, h, w) and the class of each, (B,).
+
+    steps: points on a path, or samples. baseline: the image of "nothing", (1, 3, h, w). told: hears of each pass how
+    many images it had.
+    """
+
+    net: nn.Module
+    images: Tensor
+    targets: Tensor
+    baseline: Tensor
+    steps: int = 32
+    seed: int = 0
+    told: Callable[[int], None] = _nobody
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits, and a word to who listens."""
+        self.told(len(x))
+        return self.net(x.to(self.images.dtype))  # what is drawn in single precision, as the model wants it
+
+
+@dataclass(frozen=True)
+class HeatMethod:
+    """A way to make heatmaps.
+
+    needs: attention (from patch to patch), maps (a late layer that keeps places), ReLU (a ResNet with no other
+    activation) or any (every model). passes: what an image costs, in forward passes, about. is_fine: a value for each
+    pixel; else for each patch, or cell of a grid. run: to (B, h, w), or (B, gh, gw), unscaled; the higher, the more it
+    speaks for the class.
+    """
+
+    name: str
+    title: str
+    about: str  # one sentence
+    source: str
+    needs: Literal["attention", "maps", "ReLU", "any"]
+    passes: int
+    is_fine: bool
+    run: Callable[[Question], np.ndarray]
+
+    @property
+    def chance(self) -> str:
+        """The random map that is as fine."""
+        return "random_pixels" if self.is_fine else "random"
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether it knows nothing of the picture."""
+        return self.name in CHANCE
+
+
+CHANCE = ("random", "random_pixels")
+Run = Callable[[Question], np.ndarray]
+heat_methods: Registry[HeatMethod] = Registry("heatmap method", package="vit_explore.explain")
+
+
+def heat_method(name: str, **facts: Any) -> Callable[[Run], Run]:
+    """Decorator that files its function as the `run` of a HeatMethod with these facts."""
+
+    def add(run: Run) -> Run:
+        heat_methods.register(name)(HeatMethod(name=name, run=run, **facts))
+        return run
+
+    return add
+
+
+def methods_for(net: nn.Module, images: Tensor) -> list[str]:
+    """The methods that fit a model, asked with the first of `images`, (B, 3, h, w)."""
+    asked = {"any": True, "ReLU": is_relu_resnet(net), "attention": _attends(net, images), "maps": _maps(net, images)}
+    return [name for name, method in heat_methods if asked[method.needs]]
+
+
+def is_relu_resnet(net: nn.Module) -> bool:
+    """Whether DeepLift and guided backprop say something of their own: elsewhere they repeat a plainer method."""
+    return hasattr(net, "layer1") and hasattr(net, "layer4") and any(isinstance(m, nn.ReLU) for m in net.modules())
+
+
+def _attends(net: nn.Module, images: Tensor) -> bool:
+    if find_geometry(net) is None:
+        return False
+    try:
+        with torch.no_grad():
+            attention_pass(net, ready_images(net, images[:1]))
+    except NotApplicable:
+        return False
+    return True
+
+
+@heat_method(
+    "random",
+    title="Random patches",
+    about="Chance, patch by patch: what any method has to beat.",
+    source="a uniform number for each patch; for each cell of 8 x 8 where there are no patches",
+    needs="any",
+    passes=0,
+    is_fine=False,
+)
+def _random_patches(asked: Question) -> np.ndarray:
+    shape = find_geometry(asked.net, (asked.images.shape[2], asked.images.shape[3]))
+    return _drawn(asked, shape.grid if shape else (CELLS, CELLS))
+
+
+@heat_method(
+    "random_pixels",
+    title="Random pixels",
+    about="Chance, pixel by pixel: what a method as fine as that has to beat.",
+    source="a uniform number for each pixel",
+    needs="any",
+    passes=0,
+    is_fine=True,
+)
+def _random_pixels(asked: Question) -> np.ndarray:
+    return _drawn(asked, (asked.images.shape[2], asked.images.shape[3]))
+
+
+def _maps(net: nn.Module, images: Tensor) -> bool:
+    from vit_explore.explain.layers import default_layer, grad_cam_layers
+
+    layers = grad_cam_layers(net, images[:1])
+    return bool(layers) and layers[0] == default_layer(net)
+
+
+def _drawn(asked: Question, side: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(asked.seed).random((len(asked.images), *side), dtype=np.float32)

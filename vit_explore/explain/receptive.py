@@ -1,0 +1,121 @@
+"""From how far can, and does, a unit of a convolutional net take what it says?"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vit_explore.errors import NotApplicable
+from vit_explore.explain.capture import output_pass
+from vit_explore.explain.catalogue import Explanation
+from vit_explore.explain.cka_layers import compared_layers
+from vit_explore.explain.geometry import has_semantic_tokens, has_tokens, name_of
+from vit_explore.explain.inputs import module_of, ready_images
+from vit_explore.explain.layout import as_maps
+from vit_explore.explain.results import ReceptiveFields
+from vit_explore.explain.states import differentiable, lock_of
+
+__all__ = ["receptive_field"]
+
+CARD = Explanation(
+    name="receptive_field",
+    title="Receptive fields",
+    needs="convolutions",
+    cost="a forward and a backward pass for each layer, twice",
+    gives=".theoretical (I); .measured (I); .maps (I, h, w)",
+    source="Luo, Li, Urtasun & Zemel 2016, Understanding the Effective Receptive Field",
+    formula=r"E_{xy} = \mathbb{E}\left|\sum_k \frac{\partial F^k_{\mathrm{centre}}}{\partial I_{xy}}\right|",
+    what_you_see=(
+        "How many pixels, side by side, the unit in the middle of a layer can depend on (theoretical), and on how many "
+        "it does, clearly, on these pictures (measured)."
+    ),
+    what_to_look_for=(
+        "The theoretical one grows with every layer and soon covers the picture; the measured one stays behind. A "
+        "ViT's heads look across the whole picture from the first layer on."
+    ),
+    what_to_beware=(
+        "The edge of the measured field is a convention: where the mean gradient falls below 4.55 % of its peak. At a "
+        "small picture's border the field is cut off."
+    ),
+    example="result = vx.explain.receptive_field(model, images)",
+    figure="vx.plots.receptive_field(result)",
+    model="bundled:resnet-cifar10",
+)
+
+EDGE = 1 - 0.9545  # of the peak: two standard deviations, as in the paper
+_CANVAS = (1, 2, 4, 8, 16)  # sides of a canvas that may hold the theoretical field, in sides of the image
+_MOST = 1024  # pixels of a canvas' side
+
+
+def receptive_field(model: Any, images: Tensor | None = None) -> ReceptiveFields:
+    """Receptive fields of a CNN's layers in pixels, theoretical and measured (Luo et al. 2016).
+
+    theoretical: the side of what the centre unit is connected to, whatever the weights. measured: the root of the
+    number of pixels whose mean absolute gradient over `images`, normalised (B, 3, h, w), is above 4.55 % of its peak;
+    NaN without images. Raises NotApplicable for a model with patch tokens, whose attention reaches everywhere.
+    """
+    net = module_of(model)
+    if has_tokens(net) or has_semantic_tokens(net):
+        raise NotApplicable(
+            f"{name_of(net, at_start=True)} attends to the whole picture at once; "
+            "choose a ResNet, or ask a ViT for its attention distance."
+        )
+    names = compared_layers(net)
+    side = int(images.shape[-1]) if images is not None else int(getattr(model, "image_size", 32))
+    theoretical = _theoretical(net, names, side)
+    if images is None:
+        nothing = np.full(len(names), np.nan, dtype=np.float32)
+        return ReceptiveFields(tuple(names), theoretical, nothing, np.zeros((len(names), 0, 0), np.float32))
+    images = ready_images(net, images)
+    with differentiable(net):
+        maps = np.stack([_gradient(net, images, name) for name in names])
+    maps = maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+    measured = np.sqrt((maps > EDGE).sum(axis=(1, 2))).astype(np.float32)
+    return ReceptiveFields(tuple(names), theoretical, measured, maps.astype(np.float32))
+
+
+def _gradient(net: nn.Module, images: Tensor, layer: str) -> np.ndarray:
+    """Mean over the images of |gradient of the layer's centre unit, summed over channels|, (h, w)."""
+    leaf = images.clone().requires_grad_()
+    _, (output,) = output_pass(net, leaf, [layer])
+    (features,) = as_maps(net, layer, images, "auto", output)  # (B, C, gh, gw)
+    centre = features[:, :, features.shape[2] // 2, features.shape[3] // 2].sum()
+    (gradient,) = torch.autograd.grad(centre, leaf)
+    return gradient.sum(dim=1).abs().mean(dim=0).cpu().numpy()
+
+
+def _theoretical(net: nn.Module, names: list[str], side: int) -> np.ndarray:
+    """The widest row of pixels with any gradient, where every connection counts, on a canvas that holds it."""
+    twin = _connected(net)
+    found = np.zeros(len(names), dtype=np.float32)
+    for factor in _CANVAS:
+        canvas = min(side * factor, _MOST)
+        image = torch.ones(1, 3, canvas, canvas)
+        with differentiable(twin):
+            maps = [_gradient(twin, image, name) for name in names]
+        found = np.array([(heat > 0).any(axis=0).sum() for heat in maps], dtype=np.float32)
+        if found.max() < canvas or canvas == _MOST:
+            break
+    return found
+
+
+def _connected(net: nn.Module) -> nn.Module:
+    """A copy with positive weights of one sum, no norm, and means in place of maxima: nothing cancels, nor is cut."""
+    with lock_of(net):
+        twin = copy.deepcopy(net).cpu().float()
+    for name, module in list(twin.named_modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.constant_(module.weight, 1.0 / module.weight[0].numel())
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        parent, _, child = name.rpartition(".")
+        if isinstance(module, nn.MaxPool2d):
+            pool = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
+            setattr(twin.get_submodule(parent), child, pool)
+        elif isinstance(module, nn.BatchNorm2d):
+            setattr(twin.get_submodule(parent), child, nn.Identity())
+    return twin

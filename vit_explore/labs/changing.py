@@ -1,0 +1,180 @@
+"""Labs that change the pictures of trained models, level by level, and count how many they still get right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vit_explore.errors import BadConfig
+from vit_explore.labs.base import Lab, LabProgress, LabResult, Line, labs
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+SIDE = 32  # pixels: the side in which shifts and the like are told; a model of another size has them enlarged
+BATCH, PIXELS = 256, 2**21  # images, and pixels of a batch
+Z = 1.959964  # of the 95 % interval
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the pictures as it sees them. images: normalised (n, 3, h, w); std: of a channel, to change pixels by
+    a given amount; low, high: (3, 1, 1), black and white; seed: of what is drawn."""
+
+    net: nn.Module
+    images: Tensor
+    labels: Tensor
+    std: Tensor
+    low: Tensor
+    high: Tensor
+    seed: int = 0
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the model's picture for each one of SIDE."""
+        return self.images.shape[-1] / SIDE
+
+    def draw(self) -> Generator:
+        """The same random numbers for every model and level."""
+        import torch
+
+        return torch.Generator().manual_seed(self.seed)
+
+
+Change = Callable[[Subject, float], "Tensor"]
+
+
+def changing(
+    name: str, title: str, question: str, axis: str, levels: Sequence[float], expected: str, order: int
+) -> Callable[[Change], Change]:
+    """Decorator that files a change of pictures as a lab. levels: the first one changes nothing."""
+
+    def add(change: Change) -> Change:
+        def run(refs: Any = (), images: Any = None, **options: Any) -> Iterator[LabProgress | LabResult]:
+            yield from _run(labs.get(name), change, refs, images, **options)
+
+        labs.register(name)(Lab(name, title, question, run, axis, tuple(levels), expected, order))
+        return change
+
+    return add
+
+
+def _run(
+    lab: Lab, change: Change, refs: Any, images: Any, labels: Any = None, seed: int = 0
+) -> Iterator[LabProgress | LabResult]:
+    """refs: references, or LoadedModels; images: pictures uint8 (n, 3, h, w); labels: (n,)."""
+    models = [_opened(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
+    if not models or images is None or labels is None:
+        raise BadConfig(f"The lab {lab.name} asks models about pictures; give references, images and labels.")
+    lines: list[Line] = []
+    shown: list[np.ndarray] = []
+    for at, model in enumerate(models):
+        subject = _subject(model, images, labels, seed)
+        right, same = [], []
+        plain: Tensor | None = None
+        for k, level in enumerate(lab.levels):
+            done = (at + k / len(lab.levels)) / len(models)
+            yield LabProgress(done, f"{model.ref}: {k + 1} of {len(lab.levels)}")
+            x = subject.images if k == 0 else change(subject, level)
+            shown += [_pixels(subject, x[0])] if at == 0 else []
+            answers = _answers(subject.net, x)
+            plain = answers if plain is None else plain
+            right.append(int((answers == subject.labels).sum()))
+            same.append(float((answers == plain).float().mean()))
+        lines.append(_line(model, lab, right, same, len(subject.images)))
+    said = tuple(map(finding, lines))
+    yield LabResult(lab.name, lab.question, verdict(lines), said, lines=tuple(lines), pictures=tuple(shown))
+
+
+def _opened(ref: Any) -> Any:
+    if not isinstance(ref, str):
+        return ref
+    from vit_explore.runs.references import load_model
+
+    return load_model(ref)
+
+
+def _subject(model: Any, images: np.ndarray, labels: Any, seed: int) -> Subject:
+    import torch
+
+    from vit_explore.explain.inputs import ready_labels
+
+    pictures = [np.ascontiguousarray(one) for one in np.asarray(images).transpose(0, 2, 3, 1)]
+    x = torch.cat([model.preprocess(one) for one in pictures])
+    weight = next(model.model.parameters())
+    mean, std = (torch.tensor(one).view(3, 1, 1).to(weight.device) for one in (model.mean, model.std))
+    known = ready_labels(labels, len(x)).to(weight.device)
+    return Subject(model.model, x.to(weight), known, std, -mean / std, (1 - mean) / std, seed)
+
+
+def _pixels(subject: Subject, image: Tensor) -> np.ndarray:
+    """A picture as the model sees it, uint8 (h, w, 3)."""
+    unit = (image - subject.low) / (subject.high - subject.low)
+    pixels: np.ndarray = (unit.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return pixels
+
+
+def _answers(net: nn.Module, images: Tensor) -> Tensor:
+    import torch
+
+    from vit_explore.explain.states import plain_pass
+
+    size = max(16, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
+    with torch.no_grad():
+        return torch.cat([plain_pass(net, part).argmax(1) for part in images.split(size)])
+
+
+def _line(model: Any, lab: Lab, right: list[int], same: list[float], count: int) -> Line:
+    ends = [wilson(k, count) for k in right]
+    return Line(
+        ref=model.ref,
+        levels=lab.levels,
+        accuracy=tuple(k / count for k in right),
+        low=tuple(low for low, _ in ends),
+        high=tuple(high for _, high in ends),
+        same=tuple(same),
+        chance=1 / len(model.classes),
+        images=count,
+    )
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    share, z2 = right / count, Z * Z
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    reach = Z * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count)) / (1 + z2 / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def finding(line: Line) -> str:
+    """One sentence about a model."""
+    first, last = 100 * line.accuracy[0], 100 * line.accuracy[-1]
+    chance = " (chance)" if line.low[-1] <= line.chance <= line.high[-1] else ""
+    kept = "" if math.isnan(line.kept) else f", {max(0.0, 100 * line.kept):.0f} % of what it knows beyond chance"
+    return f"{line.ref}: {first:.1f} % at first, {last:.1f} %{chance} at the strongest change{kept}."
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """Which model keeps more of what it knows, where that is clear."""
+    if len(lines) < 2:
+        return finding(lines[0])
+    known = [line for line in lines if not math.isnan(line.kept)]
+    order = sorted(known, key=lambda line: line.kept, reverse=True)
+    if len(order) < 2:
+        return "One of them knows nothing to begin with, so there is nothing to lose."
+    best, worst = order[0], order[-1]
+    reach = [_reach(line) for line in (best, worst)]
+    if best.kept - reach[0] <= worst.kept + reach[1]:
+        return "Both lose alike here: their shares of what they knew differ by no more than these images can tell."
+    a, b = (max(0.0, 100 * line.kept) for line in (best, worst))
+    return f"{best.ref} keeps more of what it knows: {a:.0f} % against {b:.0f} % of {worst.ref}."
+
+
+def _reach(line: Line) -> float:
+    """Half of the interval of `kept`."""
+    return (line.high[-1] - line.low[-1]) / 2 / max(line.accuracy[0] - line.chance, 1e-9)

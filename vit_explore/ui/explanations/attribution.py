@@ -1,0 +1,50 @@
+"""Attribution: which pixels move the logit of a class, by the method of one's choice."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.explain.results import has_signal
+from vit_explore.ui.kit import closer, looking
+from vit_explore.ui.kit.chart import Side, chart
+from vit_explore.ui.kit.pictures import Picture
+from vit_explore.ui.kit.tab import Tab, name_target, pick_target, target_of
+
+
+def _controls(ref: str) -> tuple[int | None, str]:
+    """The class, and the method."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        target = pick_target(ref)
+    rows = closer.attributions(ref)
+    method = right.selectbox(
+        "Method", list(rows), format_func=lambda name: rows[name].title, key="attribution_method",
+        persist_state="page",
+    )  # fmt: skip
+    st.caption(f"{rows[method].title}: {rows[method].about} {rows[method].source}.")
+    return target, method
+
+
+def _draw(side: Side, picture: Picture, controls: tuple[int | None, str]) -> None:
+    target, method = controls
+    if method not in closer.attributions(side.ref):
+        st.caption("This method does not fit this model: it handles ReLU networks only.")
+        return
+    about = target_of(side, picture, target)
+    values = closer.attribution(side.ref, picture, about, method)
+    figure = plots.attribution(values, looking.under_maps(side.ref, picture), side.picture_height)
+    chart(figure, f"attribution_{side.ref}")
+    if not has_signal(values):
+        st.caption("There is no signal: no pixel moves this class by more than rounding. Choose another class.")
+    name_target(side, picture, target)
+
+
+TAB = Tab(
+    title="Attribution",
+    order=6,
+    about="Pixels that speak for one class, orange, and against it, blue. Methods disagree: see “Which explanation?”.",
+    explanations=("attribution",),
+    controls=_controls,
+    draw=_draw,
+)

@@ -1,0 +1,97 @@
+"""What is a head worth? Heads switched off, on this picture and over validation images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.config import DataConfig
+from vit_explore.explain.results import AttentionMaps
+from vit_explore.ui.kit import closer, looking
+from vit_explore.ui.kit.chart import Side, chart
+from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.pictures import Picture
+from vit_explore.ui.kit.tab import Tab
+from vit_explore.ui.kit.text import escaped
+
+COUNT = 1000  # validation images
+_OFF, _ASKED = "heads_off", "heads_measured"
+Heads = tuple[tuple[int, int], ...]
+
+
+def _controls(_: str) -> tuple[Heads, DataConfig | None]:
+    off: Heads = st.session_state.get(_OFF, ())
+    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if data is None:
+            st.caption("What each head is worth over many images needs the model's own data, which are not here.")
+        else:
+            label = f"Measure every head over {COUNT:,} validation images"
+            st.toggle(label, key=_ASKED, persist_state="session")
+        st.button("All heads on", icon=":material/undo:", on_click=_all_on, disabled=not off, key="heads_all_on")
+    return off, data if st.session_state.get(_ASKED) else None
+
+
+def _all_on() -> None:
+    st.session_state[_OFF] = ()
+
+
+def _toggle(place: Any) -> None:
+    """Switch a head off, or on again."""
+    layer, head = (int(at) for at in place)
+    off = set(st.session_state.get(_OFF, ()))
+    st.session_state[_OFF] = tuple(sorted(off ^ {(layer, head)}))
+
+
+def _draw(side: Side, picture: Picture, controls: tuple[Heads, DataConfig | None]) -> None:
+    off, data = controls
+    plain = looking.attention(side.ref, picture)
+    _, layers, heads, _, _ = plain.weights.shape
+    off = tuple((layer, head) for layer, head in off if layer < layers and head < heads)
+    lost = np.full((layers, heads), np.nan, np.float32)
+    if data is not None:
+        lost = closer.ablation(side.ref, data, COUNT)
+    st.markdown("**Click a head** to switch it off, and again to switch it on")
+    chart(plots.head_ablation(lost, off), f"ablation_{side.ref}", _toggle)
+    if not off:
+        st.caption("Every head is on.")
+        return
+    without = closer.attention_without(side.ref, picture, off)
+    _answers(looking.model(side.ref).classes, plain, without, off)
+    st.markdown("**Where the class token looks, without it**: layers before it are as they were")
+    figure = plots.attention_maps(without, looking.under_maps(side.ref, picture), height=min(520, 80 + 60 * heads))
+    chart(figure, f"ablated_maps_{side.ref}")
+
+
+def _answers(classes: tuple[str, ...], plain: AttentionMaps, without: AttentionMaps, off: Heads) -> None:
+    """The predicted class, its logit and its probability, with all heads and without these."""
+    top = int(plain.logits[0].argmax())
+    named = ", ".join(f"{layer + 1}.{head + 1}" for layer, head in off)
+    change = float(without.logits[0, top] - plain.logits[0, top])
+    other = int(without.logits[0].argmax())
+    before, after = (_probabilities(maps.logits[0]) for maps in (plain, without))
+    left, middle, right = st.columns(3)
+    name = escaped(classes[top].partition(",")[0]) if classes else f"class {top}"
+    left.metric(f"Logit of {name}", f"{without.logits[0, top]:.2f}", f"{change:+.2f}")
+    middle.metric("Its probability", f"{100 * after[top]:.0f} %", f"{100 * (after[top] - before[top]):+.0f} points")
+    right.metric("The answer", escaped(classes[other].partition(",")[0]) if classes else f"class {other}")
+    said = "the same answer" if other == top else "another answer"
+    st.caption(f"Without head {named} (layer.head): {said}.")
+
+
+def _probabilities(logits: np.ndarray) -> np.ndarray:
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
+TAB = Tab(
+    title="Head worth",
+    order=8,
+    about="What is a head worth? Switch some off: what changes on this picture, and how much accuracy over many.",
+    explanations=("head_ablation",),
+    controls=_controls,
+    draw=_draw,
+)

@@ -1,0 +1,130 @@
+"""Guess, then run: labs that change the pictures of trained models."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from vit_explore import plots
+from vit_explore.labs.base import Lab, LabResult, labs
+from vit_explore.ui.kit import looking, model_head, model_picker, panel, rivals
+from vit_explore.ui.kit.chart import chart, enlarged
+from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.labs import asking, notes
+from vit_explore.ui.session import address
+from vit_explore.ui.session.choice import Choice
+
+TILE = 104  # pixels of a changed picture on the page
+Models = list[tuple[str, str]]
+
+
+def show() -> None:
+    """Draw the page."""
+    model_head.head(
+        "Guess, then run",
+        "The models were trained on whole, upright, clean pictures. **What do they still recognise when that changes? "
+        "Guess first.**",
+    )
+    choice = model_picker.require_model("what it still recognises when its pictures are changed")
+    looking.open_or_stop(choice.ref)
+    lab = _lab()
+    st.subheader(lab.title, anchor=False)
+    st.markdown(lab.question)
+    models = rivals.with_rival(choice, "labs_compare", default=True)
+    with friendly(model_picker.offer_bundled):
+        for _, ref in models:
+            looking.check_classes(ref)
+        _guess_and_run(lab, choice, models)
+    panel.panel(notes.of_lab(lab))
+
+
+def _lab() -> Lab:
+    """The lab of the address; at first the first one."""
+    known = {lab.name: lab for lab in sorted((lab for _, lab in labs if lab.axis), key=lambda lab: lab.order)}
+    name = address.one_of("lab", {name: lab.title for name, lab in known.items()}, next(iter(known)))
+    words = {lab.title: name for name, lab in known.items()}
+    widget = address.widget("lab", "labs_lab", known[name].title, words)
+    st.pills("Lab", list(words), required=True, wrap=True, label_visibility="collapsed", **widget)
+    return known[name]
+
+
+def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
+    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    if data is None:
+        st.info("A lab needs the model's own pictures, which are not on this machine.", icon=":material/info:")
+        return
+    marks = address.get("marks")
+    if marks is None or len(marks) != len(models):
+        _guess(lab, models)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        said = ", ".join(f"{escaped(title)} {mark} %" for (title, _), mark in zip(models, marks, strict=True))
+        st.markdown(f":material/lock: **Your guess** for the strongest change: {said}.", width="content")
+        if st.button("Guess again", icon=":material/replay:", key="labs_again"):
+            address.choose(marks=None)
+            st.rerun()
+    found = asking.outcome(lab.name, tuple(ref for _, ref in models), data)
+    _figure(lab, found, models, marks)
+    st.markdown(f"#### :material/gavel: {escaped(_titled(found.verdict, models))}")
+    for line in found.findings:
+        st.markdown(f"- {escaped(_titled(line, models))}")
+    st.markdown(f"**What was to be expected:** {lab.expected}")
+    _pictures(lab, found)
+    _table(lab, found, models)
+
+
+def _guess(lab: Lab, models: Models) -> None:
+    """A slider for each model, and the button that locks the guess."""
+    with st.container(border=True, key="labs_box"):
+        st.markdown(
+            f"**Your guess: how many are still right at the strongest change?** ({lab.axis}: {lab.levels[-1]:g})"
+        )
+        marks = [
+            st.slider(escaped(title), 0, 100, 50, format="%d %%", key=f"labs_guess_{i}")
+            for i, (title, _) in enumerate(models)
+        ]
+        if st.button("That is my guess: run it", type="primary", icon=":material/lock:", key="labs_fix"):
+            address.choose(marks=tuple(marks))
+            st.rerun()
+
+
+def _figure(lab: Lab, found: LabResult, models: Models, marks: tuple[int, ...]) -> None:
+    curves = [
+        plots.LabCurve(title, _family(ref), line.accuracy, line.low, line.high, mark / 100)
+        for (title, ref), line, mark in zip(models, found.lines, marks, strict=True)
+    ]
+    chart(plots.lab_lines(curves, lab.levels, lab.axis, found.lines[0].chance), f"lab_{lab.name}")
+
+
+def _family(ref: str) -> str:
+    return "vit" if looking.keeps_tokens(ref) else "resnet"
+
+
+def _titled(sentence: str, models: Models) -> str:
+    """A sentence about references, with the models' titles."""
+    for title, ref in sorted(models, key=lambda one: -len(one[1])):
+        sentence = sentence.replace(ref, title)
+    return sentence
+
+
+def _pictures(lab: Lab, found: LabResult) -> None:
+    """The first picture at each level, as the first model sees it."""
+    st.markdown("**One of the pictures, level by level**")
+    with st.container(horizontal=True, gap="small", key="labs_pictures"):
+        for level, pixels in zip(lab.levels, found.pictures, strict=True):
+            st.image(enlarged(pixels, TILE), caption=f"{level:g}", width=TILE, alt=f"The picture at {level:g}")
+
+
+def _table(lab: Lab, found: LabResult, models: Models) -> None:
+    rows = pd.DataFrame({lab.axis: lab.levels})
+    for (title, _), line in zip(models, found.lines, strict=True):
+        rows[title] = [f"{100 * value:.1f} %" for value in line.accuracy]
+        rows[f"{title}: same answer"] = [f"{100 * value:.1f} %" for value in line.same]
+    st.dataframe(rows, hide_index=True, width="stretch", height="content", key="labs_table")
+    st.caption(f"Over {found.lines[0].images} validation images; bands are 95 % intervals (Wilson).")
+    st.download_button(
+        "These numbers as CSV", rows.to_csv(index=False), f"{lab.name}.csv", "text/csv", icon=":material/download:",
+        on_click="ignore", key="labs_csv",
+    )  # fmt: skip
