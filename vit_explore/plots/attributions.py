@@ -51,16 +51,21 @@ def faithfulness(
         _curves(fig, theme.plain(name), curves, theme.PALETTE[i % len(theme.PALETTE)], "solid")
     if random is not None:
         _curves(fig, "random", random, theme.GREY, "dash")
+    deletion_insertion_axes(fig, height)
+    areas = "; ".join(f"{name}: {c.deletion_auc:.2f} and {c.insertion_auc:.2f}" for name, c in results.items())
+    return theme.describe(
+        fig, f"The probability of the class while pixels are deleted and inserted. Areas under the two curves: {areas}."
+    )
+
+
+def deletion_insertion_axes(fig: go.Figure, height: int) -> None:
+    """The look of two panels: pixels deleted, and inserted, against the probability of the class."""
     theme.style(fig, height, legend=True)
     fig.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], ticktext=["0", "50%", "100%"])
     fig.update_xaxes(title_text="pixels deleted<br>(lower is better)", col=1)
     fig.update_xaxes(title_text="pixels inserted<br>(higher is better)", col=2)
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
     fig.update_yaxes(title_text="probability of the class", col=1)
-    areas = "; ".join(f"{name}: {c.deletion_auc:.2f} and {c.insertion_auc:.2f}" for name, c in results.items())
-    return theme.describe(
-        fig, f"The probability of the class while pixels are deleted and inserted. Areas under the two curves: {areas}."
-    )
 
 
 def _curves(fig: go.Figure, name: str, result: Faithfulness, colour: str, dash: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vit_explore.plots import theme
+from vit_explore.plots.attributions import deletion_insertion_axes
 from vit_explore.plots.heat import blended
 from vit_explore.trust.results import Ranking, Score
 
@@ -75,12 +76,7 @@ def trust_curves(ranking: Ranking, methods: Sequence[str] | None = None, height:
         ):
             fig.add_trace(_curve(score.title, ranking.fractions, curve, float(areas.mean()), colour, dash), 1, column)
             fig.data[-1].showlegend = column == 1
-    theme.style(fig, height, legend=True)
-    fig.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], ticktext=["0", "50%", "100%"])
-    fig.update_xaxes(title_text="pixels deleted<br>(lower is better)", col=1)
-    fig.update_xaxes(title_text="pixels inserted<br>(higher is better)", col=2)
-    fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
-    fig.update_yaxes(title_text="probability of the class", col=1)
+    deletion_insertion_axes(fig, height)
     words = "; ".join(f"{s.title} {s.deletion.mean():.2f} and {s.insertion.mean():.2f}" for s in shown)
     return theme.describe(fig, f"Probability as pixels are deleted and inserted. Areas under the two curves: {words}.")
 
