@@ -195,6 +195,16 @@ def test_a_lab_is_run_on_two_bundled_models(open_page: OpenPage, lab: str, monke
     assert len(at.dataframe) == 1
 
 
+def test_a_rival_of_other_classes_is_left_out_and_said_to_be(
+    open_page: OpenPage, make_run: MakeRun, really_bundled: None
+) -> None:
+    at = open_page("labs", model=f"run:{make_run()}", lab="shift", compare="on", marks="40")
+    assert not at.exception
+    assert not at.error
+    assert "which was trained on other classes" in shown(at)
+    assert charts(at) == 1
+
+
 def test_an_unknown_lab_and_a_strange_guess_are_refused(open_page: OpenPage, make_run: MakeRun) -> None:
     at = open_page("labs", model=f"run:{make_run()}", lab="sorting", marks="400")
     assert not at.exception

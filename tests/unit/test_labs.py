@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -224,5 +225,8 @@ def test_a_mistake_is_one_sentence() -> None:
         list(vx.labs.run("shift", (), images, labels=labels))
     with pytest.raises(BadConfig, match="give references, images and labels"):
         list(vx.labs.run("shift", (loaded(),), images))
+    other = dataclasses.replace(loaded(), classes=("a", "b", "d"))
+    with pytest.raises(BadConfig, match="do not have the same classes"):
+        list(vx.labs.run("shift", (loaded(), other), images, labels=labels))
     with pytest.raises(UnknownName, match=r"no lab named 'shfit'.*did you mean 'shift'"):
         vx.labs.run("shfit")

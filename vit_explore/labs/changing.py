@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Subject:
     low: Tensor
     high: Tensor
     seed: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)  # what a change needs at every level, worked out once
 
     @property
     def scale(self) -> float:
@@ -71,6 +72,8 @@ def _run(
     models = [_opened(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
     if not models or images is None or labels is None:
         raise BadConfig(f"The lab {lab.name} asks models about pictures; give references, images and labels.")
+    if any(tuple(model.classes) != tuple(models[0].classes) for model in models):
+        raise BadConfig("These models do not have the same classes, so they cannot be right about the same labels.")
     lines: list[Line] = []
     shown: list[np.ndarray] = []
     for at, model in enumerate(models):

@@ -70,6 +70,13 @@ def from_the_middle(subject: Subject, level: float) -> Tensor:
 )
 def looked_at(subject: Subject, level: float) -> Tensor:
     """The hottest pieces of the model's own map first."""
+    if "order" not in subject.kept:
+        subject.kept["order"] = _hottest_first(subject)
+    return covered(subject.images, subject.kept["order"], level)
+
+
+def _hottest_first(subject: Subject) -> Tensor:
+    """The pieces of each picture by the model's map of it, (n, CELLS²)."""
     import torch
 
     from vit_explore.explain.heatmaps import Question, heat_methods, methods_for
@@ -81,7 +88,7 @@ def looked_at(subject: Subject, level: float) -> Tensor:
         heats = method.run(Question(subject.net, x, y, torch.zeros_like(x[:1])))
         cells = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(np.asarray(heats, np.float32)), CELLS)
         orders.append(cells.flatten(1).argsort(dim=1, descending=True, stable=True))
-    return covered(subject.images, torch.cat(orders), level)
+    return torch.cat(orders)
 
 
 def covered(images: Tensor, order: Tensor, level: float) -> Tensor:

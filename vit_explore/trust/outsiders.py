@@ -83,8 +83,8 @@ def meter_of(model: Any, images: Tensor, labels: Any) -> Meter:
     classes = [c for c in range(logits.shape[1]) if (truth[:half] == c).any()]
     means = np.stack([scaled[truth[:half] == c].mean(axis=0) for c in classes])
     bare = Meter(means, centre, spread, {}, np.zeros(0))
-    known = {name: np.sort(values) for name, values in bare.signs(logits[half:], features[half:]).items()}
     signs = bare.signs(logits[half:], features[half:])
+    known = {name: np.sort(values) for name, values in signs.items()}
     together = np.mean([_rank(values, known[name]) for name, values in signs.items()], axis=0)
     return Meter(means, centre, spread, known, np.sort(together))
 

@@ -8,7 +8,7 @@ from vit_explore import plots
 from vit_explore.config import DataConfig
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side, chart
-from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
 
@@ -18,7 +18,7 @@ def _controls(_: str) -> tuple[bool, DataConfig | None]:
         "Leave out what goes to the tokens before the patches", key="distance_renormalise",
         help="The paper counts attention to these as distance 0; on, each row is divided by what is left.",
     )  # fmt: skip
-    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    data = own_data()
     if data is None:
         st.caption("Measured on this one picture; the paper takes the mean over 128.")
         return renormalise, None

@@ -12,7 +12,7 @@ from vit_explore.config import DataConfig
 from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui.kit import closer, looking
 from vit_explore.ui.kit.chart import Side, chart
-from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab
 from vit_explore.ui.kit.text import escaped
@@ -24,7 +24,7 @@ Heads = tuple[tuple[int, int], ...]
 
 def _controls(_: str) -> tuple[Heads, DataConfig | None]:
     off: Heads = st.session_state.get(_OFF, ())
-    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    data = own_data()
     with st.container(horizontal=True, vertical_alignment="center"):
         if data is None:
             st.caption("What each head is worth over many images needs the model's own data, which are not here.")

@@ -26,6 +26,12 @@ def own_source() -> str | None:
     return choice.base if choice is not None and is_ours and _is_here(choice.base) else None
 
 
+def own_data() -> DataConfig | None:
+    """The data that the chosen model was trained on, where they are known and on this machine."""
+    own = own_source()
+    return config_of(own) if own else None
+
+
 def sources() -> list[str]:
     """What can be shown without a download: the data of the chosen model first, then the datasets on this machine."""
     own = own_source()

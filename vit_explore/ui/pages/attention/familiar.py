@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from vit_explore.errors import BadConfig
-from vit_explore.ui.kit import closer
+from vit_explore.ui.kit import closer, looking
 from vit_explore.ui.kit.chart import enlarged
-from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
@@ -21,7 +21,7 @@ def show(ref: str, picture: Picture) -> None:
     """Draw it for a picture from elsewhere, where the model's own data are here: it knows its own kind."""
     if str(address.get("picture")).rpartition(":")[0] == ref.partition("@")[0]:
         return
-    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    data = own_data()
     if data is None:
         return
     try:
@@ -41,7 +41,7 @@ def show(ref: str, picture: Picture) -> None:
     else:
         st.caption(f"It knows such pictures: {told}.")
     with st.expander("The training images most like it, to this model"), st.container(horizontal=True, gap="small"):
-        classes = closer.looking.model(ref).classes
+        classes = looking.model(ref).classes
         for place, cosine in near:
             pixels = known.train.images[place].transpose(1, 2, 0)
             name = escaped(classes[int(known.train.labels[place])])

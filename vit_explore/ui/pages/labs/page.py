@@ -10,7 +10,7 @@ from vit_explore.labs.base import Lab, LabResult, labs
 from vit_explore.ui.kit import looking, model_head, model_picker, panel, rivals
 from vit_explore.ui.kit.chart import chart, enlarged
 from vit_explore.ui.kit.errors import friendly
-from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.labs import asking, notes
 from vit_explore.ui.session import address
@@ -36,8 +36,18 @@ def show() -> None:
     with friendly(model_picker.offer_bundled):
         for _, ref in models:
             looking.check_classes(ref)
+        models = _of_the_same_classes(models)
         _guess_and_run(lab, choice, models)
     panel.panel(notes.of_lab(lab))
+
+
+def _of_the_same_classes(models: Models) -> Models:
+    """Without what has other classes than the first, which it says: it could not be right about the same labels."""
+    classes = looking.model(models[0][1]).classes
+    left = [title for title, ref in models if looking.model(ref).classes != classes]
+    for title in left:
+        st.caption(f":material/info: Left out: {escaped(title)}, which was trained on other classes.")
+    return [one for one in models if one[0] not in left]
 
 
 def _lab() -> Lab:
@@ -51,7 +61,7 @@ def _lab() -> Lab:
 
 
 def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
-    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    data = own_data()
     if data is None:
         st.info("A lab needs the model's own pictures, which are not on this machine.", icon=":material/info:")
         return

@@ -7,7 +7,7 @@ import streamlit as st
 from vit_explore.config import DataConfig
 from vit_explore.ui.kit import looking, model_head, model_picker, panel, rivals
 from vit_explore.ui.kit.errors import friendly
-from vit_explore.ui.kit.picture_data import OF_THIS_MODEL, dataset_configs
+from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.pictures import Picture, pick_picture
 from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.pages.trust import asking, notes, parts
@@ -51,7 +51,7 @@ def _one_picture(models: list[tuple[str, str]], picture: Picture) -> None:
 
 def _many(models: list[tuple[str, str]]) -> None:
     st.subheader("Over many pictures", anchor=False)
-    data = next((config for name, config in dataset_configs().items() if name.endswith(OF_THIS_MODEL)), None)
+    data = own_data()
     if data is None:
         st.caption("One picture proves little. More need the model's own data, which are not on this machine.")
         return
