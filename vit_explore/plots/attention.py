@@ -47,6 +47,7 @@ def attention_maps(
         half = gap / 2
         fig.add_shape(frame(selected[0] * (tw + gap) - half, selected[1] * (th + gap) - half, tw + gap, th + gap))
     _overview_labels(fig, layers, heads, (tw + gap, th + gap), (tw, th))
+    theme.keep(fig, grids, "layer", "head", "row", "column", name="weight")
     origin = _query_name(maps, None)
     theme.describe(fig, f"{layers} × {heads} small maps: where each head of each layer looks, from {origin}.")
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
@@ -170,6 +171,7 @@ def _dots_by_layer(values: np.ndarray, number: str, height: int) -> go.Figure:
         0.5 / max(heads, 1), 0.08
     )  # so that equal heads do not hide each other
     fig = go.Figure()
+    theme.keep(fig, values, "layer", "head")
     fig.add_trace(
         go.Scatter(
             x=layer,

@@ -19,6 +19,7 @@ def reliability(result: Reliability, height: int = 380) -> go.Figure:
         go.Bar(
             x=middle[known],
             y=result.accuracy[known],
+            name="validation images",
             width=0.92 * float(result.edges[1]),
             marker={"color": [theme.VIT if ok else theme.RESNET for ok in above]},
             customdata=list(zip(result.confidence[known], result.counts[known], strict=True)),

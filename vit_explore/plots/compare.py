@@ -77,8 +77,13 @@ def accuracy_race(
     return theme.describe(fig, f"Validation accuracy against {title}. {ends or 'Nothing is measured yet'}.")
 
 
-def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = None) -> go.Figure:
-    """Counts (C, C), rows are the truth. Colours and numbers (in %) are shares of a row: the diagonal is the recall."""
+def confusion(
+    matrix: np.ndarray, classes: Sequence[str], height: int | None = None, guess: tuple[int, int] | None = None
+) -> go.Figure:
+    """Counts (C, C), rows are the truth. Colours and numbers (in %) are shares of a row: the diagonal is the recall.
+
+    guess: two classes that someone said are mixed up most; both of their cells are framed.
+    """
     counts = np.asarray(matrix, dtype=float)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
@@ -115,7 +120,13 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], height: int | None = N
         constrain="domain",
     )
     fig.update_yaxes(**ticks, title_text="the truth", showgrid=False, autorange="reversed")
-    return theme.describe(fig, _confused(shares, classes))
+    for row, column in (guess, guess[::-1]) if guess else ():
+        fig.add_shape(
+            type="rect", x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5, name="guess",
+            line={"color": theme.AMBER, "width": 4},
+        )  # fmt: skip
+    said = f" Guessed was {classes[guess[0]]} and {classes[guess[1]]}." if guess else ""
+    return theme.describe(fig, f"{_confused(shares, classes)}{said}")
 
 
 def _cell_numbers(shares: np.ndarray) -> go.Scatter:

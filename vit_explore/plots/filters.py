@@ -22,6 +22,8 @@ def filter_components(result: FilterComponents, columns: int = 7, height: int | 
         for i, (share, total) in enumerate(zip(shares, np.cumsum(shares), strict=True))
     ]
     fig = labelled_tiles(_pixels(result.images), columns, texts, [f"{share:.1%}" for share in shares], height)
+    weights = result.components.reshape(len(shares), 3, *result.images.shape[1:3])
+    theme.keep(fig, weights, "component", "channel", "row", "column", name="weight")
     return theme.describe(
         fig,
         f"The first {len(shares)} principal components of the embedding filters as small pictures; the first explains "
@@ -38,6 +40,7 @@ def raw_filters(
     of = "embedding unit" if result.is_projection else "channel"
     texts = [f"filter of {of} {i + 1}" for i in range(len(images))]
     fig = labelled_tiles(_pixels(images), columns, texts, None, height)
+    theme.keep(fig, images, "filter", "row", "column", "channel", name="contrast")
     layer = "embedding" if result.is_projection else "first layer"
     return theme.describe(fig, f"The first {len(images)} filters of the {layer} as small pictures.")
 

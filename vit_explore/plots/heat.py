@@ -60,6 +60,7 @@ def heat_over_image(
         fig.add_shape(frame(query % w, query // w, 1, 1, colour="#ffffff", line=4))
         fig.add_shape(frame(query % w, query // w, 1, 1, colour=theme.SKY, line=2.5))
     theme.describe(fig, f"A heat map of {h} × {w}: {title}{_strongest(shown)}")
+    theme.keep(fig, values, "row", "column", name=noun)
     return extent(fig, w, h)
 
 

@@ -61,6 +61,7 @@ def logit_lens_maps(
     texts = [f"after layer {i + 1}<br>{tile.min():.0%} to {tile.max():.0%}" for i, tile in enumerate(values)]
     labels = [f"layer {i + 1}" for i in range(len(values))]
     fig = labelled_tiles(theme.colour(values, "heat"), columns, texts, labels)
+    theme.keep(fig, values, "layer", "row", "column", name="probability")
     return theme.describe(fig, f"{len(values)} maps, one a layer: where the patches already answer with the class.")
 
 

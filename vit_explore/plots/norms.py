@@ -19,7 +19,7 @@ def token_norms(norms: TokenNorms, index: int = 0, height: int = 400) -> go.Figu
     patches = values[:, p:]
     fig = go.Figure()
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    fig.add_trace(go.Scatter(x=layers, y=patches.max(axis=1), showlegend=False, **edge))
+    fig.add_trace(go.Scatter(x=layers, y=patches.max(axis=1), name="patches: longest", showlegend=False, **edge))
     fill = {"fill": "tonexty", "fillcolor": theme.faded(theme.VIT, 0.22), "name": "patches: shortest to longest"}
     fig.add_trace(go.Scatter(x=layers, y=patches.min(axis=1), **edge, **fill))
     lines = [("patches: median", np.median(patches, axis=1), theme.VIT)]

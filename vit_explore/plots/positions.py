@@ -58,6 +58,7 @@ def position_similarity(
         f"{len(rows)} × {len(columns)} small maps, one a patch: how like the position embedding of that patch is to "
         "those of all patches.",
     )
+    theme.keep(fig, result.values, "patch row", "patch column", "row", "column", name="cosine")
     return extent(fig, pixels.shape[1], pixels.shape[0], gap)
 
 
@@ -82,6 +83,7 @@ def position_tile(result: PositionSimilarity, r: int, c: int, height: int = 500)
         selector={"name": "touch"},
     )
     values = result.values[r, c]
+    theme.keep(fig, values, "row", "column", name="cosine")
     return theme.describe(
         fig,
         f"A map of {result.grid[0]} × {gw} patches: the cosine similarity of their position embeddings with that of "
@@ -102,6 +104,7 @@ def position_prefix(result: PositionSimilarity, height: int | None = None) -> go
     ]
     tiles = theme.colour(result.prefix, "similarity", *_RANGE)
     fig = labelled_tiles(tiles, max(min(n, 6), 3), texts, names, height)
+    theme.keep(fig, result.prefix, "token", "row", "column", name="cosine")
     return theme.describe(fig, f"Maps of the patches: how like their position embeddings are to {', '.join(names)}.")
 
 

@@ -41,6 +41,7 @@ def semantic_tokens(
     ]
     labels = [f"{i + 1} · {n:.0f}" for i, n in enumerate(places)]
     fig = labelled_tiles(tiles, math.ceil(math.sqrt(len(maps))), texts, labels, height)
+    theme.keep(fig, maps, "token", "row", "column", name="share")
     return theme.describe(
         fig,
         f"{len(maps)} small maps over the picture, one for each semantic token: from which of {count} places it "

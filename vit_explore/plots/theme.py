@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -112,6 +113,29 @@ def describe(fig: go.Figure, words: str) -> go.Figure:
 def description(fig: go.Figure) -> str | None:
     """What a figure shows, in words; None for one that says nothing of it."""
     return (fig.layout.meta or {}).get("description")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a painted figure was drawn from: values of any shape, what each of their axes is, and what they are."""
+
+    values: np.ndarray
+    axes: tuple[str, ...]
+    name: str
+
+
+def keep(fig: go.Figure, values: np.ndarray, *axes: str, name: str = "value") -> go.Figure:
+    """Let a figure remember its numbers, for `as_csv`: its pixels do not tell them. They do not go to the browser."""
+    values = np.asarray(values)
+    if values.ndim != len(axes):
+        raise ValueError(f"{values.ndim} axes of the values, and {len(axes)} names for them: {axes}")
+    fig._vit_numbers = Numbers(values, axes, name)
+    return fig
+
+
+def numbers_of(fig: go.Figure) -> Numbers | None:
+    """What `keep` put there."""
+    return getattr(fig, "_vit_numbers", None)
 
 
 def faded(hex_colour: str, alpha: float) -> str:

@@ -46,6 +46,7 @@ def _interval(score: Score) -> go.Scatter:
     return go.Scatter(
         x=[score.gain],
         y=[score.title],
+        name=score.title,
         error_x={"type": "data", "array": [high - score.gain], "arrayminus": [score.gain - low], "thickness": 3},
         mode="markers",
         marker={"size": 12, "color": _VERDICT[score.verdict]},

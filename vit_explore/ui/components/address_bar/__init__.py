@@ -6,16 +6,14 @@ Streamlit's `query_params` makes an entry of each change, so that Back would fir
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from vit_explore.ui.components.declaring import declared
+
 _COUNT = "address_bar_count"
 
-_mount = st.components.v2.component(
-    "vit_explore_address_bar", js=(_HERE / "address_bar.js").read_text(encoding="utf-8")
-)
+_mount = declared(__file__)
 
 
 def complete(path: str, query: str, fields: Iterable[str]) -> None:

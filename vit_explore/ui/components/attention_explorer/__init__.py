@@ -10,7 +10,6 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,17 +18,12 @@ from PIL import Image
 
 from vit_explore.errors import BadConfig
 from vit_explore.explain.results import AttentionMaps
+from vit_explore.ui.components.declaring import declared
 
-_HERE = Path(__file__).parent
 _MAX_BYTES = 8_000_000  # of weights sent at once; a larger model sends the chosen layer only
 _IMAGE_SIDE = 448  # the largest that the canvas shows
 
-_mount = st.components.v2.component(
-    "vit_explore_attention_explorer",
-    html='<div class="explorer"></div>',
-    css=(_HERE / "attention_explorer.css").read_text(encoding="utf-8"),
-    js=(_HERE / "attention_explorer.js").read_text(encoding="utf-8"),
-)
+_mount = declared(__file__, '<div class="explorer"></div>')
 
 
 @dataclass(frozen=True)
@@ -170,5 +164,5 @@ def _png(image: np.ndarray) -> str:
     picture = Image.fromarray(image)
     picture.thumbnail((_IMAGE_SIDE, _IMAGE_SIDE))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", compress_level=1)  # drawn anew at each click; the network is the room's
     return base64.b64encode(buffer.getvalue()).decode()

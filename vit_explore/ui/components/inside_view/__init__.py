@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from vit_explore.ui.components.declaring import declared
 
-_mount = st.components.v2.component(
-    "vit_explore_inside_view",
-    html='<div class="inside"></div>',
-    css=(_HERE / "inside_view.css").read_text(encoding="utf-8"),
-    js=(_HERE / "inside_view.js").read_text(encoding="utf-8"),
-)
+_mount = declared(__file__, '<div class="inside"></div>')
 
 
 @dataclass(frozen=True)

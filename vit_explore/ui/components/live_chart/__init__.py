@@ -7,21 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import streamlit as st
 
-_HERE = Path(__file__).parent
+from vit_explore.ui.components.declaring import declared
+
 _MAX_POINTS = 800  # of a series; more than the pixels that a curve gets
 
-_mount = st.components.v2.component(
-    "vit_explore_live_chart",
-    html='<div class="live-chart"></div>',
-    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
-)
+_mount = declared(__file__, '<div class="live-chart"></div>')
 
 
 @dataclass(frozen=True)
@@ -42,10 +36,13 @@ class LiveSeries:
 
 @dataclass(frozen=True)
 class Level:
-    """A height to compare with, such as that of guessing: a dotted line with its name."""
+    """A height to compare with, such as that of guessing: a dotted line with its name, in the colour of the letters
+    where none is given. place: of the name, left, middle or right."""
 
     y: float
     name: str
+    colour: str = ""
+    place: str = "right"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def live_chart(
         "budget": budget,
         "yFormat": y_format,
         "marks": [vars(mark) for mark in marks],
-        "levels": [{"y": level.y, "name": level.name} for level in levels],
+        "levels": [vars(level) for level in levels],
     }
     _mount(key=key, data=data)
 

@@ -10,20 +10,13 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
-_HERE = Path(__file__).parent
+from vit_explore.ui.components.declaring import declared
 
-_mount = st.components.v2.component(
-    "vit_explore_predictions",
-    html='<div class="predictions" role="list"></div>',
-    css=(_HERE / "predictions.css").read_text(encoding="utf-8"),
-    js=(_HERE / "predictions.js").read_text(encoding="utf-8"),
-)
+_mount = declared(__file__, '<div class="predictions" role="list"></div>')
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,14 @@
+"""A cookie by which the browser is known again in a lesson, after a reload."""
+
+from __future__ import annotations
+
+from vit_explore.ui.components.declaring import declared
+
+LASTS = 12 * 3600  # seconds
+
+_mount = declared(__file__)
+
+
+def keep(name: str, value: str) -> None:
+    """Let the browser keep the cookie for this site alone."""
+    _mount(key="room_cookie", data={"name": name, "value": value, "lasts": LASTS})
