@@ -25,6 +25,7 @@ def main() -> None:
     import torch
 
     import vit_explore as vx
+    from vit_explore.runs.references import snapshot_steps
 
     vit, resnet = vx.load_model(VIT), vx.load_model(RESNET)
     val = vx.load_dataset(vx.DataConfig(dataset="cifar10")).val
@@ -36,6 +37,13 @@ def main() -> None:
     def lab(name: str) -> Callable[[], Any]:
         return lambda: list(vx.labs.run(name, (vit, resnet), val.images[:512], labels=val.labels[:512]))
 
+    def move() -> None:
+        """What the page Rearrange it asks at a move."""
+        for model, method, image in ((vit, "attention", images[:1]), (resnet, "grad_cam", on_resnet[:1])):
+            with torch.no_grad():
+                model.model(image)
+            vx.explain.heatmap(model, image, method)
+
     questions: dict[str, Callable[[], Any]] = {
         "trust: all methods, one picture": lambda: vx.trust.rank(vit, images[:1], sanity_images=0),
         "trust: ranking over 128 images": lambda: vx.trust.rank(vit, images[:128], labels[:128]),
@@ -46,7 +54,9 @@ def main() -> None:
             vx.explain.cka_matrix(vit, resnet, (images[:512], on_resnet)),
         ],
         "receptive fields, 64 images": lambda: vx.explain.receptive_field(resnet, on_resnet[:64]),
-        **{f"lab: {name}": lab(name) for name in vx.labs.names() if name != "why"},
+        f"film: {len(snapshot_steps(VIT))} snapshots": lambda: vx.film.record(VIT, pictures[0]),
+        "a move of a piece: ViT and ResNet": move,
+        **{f"lab: {name}": lab(name) for name, one in vx.labs.labs if one.axis and not one.needs},
     }
     _questions(arguments, questions)
     _methods(arguments, {"ViT": (vit, images[:32]), "ResNet": (resnet, on_resnet[:32])})

@@ -12,9 +12,11 @@ from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig
 from vit_explore.flags import add_settings, changes_from, named_by_flags
 from vit_explore.printing import percent, print_table, say
+from vit_explore.told import Progress
 
 if TYPE_CHECKING:
     from vit_explore.data import Split
+    from vit_explore.labs import Lab, LabResult
     from vit_explore.progress import Bar
     from vit_explore.trust.results import Ranking, Score
 
@@ -31,7 +33,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_lab(parser: argparse.ArgumentParser) -> None:
     """The arguments of `lab`."""
     parser.add_argument("lab", metavar="LAB", help="its name; an unknown one lists them")
-    parser.add_argument("refs", metavar="REF", nargs="+", help="run:ID, bundled:NAME or timm:NAME; one or more")
+    about = "run:ID, bundled:NAME or timm:NAME; one or more, none for a lab of recorded runs"
+    parser.add_argument("refs", metavar="REF", nargs="+", default=[], help=about).required = False
     _add_common(parser, 512)
 
 
@@ -50,7 +53,6 @@ def rank_methods(arguments: argparse.Namespace) -> int:
     from vit_explore.progress import Bar
     from vit_explore.runs.references import load_model
     from vit_explore.trust.ranking import rank_steps
-    from vit_explore.trust.results import RankingProgress
 
     model = load_model(arguments.ref)
     with Bar(quiet=arguments.json) as bar:
@@ -60,7 +62,7 @@ def rank_methods(arguments: argparse.Namespace) -> int:
         names = arguments.methods.split(",") if arguments.methods else None
         options = {"masks": masks, "explained": arguments.explain, "steps": arguments.steps}
         for step in rank_steps(model, images, val.labels, names, **options):
-            if isinstance(step, RankingProgress):
+            if isinstance(step, Progress):
                 bar.show(0.1 + 0.9 * step.share, step.words)
             else:
                 ranking = step
@@ -71,34 +73,46 @@ def rank_methods(arguments: argparse.Namespace) -> int:
 def run_lab(arguments: argparse.Namespace) -> int:
     """lab"""
     from vit_explore import labs
-    from vit_explore.labs.base import LabProgress
     from vit_explore.progress import Bar
     from vit_explore.runs.references import load_model
 
     lab = labs.labs.get(arguments.lab)
     if not lab.axis:
         raise BadConfig(f"The lab {lab.name} trains its own runs; start it with: sweep {lab.name}.")
+    if lab.needs == "records":
+        if arguments.refs:
+            raise BadConfig(f"The lab {lab.name} asks recorded runs, and no models; leave out {arguments.refs[0]}.")
+        *_, known = labs.run(lab.name)
+        assert isinstance(known, labs.LabResult)
+        _say_lab(lab, known, "Test accuracy of recorded runs, the mean of their seeds", arguments.json)
+        return 0
+    if not arguments.refs:
+        raise BadConfig(f"The lab {lab.name} asks models; name one or more, such as bundled:vit-cifar10.")
     models = [load_model(ref) for ref in arguments.refs]
     with Bar(quiet=arguments.json) as bar:
         val = _pictures(arguments, arguments.refs[0], models[0].classes, bar)
         for model in models[1:]:
             _check_classes(model.classes, models[0].classes)
-        for step in labs.run(lab.name, models, val.images, labels=val.labels):
-            if isinstance(step, LabProgress):
+        for step in labs.run(lab.name, models, val.images, labels=val.labels, masks=val.masks):
+            if isinstance(step, Progress):
                 bar.show(0.1 + 0.9 * step.share, step.words)
             else:
                 found = step
-    if arguments.json:
+    _say_lab(lab, found, f"Over {len(val.labels)} validation images", arguments.json)
+    return 0
+
+
+def _say_lab(lab: Lab, found: LabResult, over: str, as_json: bool) -> None:
+    if as_json:
         lines = [asdict(line) | {"kept": None if math.isnan(line.kept) else line.kept} for line in found.lines]
         facts = {"lab": lab.name, "question": lab.question, "verdict": found.verdict, "findings": found.findings}
         say(json.dumps({**facts, "axis": lab.axis, "lines": lines}))
-        return 0
-    say(f"{lab.title}: {lab.question}", f"Over {len(val.labels)} validation images, by {lab.axis}:")
+        return
+    say(f"{lab.title}: {lab.question}", f"{over}, by {lab.axis}:")
     shares = [[f"{100 * value:.1f} %" for value in line.accuracy] for line in found.lines]
-    rows = [(f"{level:g}", *cells) for level, *cells in zip(lab.levels, *shares, strict=True)]
-    print_table((lab.axis, *arguments.refs), rows)
+    rows = [(f"{level:,g}", *cells) for level, *cells in zip(lab.levels, *shares, strict=True)]
+    print_table((lab.axis, *(line.ref for line in found.lines)), rows)
     say(*found.findings, found.verdict, f"Expected: {lab.expected}")
-    return 0
 
 
 def _pictures(arguments: argparse.Namespace, ref: str, classes: tuple[str, ...], bar: Bar) -> Split:

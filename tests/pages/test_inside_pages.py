@@ -7,6 +7,7 @@ from conftest import TINY, MakeRun, OpenPage, param
 from streamlit.testing.v1 import AppTest
 from test_inspection_pages import choose_tab, shown
 
+from vit_explore.ui.kit import closer
 from vit_explore.ui.pages.labs import asking
 
 RESNET = TINY.update(model="resnet-slim")
@@ -184,6 +185,37 @@ def test_a_guess_comes_before_the_lab_and_stays_on_the_figure(open_page: OpenPag
     assert charts(at) == 0
 
 
+def test_where_the_lines_cross_is_guessed_before_they_are_shown(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("labs", model=f"run:{make_run()}", lab="how-much-data")
+    assert not at.exception
+    assert charts(at) == 0
+    at.select_slider(key="labs_crossing").set_value("500")
+    at.button(key="labs_fix").click().run()
+    assert param(at, "marks") == "0"
+    assert charts(at) == 1
+    assert "the ViT is ahead from 500 on" in shown(at)
+    assert "On 500 images the ResNet has 40.7 %" in shown(at)
+    at.button(key="labs_again").click().run()
+    assert charts(at) == 0
+
+
+def test_a_run_in_training_is_not_held_against_its_images_at_every_step(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closer, "strangeness", lambda *_: pytest.fail("it was asked"))
+    at = open_page("attention", model=f"run:{make_run('running')}", picture="sample:cat")
+    assert not at.exception
+    assert "is asked when its training has ended" in shown(at)
+
+
+def test_another_lab_asks_for_another_guess(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("labs", model=f"run:{make_run()}", lab="shuffle", marks="40")
+    assert charts(at) == 1
+    at.pills(key="labs_lab").set_value("Noise").run()
+    assert (param(at, "lab"), param(at, "marks")) == ("noise", None)
+    assert charts(at) == 0
+
+
 @pytest.mark.parametrize("lab", ["occlude_looked_at"])
 @pytest.mark.usefixtures("really_bundled", "real_data")
 def test_a_lab_is_run_on_two_bundled_models(open_page: OpenPage, lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,3 +286,24 @@ def test_a_drawn_objects_share_of_the_attention_is_shown(open_page: OpenPage, ma
     at.toggle(key="distance_many").set_value(True).run()
     assert not at.exception
     assert charts(at) == alone + 1
+
+
+def test_two_models_are_compared_by_any_method_that_fits_both(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit, resnet = make_run(), make_run(config=RESNET)
+    at = open_page("pair", model=f"run:{vit}", beside=f"run:{resnet}")
+    assert at.selectbox(key="pair_method").value == "grad_cam"
+    options = at.selectbox(key="pair_method").options
+    assert "Occlusion" in options
+    assert "Attention rollout" not in options  # a ResNet has none
+    at.selectbox(key="pair_method").select("occlusion").run()
+    assert not at.exception
+    assert "Occlusion for the class:" in shown(at)
+    at = open_page("pair", model=f"run:{vit}", beside=f"run:{vit}@0")
+    assert "Attention rollout" in at.selectbox(key="pair_method").options
+
+
+def test_texture_or_shape_asks_models_of_shapes(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("labs", model=f"run:{make_run()}", lab="texture", compare="off", marks="50")
+    assert not at.exception
+    assert not at.error
+    assert "answers the other" in str(at.dataframe[0].value.columns.tolist())

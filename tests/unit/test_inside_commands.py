@@ -48,6 +48,13 @@ def test_lab_prints_a_table_and_gives_json(capsys: pytest.CaptureFixture[str]) -
     assert all(line["kept"] is None or math.isfinite(line["kept"]) for line in found["lines"])
 
 
+def test_a_lab_of_recorded_runs_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "how-much-data"]) == 0
+    assert "from 5,000 on the ViT is ahead" in capsys.readouterr().out
+    assert main(["lab", "how-much-data", "--json"]) == 0
+    assert [line["ref"] for line in json.loads(capsys.readouterr().out)["lines"]] == ["ViT", "hybrid", "ResNet"]
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
@@ -58,6 +65,8 @@ def test_lab_prints_a_table_and_gives_json(capsys: pytest.CaptureFixture[str]) -
         (["lab", "why", SHAPES], "The lab why trains its own runs; start it with: sweep why"),
         (["lab", "shift", SHAPES, "bundled:vit-cifar10", *FEW], "The classes are not the same: airplane"),
         (["lab", "shift", "run:nowhere"], "nowhere"),
+        (["lab", "shift", "--json"], "The lab shift asks models; name one or more"),
+        (["lab", "how-much-data", SHAPES], "asks recorded runs, and no models; leave out bundled:vit-shapes"),
     ],
 )
 def test_a_mistake_is_one_sentence(command: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

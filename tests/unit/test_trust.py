@@ -12,8 +12,9 @@ from torch import Tensor, nn
 import vit_explore as vx
 from vit_explore.errors import BadConfig, NotApplicable, UnknownName
 from vit_explore.explain.heatmaps import CHANCE, heat_methods, methods_for
+from vit_explore.told import Progress
 from vit_explore.trust.ranking import CHUNK
-from vit_explore.trust.results import Ranking, RankingProgress, mean_interval
+from vit_explore.trust.results import Ranking, mean_interval
 from vit_explore.trust.sanity import likeness, shuffled
 
 SIDE = 16
@@ -151,10 +152,10 @@ def test_progress_is_told_and_never_falls() -> None:
     *told, result = rank_steps(Linear(), images(CHUNK + 4), methods=["saliency"])
     assert isinstance(result, Ranking)
     assert result.images == CHUNK + 4
-    shares = [step.share for step in told if isinstance(step, RankingProgress)]
+    shares = [step.share for step in told if isinstance(step, Progress)]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] < 1
-    assert "Saliency: images 17 to 20" in [step.words for step in told if isinstance(step, RankingProgress)]
+    assert "Saliency: images 17 to 20" in [step.words for step in told if isinstance(step, Progress)]
 
 
 def test_what_fits_is_asked_and_nothing_else() -> None:

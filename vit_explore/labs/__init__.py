@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vit_explore.labs.base import Lab as Lab
-from vit_explore.labs.base import LabProgress as LabProgress
 from vit_explore.labs.base import LabResult as LabResult
 from vit_explore.labs.base import labs as labs
+from vit_explore.told import Progress as Progress
 
 
 def names() -> list[str]:
@@ -19,7 +19,7 @@ def names() -> list[str]:
     return labs.names()
 
 
-def run(name: str, refs: Sequence[Any] = (), images: Any = None, **options: Any) -> Iterator[LabProgress | LabResult]:
+def run(name: str, refs: Sequence[Any] = (), images: Any = None, **options: Any) -> Iterator[Progress | LabResult]:
     """Do a lab: yields its progress, and as the last item its LabResult.
 
     refs, images: the models (references, or LoadedModels) and the pictures, uint8 (n, 3, h, w), for a lab that looks at

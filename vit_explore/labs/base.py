@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from vit_explore.registry import Registry
 from vit_explore.sweeps.results import Result
-
-
-@dataclass(frozen=True)
-class LabProgress:
-    """share: in [0, 1]; words: what is being done."""
-
-    share: float
-    words: str
+from vit_explore.told import Progress
 
 
 @dataclass(frozen=True)
 class Line:
-    """How a model does as its pictures are changed, over n images.
+    """How a model does as its pictures are changed, over n images; or how one does that learned from so many images.
 
     levels: (k,) of the change, the first one of which is none; accuracy: (k,) in [0, 1]; low, high: the ends of its
-    95 % interval (Wilson 1927); same: (k,) share of answers that are those of the unchanged pictures; chance: of
-    guessing.
+    95 % interval (Wilson 1927), or the lowest and the highest seed; same: (k,) share of answers that are those of the
+    unchanged pictures; chance: of guessing; moved: (k,) the largest change of any logit of any image; other: (k,) share
+    of answers that are the class of another picture, parts of which were put into this one, where a lab does that.
     """
 
     ref: str
@@ -36,12 +31,14 @@ class Line:
     same: tuple[float, ...]
     chance: float
     images: int
+    moved: tuple[float, ...] = ()
+    other: tuple[float, ...] = ()
 
     @property
     def kept(self) -> float:
-        """The share of what it knows beyond chance that is left at the strongest change."""
-        known = self.accuracy[0] - self.chance
-        return (self.accuracy[-1] - self.chance) / known if known > 0 else float("nan")
+        """The share of what it knows beyond chance that is left, the mean of all changes; NaN where it knew nothing."""
+        known, changed = self.accuracy[0] - self.chance, self.accuracy[1:]
+        return sum(a - self.chance for a in changed) / len(changed) / known if known > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -65,17 +62,19 @@ class Lab:
     """A lab by its name. run: (refs, images, **options) to progress and, last, the result.
 
     Of a lab that changes the pictures of models, axis: the title of its levels; expected: what was to be expected, and
-    why. Those of one that trains its own runs are empty.
+    why. Those of one that trains its own runs are empty. needs: masks, where it has to know where the object is;
+    records, where it asks runs of a sweep, and no models: its levels are sizes of their training sets then.
     """
 
     name: str
     title: str
     question: str
-    run: Callable[..., Iterator[LabProgress | LabResult]]
+    run: Callable[..., Iterator[Progress | LabResult]]
     axis: str = ""
     levels: tuple[float, ...] = ()
     expected: str = ""
     order: int = 0  # its place on the page, the lowest first
+    needs: Literal["", "masks", "records"] = ""
 
 
 labs: Registry[Lab] = Registry("lab", package="vit_explore.labs")

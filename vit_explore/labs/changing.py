@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vit_explore.errors import BadConfig
-from vit_explore.labs.base import Lab, LabProgress, LabResult, Line, labs
+from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.labs.base import Lab, LabResult, Line, labs
+from vit_explore.told import Progress
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 SIDE = 32  # pixels: the side in which shifts and the like are told; a model of another size has them enlarged
 BATCH, PIXELS = 256, 2**21  # images, and pixels of a batch
 Z = 1.959964  # of the 95 % interval
+UNMOVED = 1e-3  # of a logit: what rounding makes of sums in another order is less
 
 
 @dataclass(frozen=True)
 class Subject:
     """A model and the pictures as it sees them. images: normalised (n, 3, h, w); std: of a channel, to change pixels by
-    a given amount; low, high: (3, 1, 1), black and white; seed: of what is drawn."""
+    a given amount; low, high: (3, 1, 1), black and white; seed: of what is drawn; masks: bool (n, h, w), where the
+    object is, for a lab that needs to know. A change that brings in other pictures keeps their classes as "other"."""
 
     net: nn.Module
     images: Tensor
@@ -33,6 +36,7 @@ class Subject:
     low: Tensor
     high: Tensor
     seed: int = 0
+    masks: Tensor | None = None
     kept: dict[str, Any] = field(default_factory=dict)  # what a change needs at every level, worked out once
 
     @property
@@ -51,45 +55,52 @@ Change = Callable[[Subject, float], "Tensor"]
 
 
 def changing(
-    name: str, title: str, question: str, axis: str, levels: Sequence[float], expected: str, order: int
+    name: str,
+    title: str,
+    question: str,
+    axis: str,
+    levels: Sequence[float],
+    expected: str,
+    order: int,
+    needs: Literal["", "masks"] = "",
 ) -> Callable[[Change], Change]:
     """Decorator that files a change of pictures as a lab. levels: the first one changes nothing."""
 
     def add(change: Change) -> Change:
-        def run(refs: Any = (), images: Any = None, **options: Any) -> Iterator[LabProgress | LabResult]:
+        def run(refs: Any = (), images: Any = None, **options: Any) -> Iterator[Progress | LabResult]:
             yield from _run(labs.get(name), change, refs, images, **options)
 
-        labs.register(name)(Lab(name, title, question, run, axis, tuple(levels), expected, order))
+        labs.register(name)(Lab(name, title, question, run, axis, tuple(levels), expected, order, needs))
         return change
 
     return add
 
 
 def _run(
-    lab: Lab, change: Change, refs: Any, images: Any, labels: Any = None, seed: int = 0
-) -> Iterator[LabProgress | LabResult]:
-    """refs: references, or LoadedModels; images: pictures uint8 (n, 3, h, w); labels: (n,)."""
+    lab: Lab, change: Change, refs: Any, images: Any, labels: Any = None, seed: int = 0, masks: Any = None
+) -> Iterator[Progress | LabResult]:
+    """refs: references, or LoadedModels; images: pictures uint8 (n, 3, h, w); labels: (n,); masks: bool (n, h, w)."""
     models = [_opened(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
     if not models or images is None or labels is None:
         raise BadConfig(f"The lab {lab.name} asks models about pictures; give references, images and labels.")
     if any(tuple(model.classes) != tuple(models[0].classes) for model in models):
         raise BadConfig("These models do not have the same classes, so they cannot be right about the same labels.")
+    if lab.needs == "masks" and masks is None:
+        raise NotApplicable(
+            f"“{lab.title}” has to know where the object is in each picture; choose a model of Shapes, which says so."
+        )
     lines: list[Line] = []
     shown: list[np.ndarray] = []
     for at, model in enumerate(models):
-        subject = _subject(model, images, labels, seed)
-        right, same = [], []
-        plain: Tensor | None = None
+        subject = _subject(model, images, labels, seed, masks)
+        seen: list[Tensor] = []
         for k, level in enumerate(lab.levels):
             done = (at + k / len(lab.levels)) / len(models)
-            yield LabProgress(done, f"{model.ref}: {k + 1} of {len(lab.levels)}")
+            yield Progress(done, f"{model.ref}: {k + 1} of {len(lab.levels)}")
             x = subject.images if k == 0 else change(subject, level)
             shown += [_pixels(subject, x[0])] if at == 0 else []
-            answers = _answers(subject.net, x)
-            plain = answers if plain is None else plain
-            right.append(int((answers == subject.labels).sum()))
-            same.append(float((answers == plain).float().mean()))
-        lines.append(_line(model, lab, right, same, len(subject.images)))
+            seen.append(_logits(subject.net, x))
+        lines.append(_line(model, lab, subject, seen))
     said = tuple(map(finding, lines))
     yield LabResult(lab.name, lab.question, verdict(lines), said, lines=tuple(lines), pictures=tuple(shown))
 
@@ -102,7 +113,7 @@ def _opened(ref: Any) -> Any:
     return load_model(ref)
 
 
-def _subject(model: Any, images: np.ndarray, labels: Any, seed: int) -> Subject:
+def _subject(model: Any, images: np.ndarray, labels: Any, seed: int, masks: Any) -> Subject:
     import torch
 
     from vit_explore.explain.inputs import ready_labels
@@ -112,7 +123,17 @@ def _subject(model: Any, images: np.ndarray, labels: Any, seed: int) -> Subject:
     weight = next(model.model.parameters())
     mean, std = (torch.tensor(one).view(3, 1, 1).to(weight.device) for one in (model.mean, model.std))
     known = ready_labels(labels, len(x)).to(weight.device)
-    return Subject(model.model, x.to(weight), known, std, -mean / std, (1 - mean) / std, seed)
+    places = None if masks is None else _resized(torch.from_numpy(np.array(masks, dtype=bool)), x).to(weight.device)
+    return Subject(model.model, x.to(weight), known, std, -mean / std, (1 - mean) / std, seed, places)
+
+
+def _resized(masks: Tensor, images: Tensor) -> Tensor:
+    """Masks (n, h, w) in the size of the images (n, 3, H, W)."""
+    import torch.nn.functional as F
+
+    if len(masks) != len(images):
+        raise BadConfig(f"There are {len(masks)} masks for {len(images)} pictures; give one for each.")
+    return F.interpolate(masks[:, None].float(), images.shape[2:], mode="nearest")[:, 0] > 0.5
 
 
 def _pixels(subject: Subject, image: Tensor) -> np.ndarray:
@@ -122,17 +143,21 @@ def _pixels(subject: Subject, image: Tensor) -> np.ndarray:
     return pixels
 
 
-def _answers(net: nn.Module, images: Tensor) -> Tensor:
+def _logits(net: nn.Module, images: Tensor) -> Tensor:
     import torch
 
     from vit_explore.explain.states import plain_pass
 
     size = max(16, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
     with torch.no_grad():
-        return torch.cat([plain_pass(net, part).argmax(1) for part in images.split(size)])
+        return torch.cat([plain_pass(net, part).float() for part in images.split(size)])
 
 
-def _line(model: Any, lab: Lab, right: list[int], same: list[float], count: int) -> Line:
+def _line(model: Any, lab: Lab, subject: Subject, seen: list[Tensor]) -> Line:
+    """seen: the logits (n, C) at each level."""
+    answers, count = [logits.argmax(1) for logits in seen], len(subject.images)
+    right = [int((one == subject.labels).sum()) for one in answers]
+    other = subject.kept.get("other")
     ends = [wilson(k, count) for k in right]
     return Line(
         ref=model.ref,
@@ -140,9 +165,11 @@ def _line(model: Any, lab: Lab, right: list[int], same: list[float], count: int)
         accuracy=tuple(k / count for k in right),
         low=tuple(low for low, _ in ends),
         high=tuple(high for _, high in ends),
-        same=tuple(same),
+        same=tuple(float((one == answers[0]).float().mean()) for one in answers),
         chance=1 / len(model.classes),
         images=count,
+        moved=tuple(float((logits - seen[0]).abs().max()) for logits in seen),
+        other=() if other is None else tuple(float((one == other).float().mean()) for one in answers),
     )
 
 
@@ -155,15 +182,21 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 
 def finding(line: Line) -> str:
-    """One sentence about a model."""
+    """One sentence about a model, or two."""
+    if line.moved and 0 <= max(line.moved[1:]) < UNMOVED:
+        most = f"no logit of any picture moves by more than {max(line.moved[1:]):.1g}"
+        return f"{line.ref}: {most}, so its answer cannot change: {100 * line.accuracy[0]:.1f} % throughout."
     first, last = 100 * line.accuracy[0], 100 * line.accuracy[-1]
     chance = " (chance)" if line.low[-1] <= line.chance <= line.high[-1] else ""
-    kept = "" if math.isnan(line.kept) else f", {max(0.0, 100 * line.kept):.0f} % of what it knows beyond chance"
-    return f"{line.ref}: {first:.1f} % at first, {last:.1f} %{chance} at the strongest change{kept}."
+    known = max(line.accuracy[0] - line.chance, 1e-9)
+    left = max(0.0, 100 * (line.accuracy[-1] - line.chance) / known)
+    kept = "" if math.isnan(line.kept) else f", {left:.0f} % of what it knows beyond chance"
+    taken = f" {100 * line.other[-1]:.1f} % then answer the class of the other picture." if line.other else ""
+    return f"{line.ref}: {first:.1f} % at first, {last:.1f} %{chance} at the strongest change{kept}.{taken}"
 
 
 def verdict(lines: Sequence[Line]) -> str:
-    """Which model keeps more of what it knows, where that is clear."""
+    """Which model keeps more of what it knows, over all changes, where that is clear; the strongest leaves little."""
     if len(lines) < 2:
         return finding(lines[0])
     known = [line for line in lines if not math.isnan(line.kept)]
@@ -174,10 +207,12 @@ def verdict(lines: Sequence[Line]) -> str:
     reach = [_reach(line) for line in (best, worst)]
     if best.kept - reach[0] <= worst.kept + reach[1]:
         return "Both lose alike here: their shares of what they knew differ by no more than these images can tell."
-    a, b = (max(0.0, 100 * line.kept) for line in (best, worst))
-    return f"{best.ref} keeps more of what it knows: {a:.0f} % against {b:.0f} % of {worst.ref}."
+    shares = [f"{max(0.0, 100 * line.kept):.0f} %" for line in order]
+    others = " and ".join(f"{share} of {line.ref}" for share, line in zip(shares[1:], order[1:], strict=True))
+    return f"{best.ref} keeps more of what it knows over all changes: {shares[0]} against {others}."
 
 
 def _reach(line: Line) -> float:
-    """Half of the interval of `kept`."""
-    return (line.high[-1] - line.low[-1]) / 2 / max(line.accuracy[0] - line.chance, 1e-9)
+    """Half of the interval of `kept`, at most: as if the changes of one picture were one and the same."""
+    halves = [(high - low) / 2 for low, high in zip(line.low[1:], line.high[1:], strict=True)]
+    return sum(halves) / len(halves) / max(line.accuracy[0] - line.chance, 1e-9)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vit_explore.labs.base import Lab, LabProgress, LabResult, labs
+from vit_explore.labs.base import Lab, LabResult, labs
 from vit_explore.sweeps import sweeps
 from vit_explore.sweeps.grids.why import BROKEN, CAUSES, HEAD, NOTHING, REPAIRED
 from vit_explore.sweeps.results import Result, Spread, spread
 from vit_explore.sweeps.training import trained
+from vit_explore.told import Progress
 
 REPORTED = 0.1481  # top-1 on the test images
 SUMS, BATCHES = (1407, 1390), 625  # the losses that the report prints, and its batches in an epoch: 40,000 / 64
@@ -183,14 +184,12 @@ def _listed(titles: Sequence[str]) -> str:
     return "; ".join(title[0].lower() + title[1:] for title in titles)
 
 
-def run(
-    refs: tuple[str, ...] = (), images: Any = None, seeds: Sequence[int] = (0,)
-) -> Iterator[LabProgress | LabResult]:
+def run(refs: tuple[str, ...] = (), images: Any = None, seeds: Sequence[int] = (0,)) -> Iterator[Progress | LabResult]:
     """Train every variant with each seed, in this process; nothing is stored. It needs no models and no pictures."""
     results: list[Result] = []
     for share, words, result in trained(SWEEP, seeds):
         results += result
-        yield LabProgress(share, words)
+        yield Progress(share, words)
     findings = [finding(effect) for effect in effects(results)] + [arithmetic()]
     yield LabResult("why", SWEEP.question, verdict(results), tuple(findings), tuple(results))
 

@@ -60,7 +60,9 @@ class Group:
 def start(store: RunStore, sweep: Sweep, seeds: Sequence[int] = SEEDS) -> str:
     """Queue every run of a sweep as one group; gives its name."""
     group = f"{PREFIX}-{sweep.name}-{secrets.token_hex(4)}"
-    for config in sweep.runs(seeds):
+    configs = sweep.runs(seeds)
+    store.check_start(configs)
+    for config in configs:
         store.create(config, group=group)
     return group
 

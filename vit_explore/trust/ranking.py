@@ -17,7 +17,8 @@ from vit_explore.explain.geometry import name_of
 from vit_explore.explain.heatmaps import HeatMethod, Question, heat_methods, methods_for
 from vit_explore.explain.inputs import module_of, ready_images, ready_labels, ready_targets
 from vit_explore.explain.states import plain_pass
-from vit_explore.trust.results import Ranking, RankingProgress, Score
+from vit_explore.told import Progress
+from vit_explore.trust.results import Ranking, Score
 from vit_explore.trust.sanity import likeness, shuffled
 
 __all__ = ["rank", "rank_steps"]
@@ -52,7 +53,7 @@ def rank_steps(
     steps: int = 32,
     seed: int = 0,
     sanity_images: int = SANITY_IMAGES,
-) -> Iterator[RankingProgress | Ranking]:
+) -> Iterator[Progress | Ranking]:
     """As `rank`, telling its progress on the way; the last item is the Ranking."""
     net = module_of(model)
     images = ready_images(net, images)
@@ -71,7 +72,7 @@ def rank_steps(
         asked = Question(net, images[part], targets, _nothing(images), steps, seed + start)
         for i, tally in enumerate(tallies.values()):
             share = (start + (i / len(tallies)) * len(targets)) / len(images)
-            yield RankingProgress(share, f"{tally.method.title}: images {start + 1} to {start + len(targets)}")
+            yield Progress(share, f"{tally.method.title}: images {start + 1} to {start + len(targets)}")
             heats, maps = _mapped(tally, asked)
             fractions, went, came = deletion_insertion(net, asked.images, heats, targets)
             tally.deletion += list(went)

@@ -8,18 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Ranking", "RankingProgress", "Reliability", "Score", "mean_interval"]
+__all__ = ["Ranking", "Reliability", "Score", "mean_interval"]
 
 CONFIDENCE = 0.95
 NEVER_LESS = 8  # images, for an interval that means something
-
-
-@dataclass(frozen=True)
-class RankingProgress:
-    """share: in [0, 1]; words: what is being done."""
-
-    share: float
-    words: str
 
 
 @dataclass(frozen=True)

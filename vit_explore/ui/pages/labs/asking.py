@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vit_explore.config import DataConfig
-from vit_explore.labs.base import LabProgress, LabResult
+from vit_explore.labs.base import LabResult
 from vit_explore.ui.kit.waiting import result
 from vit_explore.ui.session import caches
-from vit_explore.ui.session.jobs import Job, Progress, Work, within
+from vit_explore.ui.session.jobs import Job, Work, within
 
 IMAGES = 512  # of the validation split
 
@@ -22,12 +22,12 @@ def outcome(lab: str, refs: tuple[str, ...], data: DataConfig) -> LabResult:
         models = []
         for opening in openings:
             models.append((yield from within(opening)))
-        for step in labs.run(lab, models, split.images[:IMAGES], labels=split.labels[:IMAGES]):
-            if isinstance(step, LabProgress):
-                yield Progress(step.share, step.words)
-            else:
-                found = step
-        return found
+        masks = None if split.masks is None else split.masks[:IMAGES]
+        for step in labs.run(lab, models, split.images[:IMAGES], labels=split.labels[:IMAGES], masks=masks):
+            if isinstance(step, LabResult):
+                return step
+            yield step
+        raise AssertionError("a lab ends with its result")
 
     key = ("lab", lab, *(part for opening in openings for part in opening.key), data.model_dump_json())
     return result(Job(key, "Running the lab", work, is_long=True))

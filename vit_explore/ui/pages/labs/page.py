@@ -12,10 +12,12 @@ from vit_explore.ui.kit.chart import chart, enlarged
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.pages.labs import asking, notes
+from vit_explore.ui.pages.labs import asking, notes, recorded
 from vit_explore.ui.session import address
-from vit_explore.ui.session.choice import Choice
+from vit_explore.ui.session.choice import Choice, choose
 
+WITH_MASKS = ("shapes",)  # datasets that say where the object is
+SHAPES = "bundled:vit-shapes"
 TILE = 104  # pixels of a changed picture on the page
 Models = list[tuple[str, str]]
 
@@ -32,6 +34,11 @@ def show() -> None:
     lab = _lab()
     st.subheader(lab.title, anchor=False)
     st.markdown(lab.question)
+    if lab.needs == "records":
+        with friendly():
+            recorded.show(lab)
+        panel.panel(notes.of_records(lab))
+        return
     models = rivals.with_rival(choice, "labs_compare", default=True)
     with friendly(model_picker.offer_bundled):
         for _, ref in models:
@@ -55,15 +62,31 @@ def _lab() -> Lab:
     known = {lab.name: lab for lab in sorted((lab for _, lab in labs if lab.axis), key=lambda lab: lab.order)}
     name = address.one_of("lab", {name: lab.title for name, lab in known.items()}, next(iter(known)))
     words = {lab.title: name for name, lab in known.items()}
-    widget = address.widget("lab", "labs_lab", known[name].title, words)
-    st.pills("Lab", list(words), required=True, wrap=True, label_visibility="collapsed", **widget)
+    st.session_state["labs_lab"] = known[name].title
+    st.pills(
+        "Lab", list(words), required=True, wrap=True, label_visibility="collapsed", key="labs_lab",
+        on_change=_choose_lab, args=(words,),
+    )  # fmt: skip
     return known[name]
+
+
+def _choose_lab(words: dict[str, str]) -> None:
+    """Another lab asks for another guess."""
+    address.choose(lab=words[st.session_state["labs_lab"]], marks=None)
 
 
 def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
     data = own_data()
     if data is None:
         st.info("A lab needs the model's own pictures, which are not on this machine.", icon=":material/info:")
+        return
+    if lab.needs == "masks" and data.dataset not in WITH_MASKS:
+        st.info(
+            "This lab has to know where the object is in each picture, which is known of Shapes alone.",
+            icon=":material/info:",
+        )
+        if any(ref == SHAPES for ref in model_picker.offered()):
+            st.button("Look at the model of Shapes", icon=":material/visibility:", on_click=choose, args=(SHAPES,))
         return
     marks = address.get("marks")
     if marks is None or len(marks) != len(models):
@@ -132,6 +155,9 @@ def _table(lab: Lab, found: LabResult, models: Models) -> None:
     for (title, _), line in zip(models, found.lines, strict=True):
         rows[title] = [f"{100 * value:.1f} %" for value in line.accuracy]
         rows[f"{title}: same answer"] = [f"{100 * value:.1f} %" for value in line.same]
+        if line.other:
+            rows[f"{title}: answers the other"] = [f"{100 * value:.1f} %" for value in line.other]
+        rows[f"{title}: largest change of a logit"] = [f"{value:.2g}" for value in line.moved]
     st.dataframe(rows, hide_index=True, width="stretch", height="content", key="labs_table")
     st.caption(f"Over {found.lines[0].images} validation images; bands are 95 % intervals (Wilson).")
     st.download_button(
