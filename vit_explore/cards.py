@@ -92,6 +92,7 @@ class Card:
     spared: WhichParameter = vectors  # those without weight decay
     describe: Callable[[ModelConfig], str] | None = None  # the model in a run's name; without it the card's name
     timm_recipe: Callable[[ModelConfig], str] | None = None  # Python that makes timm's `model` for the same weights
+    imports: str = ""  # what building it imports besides torch, where that is heavy
 
     @cached_property
     def fields(self) -> Mapping[str, Knob]:

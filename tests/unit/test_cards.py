@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import timm
 import torch
@@ -62,9 +65,15 @@ def test_offers_follow_the_card() -> None:
     assert answers_all(card_of("timm:deit_tiny_patch16_224"))
     for name in ("resnet18", "timm:resnet18", "timm:mobilevit_xxs", "timm:vgg11", "timm:swin_tiny_patch4_window7_224"):
         assert not any(offered(question, card_of(name)) for question in ("patches", "positions", "attention"))
-        maps = ["trust"] if offered("grad_cam", card_of(name)) else []
+        maps = ["film", "trust"] if offered("grad_cam", card_of(name)) else []
         assert [page.name for page in site.offered(card_of(name))] == [*maps, "filters"]
-    assert [page.name for page in site.offered(card_of("vit"))] == ["attention", "trust", "filters", "positions"]
+    assert [page.name for page in site.offered(card_of("vit"))] == [
+        "attention",
+        "film",
+        "trust",
+        "filters",
+        "positions",
+    ]
 
 
 ASKED = {
@@ -131,3 +140,20 @@ def test_colours_tell_families_apart() -> None:
 
 def test_everything_else_is_a_rival() -> None:
     assert set(rivals("vit")) == set(cards.names()) - {"vit"}
+
+
+def test_a_card_says_whether_building_its_model_imports_timm() -> None:
+    """Two threads that import it at once may deadlock, so who builds a model in a thread has to know."""
+    script = """
+import sys
+from vit_explore.cards import cards
+from vit_explore.config import ModelConfig
+from vit_explore.models import create_model
+for needs in ("", "timm"):
+    for name in cards.names():
+        if cards.get(name).imports == needs:
+            create_model(ModelConfig(architecture=name, image_size=64))
+            assert ("timm" in sys.modules) == bool(needs), name
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from vit_explore.runs.files import write_atomically
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.references import Stored, find_stored, parse_reference
 from vit_explore.runs.store import RunStore
+from vit_explore.runs.stored import Reference
 from vit_explore.upgrades import PLAIN_VERSION, VERSION_KEY
 
 _LOADING = """
@@ -34,14 +35,20 @@ def exported(ref: str, home: Path | None = None, name: str = "weights") -> tuple
     name: of the safetensors file, without its ending, as the recipe in the JSON reads it. Raises BadReference, and
     ModelUnavailable for weights that are damaged.
     """
-    parsed = parse_reference(ref if ":" in ref else f"run:{ref}")
-    if parsed.kind == "timm":
-        raise BadReference(f"{ref!r} comes from timm already; export a run or a bundled model.")
+    parsed = exported_from(ref)
     if parsed.kind == "run" and (record := RunStore(home).get(parsed.name)).unreadable:
         return exported_as_stored(record, parsed.step, home)
     stored = find_stored(parsed, home)
     _check(stored)
     return stored.weights.read_bytes(), json.dumps(_card(stored, name), indent=2, ensure_ascii=False) + "\n"
+
+
+def exported_from(ref: str) -> Reference:
+    """What `ref` names: RUN and RUN@STEP alone are a run's. Raises BadReference for a model of timm."""
+    parsed = parse_reference(ref if ":" in ref else f"run:{ref}")
+    if parsed.kind == "timm":
+        raise BadReference(f"{ref!r} comes from timm already; export a run or a bundled model.")
+    return parsed
 
 
 def exported_as_stored(record: RunRecord, step: int | None, home: Path | None) -> tuple[bytes, str]:
