@@ -1,98 +1,289 @@
-"""Thirty people at once: each opens page after page, while a run trains; how long until a page has answered.
+"""A lesson under load: people who go from page to page and send photos, while a run trains on the same machine.
 
-python benchmarks/classroom.py [--sessions 30] [--seconds 120] [--pause 10]     ends with 1 after an exception
+python benchmarks/classroom.py [--sessions 1,10,30,60] [--seconds 600] [--browsers 3]     ends with 1 after an exception
 
-Their browsers draw elsewhere (see watchers.py). `--pause`: seconds on a page, half to one and a half of it, at random.
+The lesson is served as for a class, and everybody has joined. People are websocket clients that ask for what a browser
+asks for (see tab.py); their browsers draw elsewhere. `--browsers` of them are headless Chromium here, which do draw, on
+the same cores. Everybody opens a page every `--pause` seconds, every third time Attention with a photo of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import random
+import re
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import common
 import numpy as np
+import psutil
+from PIL import Image
 from tab import Tab
-from watchers import TROUBLE, until_training, visit
+from watchers import TROUBLE, until_training
+from websockets.exceptions import ConnectionClosed
 
+from vit_explore.classroom.addresses import LESSON
 from vit_explore.presets import presets
+from vit_explore.runs.lessons import Lessons
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
+from vit_explore.ui.session import uploads
+from vit_explore.ui.session.room import COOKIE
 
 Seconds = dict[str, list[float]]  # by page
+ALONE = 20.0  # seconds of training before the class comes, and after it has left
+GONE = 150.0  # seconds after which a server has forgotten who left
+PHOTO = "a new photo on Attention"
+PATIENCE = 60.0  # seconds that the last page may take
+T = TypeVar("T")
+MB = 1e6
 
 
-async def person(url: str, number: int, end: float, pause: float, seconds: Seconds) -> None:
-    """Open the app, then page after page until `end` (of time.monotonic)."""
-    rng, tab = random.Random(number), Tab(url, "", "")
+@dataclass(frozen=True)
+class Room:
+    """A lesson that is served: where, from which home, by which process, and the cookie of who joined."""
+
+    url: str
+    home: Path
+    server: psutil.Process
+    cookies: list[str]
+    store: RunStore = field(compare=False)
+
+
+@dataclass
+class Found:
+    """What one lesson showed. seconds: by page; rates: images/s of the run alone, in the lesson and alone again;
+    memory: bytes of the server before, at most, and after everybody had left."""
+
+    sessions: int
+    seconds: Seconds
+    rates: tuple[float, float, float]
+    memory: tuple[float, float, float]
+    trouble: list[str]
+
+
+@contextmanager
+def served(home: Path, people: int) -> Iterator[Room]:
+    """`serve`, and so many people who have joined."""
+    from app_server import PROJECT, free_port, stop_tree, wait_until_up
+
+    port, log = free_port(), home / "app.log"
+    command = [sys.executable, "-m", "vit_explore", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "VIT_EXPLORE_HOME": str(home)}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until_up(url := f"http://127.0.0.1:{port}", process)
+        code = re.search(r"class code: (\w+)", log.read_text())
+        assert code is not None
+        (server,) = [one for one in psutil.Process(process.pid).children() if "streamlit" in " ".join(one.cmdline())]
+        lessons, lesson = Lessons(home), server.environ()[LESSON]
+        tokens = [lessons.join(lesson, code[1], f"Person {number}")[1] for number in range(people)]
+        yield Room(url, home, server, [f"{COOKIE}={token}" for token in tokens], RunStore(home))
+    finally:
+        stop_tree(process, home)
+
+
+def photo(rng: random.Random) -> bytes:
+    """A JPEG of 1280 × 960, unlike any other."""
+    noise = np.random.default_rng(rng.getrandbits(32)).integers(0, 255, (24, 32, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize((1280, 960), Image.Resampling.BICUBIC).save(file, "JPEG")
+    return file.getvalue()
+
+
+async def person(room: Room, number: int, first: str, end: float, pause: float, seconds: Seconds) -> list[str]:
+    """Open the app, then page after page until `end` (of time.monotonic); gives what went wrong, after which one opens
+    it anew. first: a picture that is there already."""
+    rng, trouble = random.Random(number), []
+    await asyncio.sleep(pause * rng.random())
+    while time.monotonic() < end:
+        tab = Tab(room.url, "", "", room.cookies[number])
+        try:
+            async with asyncio.timeout(end + PATIENCE - time.monotonic()):
+                await visit_pages(tab, rng, number, first, end, pause, seconds)
+        except (RuntimeError, OSError, TimeoutError, ConnectionClosed) as error:
+            trouble.append(f"person {number}: {type(error).__name__}: {error}")
+    return trouble
+
+
+async def visit_pages(
+    tab: Tab, rng: random.Random, turn: int, first: str, end: float, pause: float, seconds: Seconds
+) -> None:
+    """Raises RuntimeError where a page shows an exception, or not what it was asked for."""
     reading = asyncio.ensure_future(tab.watch())
-    await asyncio.wait({reading, asyncio.ensure_future(tab.painted.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    while time.monotonic() < end and not reading.done():
-        page = rng.choice(site.PAGES)
-        going = asyncio.ensure_future(tab.go("" if page.name == "home" else page.name))
-        await asyncio.wait({reading, going}, return_when=asyncio.FIRST_COMPLETED)
-        if going.done():
-            seconds[page.title].append(going.result())
-        await asyncio.sleep(pause * rng.uniform(0.5, 1.5))
-    if reading.done():
+    try:
+        await first_of(reading, tab.painted.wait())
+        while time.monotonic() < end:
+            page, turn = rng.choice(site.PAGES), turn + 1
+            if turn % 3 == 0:
+                await first_of(reading, tab.go("attention", f"picture=upload:{first}"))
+                seconds[PHOTO].append(await first_of(reading, tab.upload("p.jpg", photo(rng))))
+            else:
+                seconds[page.title].append(await first_of(reading, tab.go("" if page is site.HOME else page.name)))
+            await asyncio.sleep(pause * rng.uniform(0.5, 1.5))
+    finally:
+        reading.cancel()
+
+
+async def first_of(reading: asyncio.Future[None], asked: Coroutine[Any, Any, T]) -> T:
+    """The answer, unless the page ends before."""
+    going = asyncio.ensure_future(asked)
+    await asyncio.wait({reading, going}, return_when=asyncio.FIRST_COMPLETED)
+    if not going.done():
+        going.cancel()
         reading.result()  # a page that ended early says why
+    return going.result()
+
+
+async def everybody(room: Room, args: argparse.Namespace, seconds: Seconds) -> list[str]:
+    first = uploads.keep(np.zeros((32, 32, 3), np.uint8))
+    end = time.monotonic() + args.seconds
+    people = range(len(room.cookies) - args.browsers)
+    troubles = await asyncio.gather(*(person(room, number, first, end, args.pause, seconds) for number in people))
+    return [trouble for one in troubles for trouble in one]
+
+
+def draw(room: Room, cookies: list[str], seconds: float, pause: float) -> None:
+    """Chromium, a tab for each cookie, from page to page; one of them watches the run all the time."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        tabs = []
+        for cookie in cookies:
+            context = chromium.new_context(viewport={"width": 1280, "height": 720})
+            name, _, value = cookie.partition("=")
+            context.add_cookies([{"name": name, "value": value, "url": room.url}])
+            tabs.append(context.new_page())
+            tabs[-1].goto(f"{room.url}/train", timeout=120_000)
+        end, turn = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            for tab in tabs[1:]:
+                tab.goto(f"{room.url}/{site.PAGES[turn % len(site.PAGES)].name}", timeout=120_000)
+                turn += 1
+            time.sleep(pause)
+        chromium.close()
+
+
+def rate(store: RunStore, run: str, since: tuple[float, int]) -> float:
+    """Images/s of the run since a moment."""
+    began, seen = since
+    return ((store.get(run).images_seen or 0) - seen) / (time.monotonic() - began)
+
+
+def mark(store: RunStore, run: str) -> tuple[float, int]:
+    return time.monotonic(), store.get(run).images_seen or 0
+
+
+def lesson(home: Path, sessions: int, args: argparse.Namespace) -> Found:
+    """One lesson: a run alone, then with everybody, then alone again."""
+    seconds: Seconds = defaultdict(list)
+    memory: list[float] = []
+    with served(home, sessions) as room:
+        asyncio.run(warm(room))
+        config = presets.get(args.preset).config.update(
+            low_res_fraction=0, seconds=args.seconds + 2 * ALONE + GONE + 120
+        )
+        run = room.store.create(config)
+        until_training(room.store, run)
+        before, since = room.server.memory_info().rss, mark(room.store, run)
+        time.sleep(ALONE)
+        alone, since = rate(room.store, run, since), mark(room.store, run)
+        over = threading.Event()
+        watching = threading.Thread(target=watch, args=(room.server, memory, over), daemon=True)
+        cookies = room.cookies[len(room.cookies) - args.browsers :]
+        drawing = threading.Thread(target=draw, args=(room, cookies, args.seconds, args.pause), daemon=True)
+        watching.start()
+        if args.browsers:
+            drawing.start()
+        trouble = asyncio.run(everybody(room, args, seconds))
+        together = rate(room.store, run, since)
+        if args.browsers:
+            drawing.join(PATIENCE)
+        over.set()
+        watching.join()
+        time.sleep(GONE)
+        since = mark(room.store, run)
+        time.sleep(ALONE)
+        again, after = rate(room.store, run, since), room.server.memory_info().rss
+        state = room.store.get(run).state
+        room.store.request_stop(run)
+    log = (home / "app.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    trouble += [line for line in log if any(word in line for word in TROUBLE)]
+    trouble += [] if state == "running" else [f"the run is {state}"]
+    return Found(sessions, seconds, (alone, together, again), (before, max(memory), after), trouble)
+
+
+async def warm(room: Room) -> None:
+    """The first page of a fresh server imports what it needs."""
+    tab = Tab(room.url, "", "", room.cookies[0])
+    reading = asyncio.ensure_future(tab.watch())
+    for page in ("", "attention", "positions"):
+        await asyncio.wait_for(tab.go(page) if page else tab.painted.wait(), 120)
     reading.cancel()
 
 
-async def everybody(url: str, args: argparse.Namespace) -> Seconds:
-    seconds: Seconds = defaultdict(list)
-    end = time.monotonic() + args.seconds
-    await asyncio.gather(*(person(url, number, end, args.pause, seconds) for number in range(args.sessions)))
-    return seconds
+def watch(server: psutil.Process, memory: list[float], over: threading.Event) -> None:
+    while not over.wait(0.5) and server.is_running():
+        memory.append(server.memory_info().rss)
 
 
-def lesson(home: Path, args: argparse.Namespace) -> tuple[Seconds, list[str], str]:
-    """The app with a run in training; gives the seconds, the lines of the log that tell of trouble, the run's state."""
-    from app_server import start, stop_tree
-
-    process, url = start(home)
-    store = RunStore(home)
-    try:
-        visit(url)
-        run = store.create(presets.get(args.preset).config.update(seconds=args.seconds + 10))
-        until_training(store, run)
-        seconds = asyncio.run(everybody(url, args))
-        state = store.get(run).state
-    finally:
-        stop_tree(process, home)
-    log = (home / "app.log").read_text(encoding="utf-8", errors="replace").splitlines()
-    return seconds, [line for line in log if any(word in line for word in TROUBLE)], state
+def report(found: Found) -> None:
+    pages = [second for title, values in found.seconds.items() if title != PHOTO for second in values]
+    photos = found.seconds.get(PHOTO, [])
+    before, most, after = (value / MB for value in found.memory)
+    alone = (found.rates[0] + found.rates[2]) / 2
+    cells = (
+        f"{found.sessions}", f"{len(pages)}", _quantiles(pages), _quantiles(photos),
+        f"{found.rates[1]:,.0f} of {alone:,.0f}: {found.rates[1] / alone:.0%}",
+        f"{(most - before) / found.sessions:.0f} MB", f"{most:,.0f} MB", f"{before:,.0f} to {after:,.0f} MB",
+        f"{len(found.trouble)}",
+    )  # fmt: skip
+    print(f"| {' | '.join(cells)} |", flush=True)
+    print(*found.trouble, sep="\n", end="\n" if found.trouble else "", file=sys.stderr)
 
 
-def report(seconds: Seconds) -> None:
-    common.table(("page", "visits", "median", "95 % within"))
-    everywhere = [second for values in seconds.values() for second in values]
-    for page, values in [*sorted(seconds.items()), ("all", everywhere)]:
-        print(f"| {page} | {len(values)} | {np.median(values):.2f} s | {np.quantile(values, 0.95):.2f} s |", flush=True)
+def _quantiles(values: list[float]) -> str:
+    return f"{np.median(values):.2f}, {np.quantile(values, 0.95):.2f} s" if values else "–"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=30, help="people")
-    parser.add_argument("--seconds", type=float, default=120, help="how long the lesson lasts")
-    parser.add_argument("--pause", type=float, default=10, help="seconds that each stays on a page")
+    parser.add_argument(
+        "--sessions", default="1,10,30,60", help="people, browsers included; one lesson for each number"
+    )
+    parser.add_argument("--seconds", type=float, default=600, help="how long a lesson lasts")
+    parser.add_argument("--pause", type=float, default=20, help="seconds that each stays on a page, about")
+    parser.add_argument("--browsers", type=int, default=0, help="how many of them are Chromium on this machine")
     parser.add_argument("--preset", default="shapes", help="what trains: one of " + ", ".join(presets.names()))
     args = parser.parse_args()
-    common.heading("each person's first page", "the drawing in the browsers")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        os.environ["VIT_EXPLORE_HOME"] = home
-        seconds, trouble, state = lesson(Path(home), args)
-    report(seconds)
-    print(f"\n{args.sessions} people, a run in training ({state}). Exceptions in the log: {len(trouble)} lines.")
-    print(*trouble, sep="\n", end="\n" if trouble else "")
-    return 1 if trouble or not seconds else 0
+    common.heading("the drawing in the browsers, but for those that run here")
+    heads = "sessions", "pages", "a page: median, 95 %", "a new photo: median, 95 %", "training: images/s"
+    common.table((*heads, "memory a session", "memory at most", "before, and after all left", "exceptions"))
+    is_sound = True
+    for sessions in map(int, args.sessions.split(",")):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            os.environ["VIT_EXPLORE_HOME"] = home
+            found = lesson(Path(home), sessions, args)
+        report(found)
+        is_sound = is_sound and not found.trouble and bool(found.seconds)
+    return 0 if is_sound else 1
 
 
 if __name__ == "__main__":

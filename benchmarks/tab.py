@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
+import requests
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs, FileURLsRequest, UploadedFileInfo
+from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+XSRF = "_streamlit_xsrf"
+EXPLORER = "vit_explore_attention_explorer"  # the component that shows attention over a picture
+PATIENCE = 60.0  # seconds
+
 
 class Tab:
-    """One tab: asks for a page, then for its fragments at the pace that the server names."""
+    """One tab: asks for a page, then for its fragments at the pace that the server names.
 
-    def __init__(self, url: str, page: str, query: str) -> None:
+    cookie: what its browser sends along, as name=value.
+    """
+
+    def __init__(self, url: str, page: str, query: str, cookie: str = "") -> None:
         self.messages = 0
         self.painted = asyncio.Event()
-        self._url, self._page, self._query = url, page, query
+        self._url, self._page, self._query, self._cookie = url, page, query, cookie
+        self._session = ""
+        self._uploader = ""  # the widget that takes files, where the page has one
+        self._drawn: set[str] = set()  # components that came since the last question
+        self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
         self._cached: dict[str, None] = {}  # large messages, which the server need not send again
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}  # fragment -> (interval, task)
@@ -27,7 +43,11 @@ class Tab:
         """Keep the page open until cancelled. Raises RuntimeError when the page shows an exception."""
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
         try:
-            async with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None) as self._socket:
+            headers = {"Cookie": self._cookie} if self._cookie else {}
+            protocols = [Subprotocol("streamlit")]
+            async with connect(
+                address, subprotocols=protocols, max_size=None, additional_headers=headers, ping_interval=None
+            ) as self._socket:
                 await self._ask()
                 async for data in self._socket:
                     assert isinstance(data, bytes)
@@ -36,9 +56,35 @@ class Tab:
             self._stop_all()
         raise RuntimeError(f"{self._url} closed the connection of a watching page")
 
-    async def _ask(self, fragment: str = "") -> None:
+    async def upload(self, name: str, content: bytes) -> float:
+        """Give a photo to the page's uploader; the seconds until its attention is there, the sending included."""
+        await _until(lambda: bool(self._uploader))
+        uploader = self._uploader  # a run of the page that begins meanwhile names it anew
+        begin = time.perf_counter()
+        asked = FileURLsRequest(request_id=name, file_names=[name], session_id=self._session)
+        await self._socket.send(BackMsg(file_urls_request=asked).SerializeToString())
+        place = await self._places.get()
+        await asyncio.to_thread(self._send, place.upload_url, name, content)
+        info = UploadedFileInfo(file_id=place.file_id, name=name, size=len(content), file_urls=place)
+        state = WidgetState(id=uploader, file_uploader_state_value=FileUploaderState(uploaded_file_info=[info]))
+        self._drawn.clear()
+        await self._ask(widgets=WidgetStates(widgets=[state]))
+        await _until(lambda: EXPLORER in self._drawn)
+        return time.perf_counter() - begin
+
+    def _send(self, path: str, name: str, content: bytes) -> None:
+        """As the browser does: with the token that the server gave it, so that no other site can."""
+        with requests.Session() as browser:
+            browser.headers["Cookie"] = self._cookie
+            token = browser.get(f"{self._url}/_stcore/health", timeout=60).cookies.get(XSRF) or ""
+            headers = {"X-Xsrftoken": token, "Cookie": f"{self._cookie}; {XSRF}={token}"}
+            files = {"file": (name, content, "image/jpeg")}
+            browser.put(f"{self._url}{path}", files=files, headers=headers, timeout=60).raise_for_status()
+
+    async def _ask(self, fragment: str = "", widgets: WidgetStates | None = None) -> None:
         """Ask for a run of the page, or of one of its fragments."""
         state = ClientState(
+            widget_states=widgets,
             query_string=self._query,
             page_script_hash=self._script,
             page_name="" if self._script else self._page,
@@ -64,21 +110,42 @@ class Tab:
         kind = message.WhichOneof("type")
         if message.metadata.cacheable:
             self._cached[message.hash or message.ref_hash] = None
-        if kind == "new_session" and not message.metadata.run.fragment_ids:
-            self._stop_all()  # a run of the whole page names its timers anew
+        if kind == "new_session":
+            self._begin(message)
         elif kind == "navigation":
             self._script = message.navigation.page_script_hash
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
-        elif kind == "auto_rerun":
-            self._repeat(message.auto_rerun.fragment_id, message.auto_rerun.interval)
-        elif kind == "stop_auto_rerun":
-            for fragment in message.stop_auto_rerun.fragment_ids:
-                self._stop(fragment)
+        elif kind in ("auto_rerun", "stop_auto_rerun"):
+            self._time(message)
         elif kind == "script_finished":
             self.painted.set()
-        elif kind == "delta" and message.delta.new_element.HasField("exception"):
-            raise RuntimeError(f"A watched page shows an exception: {message.delta.new_element.exception.message}")
+        elif kind == "file_urls_response":
+            self._places.put_nowait(message.file_urls_response.file_urls[0])
+        elif kind == "delta":
+            self._draw(message.delta.new_element)
+
+    def _time(self, message: ForwardMsg) -> None:
+        """Fragments that ask again and again, from now on or no more."""
+        if message.WhichOneof("type") == "auto_rerun":
+            self._repeat(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+        for fragment in message.stop_auto_rerun.fragment_ids:
+            self._stop(fragment)
+
+    def _begin(self, message: ForwardMsg) -> None:
+        """A run of the script begins."""
+        self._session = message.new_session.initialize.session_id or self._session
+        if not message.metadata.run.fragment_ids:
+            self._stop_all()  # a run of the whole page names its timers anew
+            self._uploader = ""
+
+    def _draw(self, element: Element) -> None:
+        if element.HasField("file_uploader"):
+            self._uploader = element.file_uploader.id
+        elif element.HasField("bidi_component"):
+            self._drawn.add(element.bidi_component.component_name)
+        elif element.HasField("exception"):
+            raise RuntimeError(f"A watched page shows an exception: {element.exception.message}")
 
     def _repeat(self, fragment: str, interval: float) -> None:
         if fragment in self._timers and self._timers[fragment][0] == interval:
@@ -98,3 +165,12 @@ class Tab:
     def _stop(self, fragment: str) -> None:
         if fragment in self._timers:
             self._timers.pop(fragment)[1].cancel()
+
+
+async def _until(what: Callable[[], bool]) -> None:
+    """Raises RuntimeError where it does not come about."""
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"A page did not show in {PATIENCE:g} s what it was asked for.")
+        await asyncio.sleep(0.01)

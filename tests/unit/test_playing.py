@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from run_tools import (
 )
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, RunNotFound
-from vit_explore.runs import files, recorder
+from vit_explore.runs import base, files, recorder
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.records import Claimant
@@ -125,8 +123,8 @@ def test_watched_is_written_now_and_then(store: RunStore) -> None:
     store.watched(run)
     assert store.orders(run).watched == first.watched
     store.watched("none")
-    with closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE runs SET watched = ?", (time.time() - 60,))
+    with store._writing() as connection:
+        base.update(connection, run, watched=time.time() - 60)
     assert not store.orders(run).is_watched
 
 
@@ -323,6 +321,12 @@ def train_on(store: RunStore, run: str) -> None:
         train_run(store, store.get(run), pulse, threading.Event(), make_trainer=tiny_trainer)
 
 
+def stands_still(store: RunStore, run: str) -> bool:
+    before = store.get(run).step
+    time.sleep(0.5)
+    return store.get(run).step == before
+
+
 def test_what_a_person_does_reaches_the_trainer_and_leaves_its_marks(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,10 +339,8 @@ def test_what_a_person_does_reaches_the_trainer_and_leaves_its_marks(
     assert [(mark.step, mark.lr_factor) for mark in store.marks(run)] == [(0, 0.5)]
     wait_for(lambda: store.watched(run) or store._on_clock(run))
     store.control(run, paused=True)
+    wait_for(lambda: stands_still(store, run))
     time.sleep(0.5)
-    standing = store.get(run).step
-    time.sleep(0.5)
-    assert store.get(run).step == standing
     assert store.get(run).state == "running"
     store.control(run, paused=False, augment="none")
     wait_for(lambda: len(store.marks(run)) == 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,9 @@ def test_large_pictures_are_made_to_fit() -> None:
 
 def test_those_not_looked_at_for_longest_make_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_FILES", 3)
-    names = [uploads.keep(pixels(seed)) for seed in range(3)]
+    names, now = [uploads.keep(pixels(seed)) for seed in range(3)], time.time()
     for age, name in zip((3, 2, 1), names, strict=True):
-        os.utime(home / "data" / "pictures" / f"{name}.png", (1000 - age, 1000 - age))
+        os.utime(home / "data" / "pictures" / f"{name}.png", (now - 60 * age, now - 60 * age))
     uploads.find(names[0])  # looked at again: now the youngest
     last = uploads.keep(pixels(9))
     assert {path.stem for path in kept(home)} == {names[0], names[2], last}
@@ -78,3 +79,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(home: Path, monkeypatch:
     with pytest.raises(DiskFull, match=r"No space left on device.*until you reload"):
         uploads.keep(pixels(1))
     assert kept(home) == []
+
+
+def test_what_nobody_has_looked_at_for_a_week_goes(home: Path) -> None:
+    old, seen = uploads.keep(pixels(1)), uploads.keep(pixels(2))
+    for path in kept(home):
+        os.utime(path, (0, 0))
+    uploads.find(seen)
+    uploads.keep(pixels(3))
+    assert {path.stem for path in kept(home)} == {seen, uploads.name_of(pixels(3))}
+    with pytest.raises(BadImage, match="any more"):
+        uploads.find(old)

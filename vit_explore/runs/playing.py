@@ -55,6 +55,7 @@ class Playing(StoreBase):
     def _control(self, run: str, changes: dict[str, Any]) -> Controls:
         with self._writing() as connection:
             row = self._row(connection, run)
+            self._check_mine(row)
             state = record_of(row, None).state
             if state not in ("queued", "running"):
                 raise BadRunState(f"The run {run!r} is {state}; only a run that runs or waits can be changed: fork it.")
@@ -67,7 +68,7 @@ class Playing(StoreBase):
         table = schema.marks
         with self._reading() as connection:
             query = sa.select(table).where(table.c.run == run).order_by(table.c.number)
-            rows = connection.execute(query).all() if self.keeps_marks else []
+            rows = connection.execute(query).all() if self._has_table("marks") else []
             if not rows:
                 self._row(connection, run)
         return [_mark(row) for row in rows]

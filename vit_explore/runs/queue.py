@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Row
 from vit_explore.errors import BadConfig, DiskFull
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase, release, update
-from vit_explore.runs.records import Claimant, WorkerInfo, death_sentence, is_alive, looks_dead, process_start
+from vit_explore.runs.fair import is_waited_for, queued
+from vit_explore.runs.plain import replace as replace_rows
+from vit_explore.runs.records import CLUSTER, Claimant, WorkerInfo, death_sentence, is_alive, looks_dead, process_start
 from vit_explore.upgrades import stored_config
 
 STARTING_SECONDS = 90.0
@@ -48,7 +50,7 @@ class RunQueue(StoreBase):
             if _is_busy(connection, claimant):
                 return None
             devices = set(connection.execute(sa.select(schema.workers.c.device)).scalars())
-            for row in _queued(connection, group):
+            for row in () if is_held(connection) else queued(connection, *schema.runs.c, group=group):
                 device = _wished_device(connection, row)
                 if device is not None and suits(device, claimant.device, devices):
                     take(connection, row.id, claimant)
@@ -86,6 +88,19 @@ class RunQueue(StoreBase):
             if connection.execute(own).first() is not None:
                 release(connection, run, state, error)
 
+    def requeue(self, run: str, worker: str) -> None:
+        """The end of a claim for now: the run waits at the end of its owner's, and goes on from its checkpoint."""
+        own = sa.select(schema.runs.c.id).where(schema.runs.c.id == run, schema.runs.c.worker == worker)
+        with self._writing() as connection:
+            if connection.execute(own).first() is not None:
+                release(connection, run, "queued")
+                update(connection, run, ended=None, position=last_place(connection) + 1)
+
+    def is_waited_for(self, run: str) -> bool:
+        """Whether a run of somebody else waits while this one trains; cheap enough for every heartbeat."""
+        with self._reading() as connection:
+            return is_waited_for(connection, run)
+
     def set_note(self, run: str, note: str) -> None:
         """What goes on while no step is taken, for people to read: before the first, within a long one, in the test."""
         with self._writing() as connection:
@@ -104,6 +119,14 @@ class RunQueue(StoreBase):
                 _bury(connection, row)
         return [row.id for row in dead]
 
+    def left_on(self, device: str) -> list[str]:
+        """The runs that were interrupted on the slots of a device, since the process that had them is gone."""
+        self.reap()
+        table = schema.runs.c
+        there = (table.state == "interrupted", table.slot.startswith(f"{device}:", autoescape=True))
+        with self._reading() as connection:
+            return list(connection.execute(sa.select(table.id).where(*there).order_by(table.seq)).scalars())
+
     def workers(self) -> list[WorkerInfo]:
         """The workers that live (or failed just now). Writes nothing."""
         with self._reading() as connection:
@@ -111,6 +134,10 @@ class RunQueue(StoreBase):
         over = [row for row in rows if _is_over(row)]
         living = [_info(row) for row in rows if row not in over]
         return living + [replace(_info(row), state="failed") for row in over if row.state == "starting"]
+
+    def seats(self) -> list[WorkerInfo]:
+        """The places of a cluster that serves this store now; none where its own machine trains."""
+        return [worker for worker in self.workers() if worker.device == CLUSTER]
 
     def register(self, claimant: Claimant, state: str, run: str | None = None) -> None:
         """Enter or refresh a worker; this is its heartbeat, too."""
@@ -125,7 +152,7 @@ class RunQueue(StoreBase):
             "run": run,
         }
         with self._writing() as connection:
-            connection.execute(sa.insert(schema.workers).prefix_with("OR REPLACE"), [row])
+            replace_rows(connection, schema.workers, [row])
 
     def unregister(self, worker: str) -> None:
         """Forget a worker that ends."""
@@ -158,6 +185,11 @@ class RunQueue(StoreBase):
             return _info(connection.execute(sa.select(table).where(table.c.id == worker)).one())
 
 
+def last_place(connection: Connection) -> int:
+    """The place at the end of the queue."""
+    return connection.execute(sa.select(sa.func.max(schema.runs.c.position))).scalar() or 0
+
+
 def take(connection: Connection, run: str, claimant: Claimant) -> None:
     """Mark a run as running, in the claimant's hands."""
     now = time.time()
@@ -183,8 +215,10 @@ def suits(wish: str, device: str, devices: set[str]) -> bool:
     """Whether a run that wishes a device may go to the worker of `device`, when there are workers for `devices`.
 
     A device that no worker has (mistyped, or the CPU of a machine whose workers have GPUs) goes to any worker: it fails
-    there with a sentence, or trains on the CPU.
+    there with a sentence, or trains on the CPU. Where a cluster serves the store, all go there.
     """
+    if CLUSTER in devices:
+        return device == CLUSTER
     if wish in ("auto", device) or device == "auto":
         return True
     if wish == "cuda":
@@ -199,11 +233,11 @@ def _is_busy(connection: Connection, claimant: Claimant) -> bool:
     return connection.execute(sa.select(table.id).where(table.state == "running", *same_slot)).first() is not None
 
 
-def _queued(connection: Connection, group: str | None) -> list[Row[Any]]:
-    table = schema.runs
-    query = sa.select(table).where(table.c.state == "queued")
-    query = query if group is None else query.where(table.c.group == group)
-    return list(connection.execute(query.order_by(table.c.position)).all())
+def is_held(connection: Connection) -> bool:
+    """Whether the teacher of a lesson that goes on holds the queue: no run starts."""
+    table = schema.lessons
+    rows = connection.execute(sa.select(table).where(table.c.ended.is_(None), table.c.is_paused)).all()
+    return any(not looks_dead(row) for row in rows)
 
 
 def _wished_device(connection: Connection, row: Row[Any]) -> str | None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
@@ -121,6 +121,7 @@ FIELDS: dict[str, Field] = {
     "beside": Field(_words, "no model reference"),  # the second model of Two models, one picture
     "lab": Field(_words, "no lab"),
     "marks": Field(_marks, "no guess in per cent", lambda marks: "-".join(map(str, marks))),
+    "stop": Field(_place, "no stop of the tour", lambda value: str(value + 1), follows=True),
     "over": Field(_number, "no number of images"),
     "compare": Field(_beside, "neither off, on, bundled nor source"),
     "image_px": Field(_number, "no size in pixels"),
@@ -258,6 +259,21 @@ def refuse(name: str, sentence: str) -> None:
     """Take away what cannot be shown, and say so."""
     _say(sentence)
     settle(**{name: None})
+
+
+def taken(name: str) -> str | None:
+    """A word of the URL that belongs to no view (a lesson's code, say), which it then says no longer."""
+    if name not in st.query_params:
+        return None
+    text: str = st.query_params[name]
+    del st.query_params[name]
+    return text
+
+
+def values(query: str) -> dict[str, Any]:
+    """The fields of what `query` gave, for `link`."""
+    found, _ = parse(dict(parse_qsl(query)))
+    return {name: FIELDS[name].parse(text) for name, text in found.items()}
 
 
 def correct() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from vit_explore.home import home
 
 MAX_SIDE = 1536  # pixels: more than any model here sees
 MAX_FILES, MAX_BYTES = 60, 200_000_000
+LASTS = 7 * 24 * 3600  # seconds since somebody last looked at one
 
 
 def fitting(pixels: np.ndarray) -> np.ndarray:
@@ -77,11 +79,12 @@ def _write(path: Path, pixels: np.ndarray) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    """Drop those that were looked at longest ago, beyond the limits of count and size; the newest always stays."""
-    used = 0
+    """Drop those that nobody has looked at for a week, and those looked at longest ago, beyond the limits of count and
+    size; the newest always stays."""
+    used, oldest = 0, time.time() - LASTS
     stats = [(path.stat(), path) for path in folder.iterdir()]
     newest_first = sorted(stats, key=lambda entry: entry[0].st_mtime_ns, reverse=True)
     for place, (stat, path) in enumerate(newest_first):
         used += stat.st_size
-        if place and (place >= MAX_FILES or used > MAX_BYTES):
+        if place and (place >= MAX_FILES or used > MAX_BYTES or stat.st_mtime < oldest):
             path.unlink(missing_ok=True)

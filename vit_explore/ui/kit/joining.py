@@ -1,0 +1,66 @@
+"""The door of a lesson: a code and a nickname, no account."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vit_explore.errors import VitExploreError
+from vit_explore.runs.lessons import LONGEST_NAME
+from vit_explore.ui.components import room_cookie
+from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.session import account, room
+
+_REFUSED = "joining_refused"
+
+
+def let_in() -> bool:
+    """Whether who is there may see the pages: always on a machine of one's own, in a lesson who has joined.
+
+    Once per script run, before anything is drawn.
+    """
+    if not room.is_served():
+        return True
+    st.session_state[_REFUSED] = None
+    try:
+        return room.arrive() is not None
+    except VitExploreError as error:
+        st.session_state[_REFUSED] = str(error)
+        return False
+
+
+def door() -> None:
+    """The form to join, in place of a page."""
+    with st.container(key="joining", width=520):
+        st.title("Join the lesson", anchor=False)
+        if refused := st.session_state.get(_REFUSED):
+            st.error(escaped(refused), icon=":material/error:")
+            return
+        st.markdown("Train small vision transformers with your class, and look inside them.")
+        signed_in = account.here()
+        if account.are_offered() and signed_in is None:
+            st.markdown("This lesson knows you by your account.")
+            st.button("Sign in", type="primary", icon=":material/login:", width="stretch", on_click=st.login)
+            return
+        st.caption("No account is needed." if signed_in is None else f"Signed in: {escaped(signed_in.name)}")
+        with st.form("joining_form"):
+            code = st.text_input("Class code", room.code_in_link(), key="joining_code", placeholder="such as K7PAC")
+            own = "" if signed_in is None else signed_in.name[:LONGEST_NAME]
+            name = st.text_input("Your nickname", own, key="joining_name", max_chars=LONGEST_NAME)
+            pressed = st.form_submit_button("Join", type="primary", icon=":material/login:", width="stretch")
+        st.caption(
+            "Everybody here sees your nickname, your runs and the pictures whose links you share. Nothing of it leaves "
+            "the teacher's machine."
+        )
+        if pressed:
+            try:
+                room.join(code, name)
+            except VitExploreError as error:
+                st.error(escaped(str(error)), icon=":material/error:")
+            else:
+                st.rerun()
+
+
+def keep_cookie() -> None:
+    """Let the browser keep who it is, after joining."""
+    if token := room.cookie_due():
+        room_cookie.keep(room.COOKIE, token)
