@@ -24,4 +24,9 @@ def home() -> Path:
 
 def uploads() -> Path:
     """Where the zips lie that a person uploads, named by their content; made by whoever writes there."""
-    return home() / "data" / "uploads"
+    return uploads_in(home())
+
+
+def uploads_in(folder: Path) -> Path:
+    """The same below another home."""
+    return folder / "data" / "uploads"

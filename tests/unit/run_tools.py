@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
@@ -14,6 +16,8 @@ from vit_explore.data import Dataset, Split
 from vit_explore.runs.records import Claimant
 from vit_explore.training import Trainer
 from vit_explore.training.events import Checkpoint, Evaluated, Event, Finished, Snapshot, Started, Step
+
+on_a_file = pytest.mark.skipif("VIT_EXPLORE_TEST_DB" in os.environ, reason="about SQLite's file, not about a server")
 
 CLASSES = ("red", "green", "blue")
 TINY = ModelConfig(image_size=8, num_classes=3, patch_size=4, width=8, depth=1, num_heads=2)

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import run_tools as tools
 import sqlalchemy as sa
-from run_tools import checkpoint, evaluated, finished, me, snapshot, started, step, tiny_config
+from run_tools import checkpoint, evaluated, finished, me, on_a_file, snapshot, started, step, tiny_config
 
 from vit_explore.errors import BadConfig, BadReference, BadRunState, DiskFull, RunNotFound, StoreUnusable
-from vit_explore.runs import files
+from vit_explore.runs import base, files, schema
 from vit_explore.runs.queue import suits
 from vit_explore.runs.records import Claimant
 from vit_explore.runs.store import RunLost, RunStore
@@ -59,9 +59,8 @@ def dead(**changes: object) -> Claimant:
 
 
 def set_columns(store: RunStore, run: str, **values: object) -> None:
-    with sqlite3.connect(store.path) as connection:
-        for name, value in values.items():
-            connection.execute(f"UPDATE runs SET {name} = ? WHERE id = ?", (value, run))
+    with store._writing() as connection:
+        base.update(connection, run, **values)
 
 
 # ------------------------------------------------------------------ events
@@ -232,6 +231,7 @@ def test_a_full_disk_is_one_sentence_and_hurts_nothing(store: RunStore, monkeypa
     assert [row.step for row in store.snapshots(run)] == [1, 2]
 
 
+@on_a_file
 def test_a_database_without_room_is_one_sentence(store: RunStore) -> None:
     run, _ = running(store)
     store.record_all(run, [step(i) for i in range(50)])
@@ -386,6 +386,7 @@ def test_a_list_takes_what_is_asked_for(store: RunStore) -> None:
     assert (store.has(gone), store.has("zzzz")) == (True, False)
 
 
+@on_a_file
 def test_looking_writes_nothing(store: RunStore) -> None:
     run = store.create(tiny_config(), dead())
     store.register(dead(worker="w1"), "warm")
@@ -528,8 +529,8 @@ def test_rename_and_delete(store: RunStore) -> None:
     store.let_go(run, claimant.worker, "stopped")
     store.delete(run)
     assert not (store.home / "runs" / run).exists()
-    with sqlite3.connect(store.path) as connection:
-        assert connection.execute("SELECT count(*) FROM steps").fetchone() == (0,)
+    with store._reading() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(schema.steps)).scalar_one() == 0
 
 
 def test_duplicates_change_what_they_are_told(store: RunStore) -> None:
@@ -640,7 +641,7 @@ def test_a_worker_that_died_while_starting_is_not_retried_at_once(store: RunStor
     assert there.state == "failed"
 
 
-def test_processes_share_a_fresh_store(store: RunStore, tmp_path: Path) -> None:
+def test_processes_share_a_fresh_store(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path; import sys\n"
         "from vit_explore.runs.store import RunStore; from vit_explore.config import RunConfig\n"
@@ -667,6 +668,7 @@ def test_two_windows_see_the_same(store: RunStore) -> None:
 # ------------------------------------------------------------------ files that are not ours
 
 
+@on_a_file
 def test_a_damaged_store_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "runs.db").write_bytes(b"this is no database, however long it is" * 100)
     with pytest.raises(StoreUnusable, match=r"is damaged .*move it away"):
@@ -674,6 +676,7 @@ def test_a_damaged_store_is_one_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "runs.db").read_bytes().startswith(b"this is no database")
 
 
+@on_a_file
 def test_a_store_damaged_inside_is_one_sentence(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run = store.create(tiny_config())
@@ -686,6 +689,7 @@ def test_a_store_damaged_inside_is_one_sentence(tmp_path: Path) -> None:
         RunStore(tmp_path).list()
 
 
+@on_a_file
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "runs.db") as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
@@ -695,6 +699,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["recipes"]
 
 
+@on_a_file
 def test_the_store_writes_ahead(store: RunStore) -> None:
     with sqlite3.connect(store.path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -702,6 +707,7 @@ def test_the_store_writes_ahead(store: RunStore) -> None:
         assert connection.execute(sa.text("PRAGMA foreign_keys")).scalar_one() == 1
 
 
+@on_a_file
 def test_a_home_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.create(tiny_config())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
@@ -16,17 +17,31 @@ from vit_explore.errors import DiskFull, RunNotFound, StoreUnusable
 from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.database import Database, open_database, translated
 from vit_explore.runs.files import RunFolder
+from vit_explore.runs.plain import plain
+from vit_explore.runs.policy import Actor, check_change
 
 T = TypeVar("T")
 
 
 class StoreBase:
-    """runs.db of one home. Cheap to make; safe to use from several threads and processes."""
+    """The database of one home: its runs.db, or the server of VIT_EXPLORE_DB. Cheap to make; safe to use from several
+    threads and processes."""
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = Path(home) if home is not None else homes.home()
         self.path = self.home / "runs.db"
         self._database = open_database(self.path)
+        self.actor: Actor | None = None  # who acts; None: a person on a machine of their own
+
+    def acting_as(self, actor: Actor | None) -> Self:
+        """The same store in the hands of somebody, who may do there what `policy` says."""
+        theirs = copy(self)
+        theirs.actor = actor
+        return theirs
+
+    def _check_mine(self, row: Row[Any]) -> None:
+        """Raises NotAllowed where the actor may not change the run of this row."""
+        check_change(self.actor, row.id, row.owner)
 
     @property
     def _engine(self) -> sa.Engine:
@@ -37,10 +52,9 @@ class StoreBase:
         """Why nothing can be written here (a store of a newer version, a full disk): one sentence; None when it can."""
         return self._opened().refusal
 
-    @property
-    def keeps_marks(self) -> bool:
-        """Whether the file has what version 3 added; an older one on a full disk, which is only read, has not."""
-        return "controls" in self._opened().columns
+    def _has_table(self, name: str) -> bool:
+        """Whether the file has a table that a later version added; an older one on a full disk, only read, has not."""
+        return name in self._opened().tables
 
     def folder(self, run: str) -> RunFolder:
         """The run's folder (whether or not it exists)."""
@@ -48,7 +62,7 @@ class StoreBase:
 
     def is_there(self) -> bool:
         """Whether runs.db is still the file that was opened; a home that was deleted needs no worker any more."""
-        return self.path.exists() and self.path.stat().st_ino == self._database.inode
+        return self._database.is_of(self.path)
 
     def keep_card(self, run: str) -> None:
         """Write what the database says of the run into its folder, made where it is missing. Raises DiskFull."""
@@ -132,4 +146,4 @@ def release(connection: Connection, run: str, state: str, error: str | None = No
 
 def update(connection: Connection, run: str, **values: Any) -> None:
     """Set columns of one run."""
-    connection.execute(sa.update(schema.runs).where(schema.runs.c.id == run).values(**values))
+    connection.execute(sa.update(schema.runs).where(schema.runs.c.id == run).values(plain(values)))

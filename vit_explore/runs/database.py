@@ -1,4 +1,4 @@
-"""How runs.db is opened: made, checked, migrated, or only read; and SQLite's errors as sentences."""
+"""How the store's database is opened: made, checked, migrated, or only read; and its errors as sentences."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from vit_explore.errors import DiskFull, StoreUnusable
-from vit_explore.runs import migrations, schema
+from vit_explore.errors import DiskFull, StoreUnusable, VitExploreError
+from vit_explore.runs import migrations, postgres, schema
 
 APPLICATION_ID = 0x76697478  # "vitx": tells our file from another program's
 BUSY_SECONDS = 15.0
@@ -25,13 +25,21 @@ BUSY_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Database:
-    """An open runs.db. refusal: why nothing can be written into it, one sentence; columns: those of its table runs."""
+    """An open runs.db, or a server's. refusal: why nothing can be written into it, one sentence; columns: those of its
+    table runs; tables: those that it has; inode: of the file, None on a server."""
 
     engine: sa.Engine
-    inode: int
+    inode: int | None
     columns: frozenset[str]
+    tables: frozenset[str]
     refusal: str | None = None
     is_full: bool = False  # the refusal is for want of room, and passes with it
+
+    def is_of(self, path: Path) -> bool:
+        """Whether it is still the database of the home of `path`, its runs.db."""
+        if self.inode is None:
+            return path.parent.exists()
+        return path.exists() and path.stat().st_ino == self.inode
 
 
 _open: dict[tuple[str, int], Database] = {}  # (file, process) -> what was opened
@@ -39,20 +47,33 @@ _lock = threading.Lock()
 
 
 def open_database(path: Path) -> Database:
-    """This process's database of the file `path`, made, checked and migrated at first use.
+    """This process's database of the file `path`, or of the server in its place, made, checked and migrated at first
+    use.
 
     A file of a newer version, and any on a full disk, is opened to be read only: see `Database.refusal`.
     Raises StoreUnusable for a file that is not ours, and DiskFull where there is no room to make one.
     """
-    key = (str(path), os.getpid())  # a connection must not cross a fork
+    server = postgres.server()
+    key = (f"{server} {path}", os.getpid())  # a connection must not cross a fork
     with _lock:
         known = _open.get(key)
-        if known is not None and not known.is_full and path.exists() and path.stat().st_ino == known.inode:
+        if known is not None and not known.is_full and known.is_of(path):
             return known
         if known is not None:
             known.engine.dispose()  # the file was deleted or replaced under us, or there may be room now
-        _open[key] = database = _opened(path)
+        _open[key] = database = _opened(path) if server is None else _opened_on(server, path)
         return database
+
+
+def _opened_on(server: sa.URL, path: Path) -> Database:
+    engine = postgres.engine_of(server)
+    try:
+        with translated(path):
+            refusal = postgres.prepare(engine, path.parent)
+            return Database(engine, None, *postgres.described(engine), refusal)
+    except VitExploreError:
+        engine.dispose()
+        raise
 
 
 def _opened(path: Path) -> Database:
@@ -76,7 +97,8 @@ def _opened(path: Path) -> Database:
 def _described(engine: sa.Engine, path: Path, refusal: str | None, is_full: bool) -> Database:
     with translated(path), engine.connect() as connection:
         columns = frozenset(row[1] for row in connection.exec_driver_sql("PRAGMA table_info(runs)"))
-    return Database(engine, path.stat().st_ino, columns, refusal, is_full)
+        tables = frozenset(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    return Database(engine, path.stat().st_ino, columns, tables, refusal, is_full)
 
 
 def _on_a_full_disk(path: Path, refusal: str) -> Database:
@@ -133,11 +155,7 @@ def _prepare(engine: sa.Engine, path: Path) -> str | None:
         elif mark != APPLICATION_ID:
             _refuse(path, "belongs to another program")
         elif version > migrations.VERSION:
-            return (
-                f"The store of runs {path} is of version {version}, and this program writes version "
-                f"{migrations.VERSION}, so its runs can be looked at and not changed; update this program, "
-                "or set VIT_EXPLORE_HOME to another folder."
-            )
+            return migrations.newer(str(path), version)
         elif version < migrations.FIRST:
             _refuse(path, f"is of version {version}, which no release has written")
         elif version < migrations.VERSION:
@@ -167,11 +185,17 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors become DiskFull or StoreUnusable, one sentence each; a broken constraint stays a bug."""
+    """The database's errors become DiskFull or StoreUnusable, one sentence each; a broken constraint stays a bug."""
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        text = str(getattr(error, "orig", error))
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, sqlite3.Error):
+            known = postgres.known_error(error)
+            if known is None:
+                raise
+            raise known from error
+        text = str(cause)
         if "full" in text or "disk I/O error" in text:
             raise DiskFull(
                 f"The disk of {path.parent} has no room left; free some space, or delete old runs."

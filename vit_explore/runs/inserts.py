@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vit_explore.runs import schema, sidecars
 from vit_explore.runs.base import release, update
+from vit_explore.runs.plain import replace
 from vit_explore.runs.playing import insert_marks
 from vit_explore.runs.records import pack
 from vit_explore.training.events import (
@@ -36,16 +36,10 @@ FINISHED_ARRAYS = {"per_class": (1, "f"), "confusion": (2, "iu"), "predictions":
 _TOP1 = {"val": "top1", "test": "test_top1"}  # split -> column of the run's own row
 
 
-def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert or replace; NumPy's scalars become Python's, which SQLite knows (its NaN is NULL)."""
-    plain = [{k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()} for row in rows]
-    connection.execute(sa.insert(table).prefix_with("OR REPLACE"), plain)
-
-
 def _insert_steps(connection: Connection, run: str, events: list[Step], _sizes: dict[int, int]) -> None:
     kept = [{"run": run, **vars(event)} for event in events if is_kept(int(event.step))]
     if kept:
-        _insert(connection, schema.steps, kept)
+        replace(connection, schema.steps, kept)
     progress = {name: float(value) for name, value in vars(events[-1]).items() if name not in _NOT_SHOWN}
     update(connection, run, note=None, step=int(events[-1].step), images_seen=int(events[-1].images_seen), **progress)
 
@@ -76,7 +70,7 @@ def _insert_started(connection: Connection, run: str, events: list[Started], _si
 def _insert_evaluated(connection: Connection, run: str, events: list[Evaluated], _sizes: dict[int, int]) -> None:
     for event in events:
         arrays = {name: pack(getattr(event, name)) for name in EVALUATED_ARRAYS}
-        _insert(connection, schema.evaluations, [{"run": run, **vars(event), **arrays}])
+        replace(connection, schema.evaluations, [{"run": run, **vars(event), **arrays}])
         if event.split in _TOP1:
             update(connection, run, **{_TOP1[event.split]: float(event.top1)})
 
@@ -84,7 +78,7 @@ def _insert_evaluated(connection: Connection, run: str, events: list[Evaluated],
 def _insert_snapshots(connection: Connection, run: str, events: list[Snapshot], sizes: dict[int, int]) -> None:
     columns = ("step", "epoch", "elapsed", "on_clock")
     rows = [{"run": run, "bytes": sizes[e.step], **{name: getattr(e, name) for name in columns}} for e in events]
-    _insert(connection, schema.snapshots, rows)
+    replace(connection, schema.snapshots, rows)
 
 
 def _insert_checkpoints(connection: Connection, run: str, _events: list[Checkpoint], _sizes: dict[int, int]) -> None:
@@ -99,7 +93,7 @@ def insert_finished(connection: Connection, run: str, events: list[Finished], _s
     release(connection, run, "stopped" if event.stopped else "finished")
     arrays = {name: pack(getattr(event, name)) for name in FINISHED_ARRAYS}
     scalars = json.dumps(sidecars.scalars(event), default=float)
-    _insert(connection, schema.finishes, [{"run": run, "scalars": scalars, **arrays}])
+    replace(connection, schema.finishes, [{"run": run, "scalars": scalars, **arrays}])
     update(
         connection,
         run,

@@ -20,6 +20,7 @@ from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import clock_snapshots_to_drop, snapshots_to_drop
 from vit_explore.runs.inserts import EVALUATED_ARRAYS, FINISHED_ARRAYS, INSERT, INTEGERS
+from vit_explore.runs.naming import shown
 from vit_explore.runs.records import SnapshotRow
 from vit_explore.training.events import (
     Changed,
@@ -77,7 +78,7 @@ class RunMetrics(StoreBase):
     def steps(self, run: str, after: int = -1) -> dict[str, np.ndarray]:
         """The columns of Step, for the steps greater than `after`: name -> (n,) array."""
         columns: list[Any] = [schema.steps.c[name] for name in STEP_COLUMNS]
-        if not self.keeps_marks:
+        if not self._has_table("marks"):
             columns[STEP_COLUMNS.index("progress")] = sa.null().label("progress")
         query = (
             sa.select(*columns)
@@ -124,7 +125,7 @@ class RunMetrics(StoreBase):
         table = schema.runs.c
         query = sa.select(table.id, table.name).where(table.step > 0).order_by(table.seq.desc())
         with self._reading() as connection:
-            return {run: name for run, name in connection.execute(query)}
+            return {run: shown(name) for run, name in connection.execute(query)}
 
     def started(self, run: str) -> Started | None:
         """The run's facts with its sample images; None before it started. Raises RunNotFound, DamagedFile."""
@@ -164,15 +165,14 @@ class RunMetrics(StoreBase):
     def runs_with_snapshots(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
         """(id, name, architecture, steps) of every run that has snapshots, the newest first: two queries in all."""
         runs, table = schema.runs, schema.snapshots
-        readable = sa.case((sa.func.json_valid(runs.c.config), runs.c.config), else_="{}")
-        architecture = sa.func.json_extract(readable, "$.model.architecture")
-        known = sa.select(runs.c.id, runs.c.name, sa.func.coalesce(architecture, ModelConfig().architecture))
         steps: dict[str, list[int]] = defaultdict(list)
         with self._reading() as connection:
+            architecture = sa.func.coalesce(_architecture(connection), ModelConfig().architecture)
+            known = sa.select(runs.c.id, runs.c.name, architecture)
             for run, step in connection.execute(sa.select(table.c.run, table.c.step).order_by(table.c.step)):
                 steps[run].append(step)
             rows = connection.execute(known.order_by(runs.c.seq.desc())).all()
-        return [(run, name, kind, tuple(steps[run])) for run, name, kind in rows if run in steps]
+        return [(run, shown(name), kind, tuple(steps[run])) for run, name, kind in rows if run in steps]
 
     def snapshot_path(self, run: str, step: int) -> Path:
         """The file of one snapshot. Raises BadReference, with the steps that there are."""
@@ -226,6 +226,15 @@ class RunMetrics(StoreBase):
         folder.keep_only(set(steps) - set(dropped))
         with self._writing() as connection:
             update(connection, run, disk_bytes=folder.size())
+
+
+def _architecture(connection: Connection) -> sa.ColumnElement[str]:
+    """The architecture in a run's stored settings; null where they cannot be read."""
+    config = schema.runs.c.config
+    if connection.dialect.name == "sqlite":
+        readable = sa.case((sa.func.json_valid(config), config), else_="{}")
+        return sa.func.json_extract(readable, "$.model.architecture")
+    return sa.func.substring(config, r'"architecture":\s*"([^"]*)"')
 
 
 def _evaluated(run: str, row: dict[str, Any]) -> Evaluated:

@@ -21,7 +21,7 @@ from vit_explore.errors import DiskFull
 from vit_explore.runs import schema, sidecars
 from vit_explore.runs.records import is_alive
 
-FIRST, VERSION = 1, 3  # what the first release wrote, and what this one writes
+FIRST, VERSION = 1, 4  # what the first release wrote, and what this one writes
 SPARE_BYTES = 2**20  # beside the backup, for what a migration writes
 
 Step = Callable[[sa.Connection, Path], None]  # (inside the transaction, home)
@@ -33,10 +33,23 @@ def migrate(connection: sa.Connection, path: Path, version: int) -> None:
     A copy of the file is kept beside it first. A kill, or an error, leaves the file as it was. Raises DiskFull.
     """
     back_up(path, version)
+    step_up(connection, path.parent, version)
+    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+
+
+def step_up(connection: sa.Connection, home: Path, version: int) -> None:
+    """The steps from `version` to VERSION, on a file or on a server."""
     for number in range(version, VERSION):
-        STEPS[number](connection, path.parent)
-        connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
+        STEPS[number](connection, home)
     send_idle_workers_away(connection)
+
+
+def newer(where: str, version: int) -> str:
+    """What is said of a store that a later release has written."""
+    return (
+        f"The store of runs {where} is of version {version}, and this program writes version {VERSION}, "
+        "so its runs can be looked at and not changed; update this program, or set VIT_EXPLORE_HOME to another folder."
+    )
 
 
 def send_idle_workers_away(connection: sa.Connection) -> None:
@@ -93,6 +106,12 @@ def _say_what_a_person_did(connection: sa.Connection, _home: Path) -> None:
     schema.marks.create(connection)
 
 
+def _say_who_was_in_the_room(connection: sa.Connection, _home: Path) -> None:
+    """3 to 4: guesses, and lessons with the people in them."""
+    for table in (schema.guesses, schema.lessons, schema.people):
+        table.create(connection)
+
+
 _ADDED_IN_3 = (
     ("runs", "fork_step", "INTEGER"),
     ("runs", "controls", "TEXT"),
@@ -102,4 +121,8 @@ _ADDED_IN_3 = (
     ("steps", "progress", "FLOAT"),
     ("snapshots", "on_clock", "BOOLEAN"),
 )
-STEPS: dict[int, Step] = {1: _say_who_and_why, 2: _say_what_a_person_did}  # from which version -> the step
+STEPS: dict[int, Step] = {  # from which version -> the step
+    1: _say_who_and_why,
+    2: _say_what_a_person_did,
+    3: _say_who_was_in_the_room,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -25,6 +26,17 @@ def numbered(name: str, taken: Collection[str]) -> str:
         ending = f" ({number})"
         candidate = name[: MAX_LENGTH - len(ending)] + ending
     return candidate
+
+
+def file_stem(name: str, run: str) -> str:
+    """A file name without an ending: letters, digits and dashes of the run's name, and its id."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
+    return f"{words}-{run}" if words else run
+
+
+def shown(name: str) -> str:
+    """A stored name as it is shown, whoever wrote it there."""
+    return printable(name)[:MAX_LENGTH]
 
 
 def cleaned(name: str) -> str:

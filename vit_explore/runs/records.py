@@ -18,12 +18,13 @@ from sqlalchemy import Row
 
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.errors import BadConfig
-from vit_explore.text import printable
+from vit_explore.runs.naming import shown
 from vit_explore.upgrades import CONFIG_VERSION, PLAIN_VERSION, VERSION_KEY, stored_config, stored_model
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
 
+CLUSTER = "ray"  # the device of a worker that is a place in a cluster
 SILENT_SECONDS = 5.0  # a process that we cannot see is taken for dead after this long without a heartbeat
 HUNG_SECONDS = 30.0  # one that we see alive may be busy (swapping, suspended); after this long it counts as dead too
 
@@ -153,6 +154,14 @@ class RunRecord:
         return replace(self, config=self.settings().update(device=device))
 
 
+def seconds_left(record: RunRecord) -> float | None:
+    """Seconds of training that a run still takes; None where only the run itself will tell."""
+    if record.state == "running" and record.remaining is not None:
+        return record.remaining
+    budget = record.settings().train.seconds if record.config is not None else None
+    return None if budget is None else max(0.0, budget - (record.elapsed or 0.0))
+
+
 _NOT_RESUMED: dict[str, str] = {
     "queued": "waits in the queue already; there is nothing to do",
     "running": "is running; there is nothing to do",
@@ -180,7 +189,7 @@ def record_of(row: Row[Any], place: int | None) -> RunRecord:
         values |= {"state": "interrupted", "note": None, "ended": row.heartbeat, "error": death_sentence(row)}
     return RunRecord(
         **values,
-        name=config.name if config else printable(row.name),
+        name=shown(row.name),
         config=config,
         started=row.claimed,
         stop_requested=bool(row.stop),
@@ -200,7 +209,7 @@ def _config(row: Row[Any]) -> tuple[RunConfig | None, str | None]:
         config = stored_config(row.config)
     except BadConfig as error:
         return None, str(error)
-    return config.model_copy(update={"name": printable(row.name)}), None
+    return config.model_copy(update={"name": shown(row.name)}), None
 
 
 def _facts(text: str | None) -> tuple[dict[str, Any], ModelConfig | None, str | None]:

@@ -1,4 +1,4 @@
-"""The tables of runs.db."""
+"""The tables of the store: of runs.db, or of a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+Whole = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # FLOPs and bytes go beyond 32 bits, which SQLite has not
 
 ids = sa.Table(
     "ids", metadata, sa.Column("id", sa.Text, primary_key=True)
@@ -15,7 +16,7 @@ ids = sa.Table(
 runs = sa.Table(
     "runs",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("seq", Whole, primary_key=True, autoincrement=True),
     sa.Column("id", sa.Text, unique=True, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, index=True),
@@ -35,8 +36,8 @@ runs = sa.Table(
     sa.Column("heartbeat", sa.Float),
     sa.Column("facts", sa.Text),  # JSON of Started, without its images
     sa.Column("has_checkpoint", sa.Boolean, nullable=False, default=False),
-    sa.Column("disk_bytes", sa.Integer, nullable=False, default=0),
-    *(sa.Column(name, sa.Integer) for name in ("step", "images_seen", "params", "flops")),
+    sa.Column("disk_bytes", Whole, nullable=False, default=0),
+    *(sa.Column(name, Whole) for name in ("step", "images_seen", "params", "flops")),
     *(
         sa.Column(name, sa.Float)
         for name in (
@@ -88,7 +89,7 @@ steps = sa.Table(
     sa.Column("epoch", sa.Float),
     sa.Column("loss", sa.Float),
     sa.Column("lr", sa.Float),
-    sa.Column("images_seen", sa.Integer),
+    sa.Column("images_seen", Whole),
     sa.Column("images_per_second", sa.Float),
     sa.Column("elapsed", sa.Float),
     sa.Column("remaining", sa.Float),
@@ -117,7 +118,7 @@ evaluations = sa.Table(
     sa.Column("split", sa.Text, primary_key=True),
     sa.Column("epoch", sa.Float),
     sa.Column("elapsed", sa.Float),
-    sa.Column("images_seen", sa.Integer),
+    sa.Column("images_seen", Whole),
     sa.Column("loss", sa.Float),
     sa.Column("top1", sa.Float),
     *(sa.Column(name, sa.LargeBinary) for name in ("per_class", "confusion", "sample_probs")),
@@ -130,8 +131,50 @@ snapshots = sa.Table(
     sa.Column("step", sa.Integer, primary_key=True),
     sa.Column("epoch", sa.Float),
     sa.Column("elapsed", sa.Float),
-    sa.Column("bytes", sa.Integer),
+    sa.Column("bytes", Whole),
     sa.Column("on_clock", sa.Boolean),  # since version 3
+)
+
+guesses = sa.Table(
+    "guesses",  # what people said of a run before its end; since version 4
+    metadata,
+    _run_column(),
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("top1", sa.Float, nullable=False),
+    sa.Column("confused", sa.Text),  # JSON of two names of classes
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("made", sa.Float, nullable=False),
+)
+
+lessons = sa.Table(
+    "lessons",  # since version 4
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),  # SHA-256 of the teacher's
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float),
+    sa.Column("pid", sa.Integer),  # of the process that serves it
+    sa.Column("pid_started", sa.Float),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("heartbeat", sa.Float, nullable=False),
+    sa.Column("limits", sa.Text, nullable=False),  # JSON of Limits
+    sa.Column("is_paused", sa.Boolean, nullable=False, default=False),  # no run starts
+    sa.Column("shows_names", sa.Boolean, nullable=False, default=False),  # to the class, of guesses
+    sa.Column("follow", sa.Text),  # JSON of what the teacher shows to all; null: nothing
+    sa.Column("shown", sa.Integer, nullable=False, default=0),  # how often that has changed
+)
+
+people = sa.Table(
+    "people",  # the students of a lesson; since version 4
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("lesson", sa.Text, sa.ForeignKey("lessons.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("nickname", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # SHA-256 of what the browser keeps
+    sa.Column("joined", sa.Float, nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("removed", sa.Float),
 )
 
 finishes = sa.Table(

@@ -21,12 +21,15 @@ from vit_explore.config import RunConfig
 from vit_explore.errors import BadRunState, DiskFull
 from vit_explore.runs import reserve, schema, sidecars
 from vit_explore.runs.base import update
+from vit_explore.runs.fair import expected_wait, queued
 from vit_explore.runs.forking import Fork
+from vit_explore.runs.guesses import Guesses
 from vit_explore.runs.initial import resolved
 from vit_explore.runs.metrics import RunLost, RunMetrics
 from vit_explore.runs.naming import cleaned, describe, numbered
 from vit_explore.runs.playing import Playing, controls_of
-from vit_explore.runs.queue import RunQueue, dead_runs, take
+from vit_explore.runs.policy import check_change, check_room
+from vit_explore.runs.queue import RunQueue, dead_runs, last_place, take
 from vit_explore.runs.rebuild import Rebuilding
 from vit_explore.runs.records import (
     STATES,
@@ -37,8 +40,10 @@ from vit_explore.runs.records import (
     WorkerInfo,
     config_json,
     record_of,
+    seconds_left,
 )
 from vit_explore.runs.tidy import finish_ended
+from vit_explore.runs.turns import Turns, active_of
 from vit_explore.text import printable
 
 __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State", "WorkerInfo"]
@@ -46,7 +51,7 @@ __all__ = ["Claimant", "RunLost", "RunRecord", "RunStore", "SnapshotRow", "State
 Records = list[RunRecord]  # inside RunStore, `list` is its method
 
 
-class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
+class RunStore(RunMetrics, RunQueue, Playing, Guesses, Turns, Rebuilding):
     """The runs of one home (VIT_EXPLORE_HOME): their states, settings, metrics and files.
 
     States: queued → running → finished | stopped | failed | interrupted. Every look sees what other processes wrote,
@@ -64,7 +69,8 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
     ) -> str:
         """Enter a run and give its id; queued, or running at once in the hands of `claimant`.
 
-        owner: whose it is; group: what it belongs to (runs of a race); parent: the id of the run that it repeats.
+        owner: whose it is, in a lesson who acts; group: what it belongs to (runs of a race); parent: the id of the run
+        that it repeats. Raises NotAllowed for what a student may not start.
         """
         return self._create(resolved(config, self), claimant, {"owner": owner, "group": group, "parent": parent})
 
@@ -76,12 +82,17 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         fill: Callable[[Connection, str], None] | None = None,
     ) -> str:
         """Enter a run. fill: what puts more into it before anybody can see it."""
+        if self.actor is not None:
+            origin = {**origin, "owner": self.actor.id}
+            self.check_start([config])
         row: dict[str, Any] = {key: value and printable(value) for key, value in origin.items()}
         row |= {"config": config_json(config, is_fork=fill is not None), "created": time.time()}
         with self._writing() as connection:
+            if self.actor is not None:  # once more: two tabs may have asked at the same time
+                check_room(self.actor, 1, active_of(connection, self.actor.id))
             name = numbered(config.name or describe(config), _names(connection))
             run = self._new_id(connection)
-            place = _last_place(connection) + 1
+            place = last_place(connection) + 1
             connection.execute(sa.insert(schema.runs).values(id=run, name=name, state="queued", position=place, **row))
             if fill is not None:
                 fill(connection, run)
@@ -96,7 +107,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         """One run. Raises RunNotFound."""
         with self._reading() as connection:
             row = self._row(connection, run)
-            place = _places(connection).get(run)
+            place = self._places(connection).get(run)
         return record_of(row, place)
 
     def list(
@@ -114,10 +125,24 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         for column, value in ((table.group, group), (table.owner, owner)):
             query = query if value is None else query.where(column == value)
         with self._reading() as connection:
-            places = _places(connection)
+            places = self._places(connection)
             rows = connection.execute(query)
             records = (record_of(row, places.get(row.id)) for row in rows)
             return [*islice((r for r in records if states is None or r.state in states), limit)]
+
+    def _places(self, connection: Connection) -> dict[str, int]:
+        """The queue: id -> place, from 1."""
+        has_owners = "owner" in self._opened().columns  # not in a file of the first release on a full disk
+        rows = queued(connection, schema.runs.c.id, has_owners=has_owners)
+        return {row.id: place for place, row in enumerate(rows, start=1)}
+
+    def expected_wait(self, run: str) -> float | None:
+        """Seconds until a waiting run's turn, about; None where a run before it does not say how long it takes."""
+        active = self.list(states=("queued", "running"))
+        place = next((record.place for record in active if record.id == run), None) or 0
+        training = [seconds_left(record) for record in active if record.state == "running"]
+        ahead = [seconds_left(record) for record in active if record.place is not None and record.place < place]
+        return expected_wait(training, ahead, is_shared=len({record.owner for record in active}) > 1)
 
     def has(self, run: str) -> bool:
         """Whether there is such a run."""
@@ -167,7 +192,9 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
 
     def _request_stop(self, run: str, test: bool) -> None:
         with self._writing() as connection:
-            state = self._row(connection, run).state
+            row = self._row(connection, run)
+            self._check_mine(row)
+            state = row.state
             if state == "queued":
                 update(connection, run, state="stopped", ended=time.time())
             elif state == "running":
@@ -180,8 +207,11 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         """
         self.reap()
         finish_ended(self)
+        if self.actor is not None:
+            self.check_start([self.get(run).settings()])
         with self._writing() as connection:
             row = self._row(connection, run)
+            self._check_mine(row)
             refusal = record_of(row, None).resume_refusal
             if refusal is not None:
                 raise BadRunState(refusal)
@@ -193,7 +223,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
             )
             values |= {"stop": False, "skip_test": False}
             values["controls"] = json.dumps(asdict(controls_of(row.controls).changed(paused=False)))
-            update(connection, run, state="queued", worker=None, position=_last_place(connection) + 1, **values)
+            update(connection, run, state="queued", worker=None, position=last_place(connection) + 1, **values)
             if claimant is not None:
                 take(connection, run, claimant)
         sidecars.forget_result(self.folder(run))
@@ -207,7 +237,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
 
     def _rename(self, run: str, name: str) -> None:
         with self._writing() as connection:
-            self._row(connection, run)
+            self._check_mine(self._row(connection, run))
             update(connection, run, name=name)
 
     def delete(self, run: str) -> None:
@@ -215,7 +245,7 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         try:
             self._making_room(lambda: self._delete(run))
         except DiskFull:  # not even the lock can be had: the files alone make room for it
-            _check_deletable(self.get(run))
+            self._check_deletable(self.get(run))
             self.folder(run).delete()
             self._delete(run)
 
@@ -223,9 +253,14 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         """Files first, and the row in the same hold of the lock: on a full disk they make room, and a kill between the
         two leaves a row, which can be deleted again."""
         with self._writing() as connection:
-            _check_deletable(record_of(self._row(connection, run), None))
+            self._check_deletable(record_of(self._row(connection, run), None))
             self.folder(run).delete()
             connection.execute(sa.delete(schema.runs).where(schema.runs.c.id == run))
+
+    def _check_deletable(self, record: RunRecord) -> None:
+        check_change(self.actor, record.id, record.owner)
+        if record.state == "running":
+            raise BadRunState(f"The run {record.id!r} is running; stop it first, then delete it.")
 
     def duplicate(self, run: str, **changes: Any) -> str:
         """A new queued run with the same settings but for `changes` (names of config.flat_fields); gives its id."""
@@ -271,21 +306,5 @@ class RunStore(RunMetrics, RunQueue, Playing, Rebuilding):
         return self.folder(run).checkpoint
 
 
-def _check_deletable(record: RunRecord) -> None:
-    if record.state == "running":
-        raise BadRunState(f"The run {record.id!r} is running; stop it first, then delete it.")
-
-
 def _names(connection: Connection) -> set[str]:
     return set(connection.execute(sa.select(schema.runs.c.name)).scalars())
-
-
-def _last_place(connection: Connection) -> int:
-    return connection.execute(sa.select(sa.func.max(schema.runs.c.position))).scalar() or 0
-
-
-def _places(connection: Connection) -> dict[str, int]:
-    """The queue: id -> place, from 1."""
-    table = schema.runs
-    query = sa.select(table.c.id).where(table.c.state == "queued").order_by(table.c.position)
-    return {run: place for place, run in enumerate(connection.execute(query).scalars(), start=1)}
