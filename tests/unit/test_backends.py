@@ -55,8 +55,18 @@ def test_another_backend_needs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_backend_lists_the_known() -> None:
-    with pytest.raises(UnknownName, match="There is no backend named 'cloud'; choose one of: local"):
+    with pytest.raises(UnknownName, match=r"There is no backend named 'cloud'; choose one of: .*local"):
         get_backend("cloud")
+
+
+def test_another_one_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIT_EXPLORE_BACKEND", "elsewhere")
+    store = RunStore()
+    assert get_backend().ensure().state == "failed"
+    assert store.workers() == []  # none was started here
+    store.register(me("cuda:1"), "warm")
+    assert get_backend().ensure().device == "cuda:1"
+    assert get_backend().devices() == ["cuda:1"]
 
 
 def test_the_local_one_says_where_to_read_why(tmp_path: Path) -> None:

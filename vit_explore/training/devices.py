@@ -87,6 +87,15 @@ def pick_device(wish: str) -> torch.device:
     return torch.device(wish)
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` itself multiplies matrices in bf16. Without AVX-512 (or its like on Arm) a CPU imitates it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return True
+
+
 def pick_numerics(
     model: nn.Module,
     batch: Tensor,
@@ -102,9 +111,10 @@ def pick_numerics(
     if precision != "auto":
         return Numerics(precision, fused=batch.is_cuda or precision == "fp32")
     if batch.is_cuda:
-        return Numerics("bf16" if torch.cuda.is_bf16_supported() else "fp32", fused=True)
+        return Numerics("bf16" if has_bf16(batch.device) else "fp32", fused=True)
     attentions = [True, False] if hasattr(model, "set_fused_attention") else [True]
-    choices = [Numerics(p, fused) for p in ("fp32", "bf16") for fused in attentions]
+    precisions = ["fp32", "bf16"] if has_bf16(batch.device) else ["fp32"]
+    choices = [Numerics(p, fused) for p in precisions for fused in attentions]
     if images == 0:
         return choices[0]
     trial, part, threads = copy.deepcopy(model), batch[: min(images, PROBE_IMAGES)], torch.get_num_threads()

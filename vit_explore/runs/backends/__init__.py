@@ -5,13 +5,15 @@ A backend needs nothing of the store but its queue: `claim` a run, `train_run` i
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
 from vit_explore.registry import Registry
 from vit_explore.runs.records import WorkerInfo
 
-DEFAULT = "local"
+DEFAULT, ELSEWHERE = "local", "elsewhere"
+VARIABLE = "VIT_EXPLORE_BACKEND"
 
 
 class Backend(Protocol):
@@ -36,6 +38,11 @@ class Backend(Protocol):
 backends: Registry[Backend] = Registry("backend", package="vit_explore.runs.backends")
 
 
-def get_backend(name: str = DEFAULT) -> Backend:
-    """The backend of that name. Raises UnknownName, which lists the known ones."""
-    return backends.get(name)
+def chosen() -> str:
+    """The name of the backend that this process goes through: that of VIT_EXPLORE_BACKEND, or the local one."""
+    return os.environ.get(VARIABLE) or DEFAULT
+
+
+def get_backend(name: str | None = None) -> Backend:
+    """The backend of that name, by default the chosen one. Raises UnknownName, which lists the known ones."""
+    return backends.get(name or chosen())

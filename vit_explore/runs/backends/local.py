@@ -24,14 +24,24 @@ class Local:
     """Worker processes of this machine, one per GPU where there are several; they outlive the app for a while."""
 
     def ensure(self, home: Path | None = None) -> WorkerInfo:
-        """Make sure that the workers are there, and give the first. Cheap when all is well. Raises StoreUnusable."""
+        """Make sure that the workers are there, and give the first. Cheap when all is well. Raises StoreUnusable.
+
+        Where a cluster serves the home, its first seat; none is started here.
+        """
         _children[:] = [child for child in _children if child.poll() is None]  # also takes leave of zombies
         store = RunStore(home)
+        if there := store.seats():
+            return there[0]
         first, *_ = [_ensure(store, device) for device in self.devices()]
         return first
 
     def devices(self) -> list[str]:
-        """A device for each worker: auto where there is at most one GPU. Looks at the machine without torch."""
+        """A device for each worker: auto where there is at most one GPU. Looks at the machine without torch.
+
+        Where a cluster serves the home, one for each of its seats.
+        """
+        if there := RunStore().seats():
+            return [seat.device for seat in there]
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is not None:
             count = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
