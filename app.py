@@ -10,7 +10,11 @@ from vit_explore.ui.first_visit import ask_again, server_is_fresh
 st.set_page_config(page_title="vit_explore", page_icon=shell.ICON, layout="wide")
 
 fresh = server_is_fresh()
-page = st.navigation(shell.sections(), expanded=True)
+is_in = shell.let_in()
+page = st.navigation(shell.sections(), expanded=True, position="sidebar" if is_in else "hidden")
 if fresh and page.url_path:  # only a page other than Home has a path
     ask_again()
-shell.frame(page)
+if is_in:
+    shell.frame(page)
+else:
+    shell.door()

@@ -16,11 +16,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from vit_explore.runs.export import export  # noqa: E402  (the project is not installed)
-from vit_explore.runs.records import RunRecord  # noqa: E402
+from vit_explore.runs.model_card import model_card  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
 from vit_explore.runs.stored import WEIGHTS  # noqa: E402
-
-JPEG = "; the images are JPEG copies (quality about 75)"
 
 
 def thinned(steps: list[int], count: int) -> list[int]:
@@ -29,30 +27,6 @@ def thinned(steps: list[int], count: int) -> list[int]:
         return steps
     picked = {round(i * (len(steps) - 1) / (count - 1)) for i in range(count)}
     return [steps[i] for i in sorted(picked)]
-
-
-def card(record: RunRecord, store: RunStore, title: str, command: str, hardware: str) -> str:
-    """The model card in Markdown: how it was made, what it reaches, what it is not."""
-    curve = [e for e in store.evaluations(record.id) if e.split == "val"]
-    rows = "\n".join(f"| {e.step} | {e.epoch:.2f} | {e.elapsed:.0f} | {100 * e.top1:.1f} |" for e in curve)
-    data, train = record.settings().data, record.settings().train
-    return f"""# {title}
-
-Made by: `{command}`
-
-- data: {data.dataset}, {"all classes" if data.classes is None else ", ".join(data.classes)}, split seed {data.seed}, \
-{data.val_fraction:.0%} of the training images held out for validation{JPEG if data.dataset == "cifar10" else ""}
-- seed {train.seed}; {record.params:,} parameters; {record.flops:,} FLOPs per image
-- validation top-1 {record.top1:.1%}; test top-1 {record.test_top1:.1%}, macro F1 {record.macro_f1:.3f} \
-(the test split was used once, at the end)
-- {record.images_seen:,} images in {record.train_seconds:.0f} s of training on {hardware}
-- limits: one run, one seed; 32 × 32 pixels, the dataset's classes and nothing else; short training on little data. \
-A model to look into, not one to rely on
-
-| step | epoch | seconds | validation top-1 (%) |
-|---|---|---|---|
-{rows}
-"""
 
 
 def main() -> None:
@@ -78,7 +52,7 @@ def main() -> None:
     folder.mkdir()
     for step in thinned([row.step for row in store.snapshots(record.id)], options.snapshots):
         shutil.copy(store.snapshot_path(record.id, step), folder / f"{step}.safetensors")
-    weights.with_suffix(".md").write_text(card(record, store, options.title, options.command, options.hardware))
+    weights.with_suffix(".md").write_text(model_card(record, store, options.title, options.command, options.hardware))
     print(weights, sum(path.stat().st_size for path in folder.iterdir()) // 1024, "KiB of snapshots")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub is imported anywhere
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores with the workers that they start
@@ -16,7 +18,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh VIT_EXPLORE_HOME for each test."""
     folder = tmp_path / "home"
     monkeypatch.setenv("VIT_EXPLORE_HOME", str(folder))
+    monkeypatch.delenv("VIT_EXPLORE_DB", raising=False)
+    if server := os.environ.get("VIT_EXPLORE_TEST_DB"):  # see scripts/with_postgres.py: the same tests on a server
+        monkeypatch.setenv("VIT_EXPLORE_DB", new_database(server))
     return folder
+
+
+def new_database(server: str) -> str:
+    """An empty database on the server: its address."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = sa.create_engine(sa.make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.rpartition("/")[0] + f"/{name}"
 
 
 @pytest.fixture(scope="session")

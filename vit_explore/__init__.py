@@ -24,7 +24,7 @@ _HOMES = {
 }
 _MODULES = (
     "explain", "plots", "data", "models", "training", "runs", "errors", "config", "tuning", "sweeps", "labs",
-    "trust",
+    "trust", "film",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

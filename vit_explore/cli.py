@@ -1,4 +1,4 @@
-"""The command line, python -m vit_explore {train,runs,sweep,trust,lab,data,worker,export}: no Streamlit, no Plotly.
+"""The command line, python -m vit_explore {train,runs,sweep,film,serve,…}: no Streamlit, and Plotly for films alone.
 
 Exit status: 0; 2 for a mistake in what was asked; 1 for a run that failed; 130 when Ctrl-C ended it.
 """
@@ -13,8 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vit_explore.away_commands import export_run, export_weights, import_run, page_of_run
+from vit_explore.cluster_command import add_cluster, cluster
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, BadRunState, TrainingFailed, VitExploreError
+from vit_explore.film_command import add_film, make_film
 from vit_explore.flags import add_flags, add_settings, changes_from, config_from, named_by_flags, unknown
 from vit_explore.here import INTERRUPTED, stopped, this_process, training
 from vit_explore.inside_commands import add_lab, add_trust, rank_methods, run_lab
@@ -31,6 +34,7 @@ from vit_explore.run_commands import (
     show_run,
     summary,
 )
+from vit_explore.serve_command import add_serve, serve
 from vit_explore.sweep_commands import add_arguments, sweep
 
 if TYPE_CHECKING:
@@ -65,9 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     add_arguments(_command(commands, "sweep", "train a grid of runs that asks one question, with several seeds", sweep))
     add_trust(_command(commands, "trust", "which heatmaps of a model to believe", rank_methods))
     add_lab(_command(commands, "lab", "what models still recognise when their pictures are changed", run_lab))
+    add_film(_command(commands, "film", "what a model shows of itself through its training, as a file", make_film))
     _add_data(commands)
     _add_worker(commands)
     _add_export(commands)
+    add_serve(_command(commands, "serve", "the app for a class: students join from their own machines", serve))
+    add_cluster(_command(commands, "cluster", "train queued runs on the nodes of a Ray cluster", cluster))
     return parser
 
 
@@ -90,7 +97,7 @@ def _add_probe(commands: Any) -> None:
 
 
 def _add_runs(commands: Any) -> None:
-    about = "list, show, diagnose, resume, reproduce, delete or rebuild runs"
+    about = "list, show, diagnose, resume, reproduce, export, import, delete or rebuild runs"
     runs = commands.add_parser("runs", help=about).add_subparsers(required=True)
     listed = _command(runs, "list", "every run, the newest first", list_runs)
     listed.add_argument("--state", metavar="STATE", action="append", help="only runs in this state; may be repeated")
@@ -99,6 +106,17 @@ def _add_runs(commands: Any) -> None:
     listed.add_argument("--limit", type=int, metavar="N", help="at most so many")
     _add_json(listed)
     _add_json(_command(runs, "rebuild", "enter runs again that only their folders know", rebuild_runs))
+    packed = _command(runs, "export", "all of a run as one file, for another machine", export_run)
+    packed.add_argument("run", metavar="ID")
+    packed.add_argument("--out", metavar="FILE", help="default: the run's name and id, in this folder")
+    packed.add_argument("--force", action="store_true", help="replace a file that is there already")
+    came = _command(runs, "import", "enter the run of such a file", import_run)
+    came.add_argument("file", metavar="FILE")
+    _add_json(came)
+    sheet = _command(runs, "page", "a run as one page of HTML, to keep or to hand in", page_of_run)
+    sheet.add_argument("run", metavar="ID")
+    sheet.add_argument("--picture", metavar="FILE", help="default: the first validation image of the run's data")
+    sheet.add_argument("--out", default="run.html", metavar="FILE", help="default run.html")
     for name, text, command in (
         ("show", "one run: settings, state, results", show_run),
         ("resume", "train a stopped or interrupted run on, here", _runs_resume),
@@ -131,9 +149,13 @@ def _add_worker(commands: Any) -> None:
 
 def _add_export(commands: Any) -> None:
     about = "write weights (safetensors), with what they are and how timm loads them"
-    export = _command(commands, "export", about, _export)
+    export = _command(commands, "export", about, export_weights)
     export.add_argument("run", metavar="RUN", help="ID, ID@STEP, bundled:NAME or bundled:NAME@STEP")
-    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="FILE.safetensors and FILE.json")
+    export.add_argument("--out", type=Path, metavar="FILE", help="FILE.safetensors and FILE.json")
+    export.add_argument(
+        "--push", metavar="OWNER/NAME", help="to a model repository of the Hugging Face hub, with a card"
+    )
+    export.add_argument("--public", action="store_true", help="a new repository of the hub is seen by everybody")
     export.add_argument("--force", action="store_true", help="replace files that are there already")
 
 
@@ -308,11 +330,3 @@ def _worker(arguments: argparse.Namespace) -> int:
     return run_worker(
         arguments.device, arguments.once, arguments.idle_exit, arguments.parent, arguments.id, own_process=True
     )
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from vit_explore.runs.export import export
-
-    for path in export(arguments.run, arguments.out, force=arguments.force):
-        say(str(path))
-    return 0

@@ -9,12 +9,14 @@ import ast
 import importlib
 import pkgutil
 import re
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 # From `name = ` to the next line that starts something new: parsing whole files would take ten times as long.
+_parsing = threading.Lock()
 _STATEMENT = r"^{} = (.*?)(?=^[^\s\]){{}}#]|\Z)"
 
 
@@ -25,7 +27,14 @@ def declared(paths: tuple[str, ...], variable: str) -> Iterator[tuple[str, ast.e
         file = folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py"
         found = re.search(_STATEMENT.format(variable), file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
         if found:
-            yield module.name, ast.parse(found[1].strip(), str(file), mode="eval").body
+            yield module.name, parsed(found[1].strip(), str(file), mode="eval").body
+
+
+def parsed(text: str, file: str, mode: str = "exec") -> Any:
+    """ast.parse, one thread at a time: in CPython 3.11 two at once may end in a SystemError, "recursion depth
+    mismatch" (gh-106905), which a class of thirty met."""
+    with _parsing:
+        return ast.parse(text, file, mode=mode)
 
 
 def attribute(package: str, name: str) -> Any:

@@ -57,6 +57,10 @@ class BadRunState(VitExploreError):
     """An action that does not fit the run's state, such as resuming a finished run."""
 
 
+class NotAllowed(VitExploreError):
+    """Something that a lesson leaves to others: to the teacher, or to whose run it is."""
+
+
 class DamagedFile(BadRunState):
     """A file or a row of a run that cannot be read: cut short, empty, or not what it should be. Other runs are well."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -80,6 +81,33 @@ def _with_flags(error: BadConfig) -> str:
     if equals and (name,) == error.fields and flags:
         return f"{flags[0]} {rest}"
     return f"{sentence.rstrip('.')} ({', '.join(flags)})." if flags else sentence
+
+
+def command_of(config: RunConfig) -> str:
+    """The command that trains a run with these settings: the flags in which it differs from the preset that `train`
+    takes when none is named."""
+    base = presets.get(DEFAULT).config
+    if config.data.dataset != base.data.dataset:
+        base = base.update(dataset=config.data.dataset, classes=None, path=config.data.path)
+        words = [flag("dataset"), config.data.dataset, *([flag("path"), config.data.path] if config.data.path else [])]
+    else:
+        words = []
+    budget = "seconds" if config.train.epochs is not None else "epochs"  # the one that is left open by the other
+    for name, setting in settings().items():
+        value = setting.value(config)
+        if value != setting.value(base) and name != budget:
+            words += _typed(setting, value)
+    return shlex.join(["python", "-m", "vit_explore", "train", *map(str, words)])
+
+
+def _typed(setting: Setting, value: Any) -> list[str]:
+    """A setting as it is typed."""
+    name = flag(setting.name)
+    if setting.kind == "switch":
+        return [name if value else name.replace("--", "--no-", 1)]
+    if value is None:
+        return [name, NOTHING]
+    return [name, ",".join(value) if isinstance(value, tuple) else str(value)]
 
 
 def unknown(given: str, parser: argparse.ArgumentParser) -> str:

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="0,1,2", help="train each cell with these seeds (default: 0,1,2)")
     parser.add_argument("--list", action="store_true", help="the sweeps, and what they ask")
     parser.add_argument("--dry-run", action="store_true", help="say how many runs it is and how long it takes; no run")
+    parser.add_argument("--queue", action="store_true", help="only queue the runs: a worker or a cluster trains them")
     parser.add_argument("--resume", metavar="GROUP", help="go on with a sweep; what has finished is not trained again")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line for each run")
     parser.add_argument("--json", action="store_true", help="end with its records as JSON on stdout")
@@ -57,6 +58,10 @@ def sweep(arguments: argparse.Namespace) -> int:
     chosen, seeds = sweeps.get(arguments.name), seeds or list(SEEDS)
     _say_costs(store, chosen, seeds, arguments)
     if arguments.dry_run:
+        return 0
+    if arguments.queue:
+        group = start(store, chosen, seeds)
+        say(f"{len(chosen.runs(seeds))} runs are queued as the group {group}; the table then: {_go_on(group)}")
         return 0
     claimant = this_process(chosen.cells[0].config.train.device)
     return _train(store, start(store, chosen, seeds), claimant, arguments)

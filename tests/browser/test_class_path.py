@@ -15,10 +15,11 @@ def go_to(page: Page, title: str) -> None:
 
 
 def test_each_page_shows_the_run_that_the_class_started(page: Page, app: App) -> None:
-    page.goto(f"{app.url}/train")
+    page.goto(f"{app.url}/train?run=new")  # also where a test before has left a run in training
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     page.wait_for_timeout(2000)  # the first visitor's browser loads the page twice: see ui/first_visit.py
     page.goto(f"{app.url}/train?run=new&model=bundled:vit-cifar10")  # what the class looked at before
+    expect(page.get_by_text("Behind this page")).to_be_attached()
     page.get_by_text("Shapes: nothing to download").click()
     expect(page.get_by_role("combobox", name="Dataset")).to_have_value("Shapes")
     seconds = page.get_by_label("Seconds", exact=True)

@@ -39,7 +39,7 @@ def settle(page: Page) -> None:
 def caption(page: Page) -> str:
     """What the explorer says it shows: layer, head and patch."""
     shown = page.locator(".explorer .stage .caption").last
-    expect(shown).to_contain_text("attention from", timeout=20_000)
+    expect(shown).to_contain_text("attention from", timeout=60_000)
     return re.sub(r"\. .*", "", shown.inner_text())
 
 
@@ -87,7 +87,11 @@ def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("() => location.search.includes('step=')")
     settle(page)
-    choose_in_the_explorer(page)
+    for _ in range(3):  # a key in the middle of a rerun may be lost: then once more, from the corner
+        choose_in_the_explorer(page)
+        settle(page)
+        if fields(page).items() >= {"patch": "12", "layer": "3", "head": "2"}.items():
+            break
     wait_for(page, patch="12", layer="3", head="2")
     seen, address = caption(page), page.url
     assert "Layer 3, head 2" in seen

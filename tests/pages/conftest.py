@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -71,14 +72,19 @@ def foreseen(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 @pytest.fixture
 def make_run(home: Path, events_of: Callable[[RunConfig], list[Event]]) -> MakeRun:
-    """make_run(state, config=TINY): a run that is queued, running, finished, stopped, failed or interrupted; its id."""
+    """make_run(state, config=TINY): a run that is queued, running, finished, stopped, failed or interrupted; its id.
 
-    def make(state: str = "finished", config: RunConfig = TINY) -> str:
+    guess: what was said of it before it began.
+    """
+
+    def make(state: str = "finished", config: RunConfig = TINY, guess: tuple[Any, ...] = (), **origin: str) -> str:
         store = RunStore()
-        if state == "queued":
-            return store.create(config)
-        claimant = Claimant.this_process("cpu", "cpu")
-        run = store.create(config, claimant)
+        claimant = None if state == "queued" else Claimant.this_process("cpu", "cpu")
+        run = store.create(config, claimant, **origin)
+        if guess:
+            store.guess(run, *guess)
+        if claimant is None:
+            return run
         events = events_of(config)
         if state != "finished":
             events = [event for event in events[: len(events) // 2] if not isinstance(event, Finished)]

@@ -139,7 +139,7 @@ def test_shipped_records_are_named_as_such(
     finish(groups.start(RunStore(), SHAPES, (0,)), events_of(TINY), 4)
     at = open_page("scaling", sweep="shapes")
     assert "Solid and black: yours" in shown(at)
-    assert len(at.get("download_button")) == 2
+    assert [one.label for one in at.get("download_button")][:2] == ["Yours as CSV", "The shipped records as CSV"]
 
 
 def test_an_address_that_names_no_sweep_is_said(open_page: OpenPage) -> None:

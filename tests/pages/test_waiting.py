@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.pages.train import live
+from vit_explore.ui.session import warmup
 from vit_explore.ui.session.jobs import Job, Progress, Work
 
 UI = Path(waiting.__file__).parents[1]
@@ -211,10 +213,26 @@ def test_the_sample_images_of_a_run_cut_to_nothing_leave_the_rest_of_the_page(
 
 def test_garbage_is_frozen_in_one_place_and_never_listed() -> None:
     """`gc.get_objects` hands out tuples that another thread is still building; it then dies with a SystemError."""
-    used = [
+    used = {
         (path.relative_to(UI).as_posix(), node.attr)
         for path in UI.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "gc"
-    ]
-    assert sorted(used) == [("session/warmup.py", "collect"), ("session/warmup.py", "freeze")]
+    }
+    assert used == {("session/warmup.py", name) for name in ("collect", "freeze", "get_stats")}
+
+
+def test_one_thread_of_the_process_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt  # the loop has no end
+
+    monkeypatch.setattr(warmup, "_collecting", threading.Lock())
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        warmup._collect_now_and_then()
+    warmup._collect_now_and_then()  # a second one returns at once
+    assert slept == [warmup._COLLECT_SECONDS] * 3

@@ -77,13 +77,26 @@ add(Sweep(
 '''
 LAB = '''
 """Nothing is asked."""
-from vit_explore.labs.base import Lab, LabProgress, LabResult, labs
+from vit_explore.labs.base import Lab, LabResult, labs
+from vit_explore.told import Progress
 
 def run(refs, images):
-    yield LabProgress(0.5, "thinking")
+    yield Progress(0.5, "thinking")
     yield LabResult("throwaway", "Why?", "Because.", ())
 
 labs.register("throwaway")(Lab("throwaway", "Throw-away", "Why?", run))
+'''
+HEAT = '''
+"""The left half."""
+import numpy as np
+from vit_explore.explain.heatmaps import heat_method
+
+__all__ = []
+
+@heat_method("throwaway", title="Throw-away", about="A test.", source="None 2026", needs="any", passes=0, is_fine=True)
+def left_half(asked):
+    n, _, h, w = asked.images.shape
+    return np.broadcast_to(np.arange(w)[::-1] >= w // 2, (n, h, w)).astype(np.float32)
 '''
 SETTING = '    throwaway: float = setting(0.25, "A throw-away share.", ge=0, le=1, label="Throw-away share")\n'
 
@@ -140,6 +153,12 @@ assert [page.name for page in site.offered(card)] == ["filters"]
 from vit_explore.plots import theme
 assert theme.role_colour(card.family) in theme.OTHERS
 
+import torch
+net = vx.create_model(ModelConfig(width=16, depth=1, num_heads=2)).eval()
+assert vx.explain.heatmap(net, torch.zeros(1, 3, 32, 32), "throwaway").sum() == 512
+ranking = vx.trust.rank(net, torch.randn(2, 3, 32, 32), methods=["throwaway"], sanity_images=0)
+assert "Throw-away" in [score.title for score in ranking.scores]
+
 from vit_explore.runs.naming import describe
 from vit_explore.training import Finished, fit
 run = run.update(dataset="throwaway", model="throwaway", optimizer="throwaway", epochs=4, lr=0.1, warmup_fraction=0)
@@ -162,6 +181,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "training" / "rules" / "throwaway.py").write_text(RULE)
     (package / "sweeps" / "grids" / "throwaway.py").write_text(GRID)
     (package / "labs" / "throwaway.py").write_text(LAB)
+    (package / "explain" / "throwaway.py").write_text(HEAT)
     config = package / "config" / "train.py"
     before, mark, after = config.read_text().partition("    @model_validator")
     config.write_text(f"{before}{SETTING}\n{mark}{after}")

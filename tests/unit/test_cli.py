@@ -186,7 +186,7 @@ def test_an_unknown_flag_gets_a_suggestion_and_its_commands_usage(
     assert err.endswith(f"error: {sentence}\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--widht", "3"], ["runs", "show"], ["export", "abcd"]])
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--widht", "3"], ["runs", "show"], ["export"]])
 def test_unknown_words_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)

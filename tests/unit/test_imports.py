@@ -14,7 +14,7 @@ from vit_explore.ui import site
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
-BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery"}
+BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery", "told", "html"}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "cards": {"errors", "registry", "config"},  # config for annotations alone
     "config": {"errors", "registry", "cards", "config", "text"},
     "text": set(),
+    "told": set(),
+    "html": set(),
     "upgrades": {"errors", "config"},
     "presets": BASE,
     "reports": BASE | {"presets", "runs", "training", "reports"},
@@ -33,21 +35,37 @@ MAY_IMPORT = {
     "explain": BASE | {"data", "models", "explain"},
     "diagnosis": BASE | {"training", "runs", "explain", "diagnosis"},
     "trust": BASE | {"explain", "trust"},
+    "film": BASE | {"data", "explain", "runs", "film", "plots.theme", "plots.canvas", "plots.heat"},
     "plots": {"errors", "discovery", "explain.results", "trust.results", "plots"},
     "flags": BASE | {"presets"},
     "tuning": BASE | {"data", "models", "training", "runs", "tuning"},
     "probe_command": BASE | {"flags", "printing", "progress", "tuning"},
     "inside_commands": BASE | {"data", "flags", "printing", "progress", "runs", "trust", "labs"},
+    "classroom": {"errors"},
+    "cluster_command": {"errors", "printing", "runs"},
+    "serve_command": {"errors", "printing", "runs", "classroom"},
+    "film_command": {"errors", "data", "film", "printing", "progress", "runs", "told"},
     "progress": {"training"},
     "cli": BASE
     | {"data", "models", "training", "runs", "presets", "flags", "progress", "printing", "run_commands"}
-    | {"here", "probe_command", "sweep_commands", "inside_commands"},
+    | {
+        "here",
+        "probe_command",
+        "sweep_commands",
+        "inside_commands",
+        "film_command",
+        "serve_command",
+        "away_commands",
+        "cluster_command",
+    },
     "here": {"printing", "runs"},
     "sweeps": BASE | {"data", "training", "runs", "sweeps"},
     "labs": BASE | {"training", "sweeps", "explain", "runs", "labs"},
     "sweep_commands": {"errors", "here", "printing", "progress", "training", "runs", "sweeps"},
     "printing": {"text"},
     "run_commands": {"errors", "printing", "progress", "training", "runs", "diagnosis"},
+    "away_commands": {"errors", "data", "flags", "here", "printing", "run_commands", "runs", "takehome"},
+    "takehome": {"errors", "film", "flags", "html", "plots.canvas", "runs", "takehome", "told", "training"},
     "__main__": {"cli", "openmp"},
     "openmp": set(),
     "__init__": set(),
@@ -62,7 +80,16 @@ FLOORS = {
     "explanations": {"site", "session", "components", "kit", "explanations"},
     "shell": {"site", "session", "components", "kit"},
 }
-WITHOUT_WIDGETS = {"cache_data", "cache_resource", "query_params", "session_state", "spinner"}  # of Streamlit
+WITHOUT_WIDGETS = {
+    "cache_data",
+    "cache_resource",
+    "context",
+    "query_params",
+    "secrets",
+    "session_state",
+    "spinner",
+    "user",
+}  # of Streamlit
 HOME_OF = {"streamlit": {"ui"}, "plotly": {"plots"}, "captum": {"explain"}, "sqlalchemy": {"runs"}}
 
 

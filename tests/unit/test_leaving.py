@@ -116,7 +116,9 @@ def small() -> nn.Module:
     return create_model(ModelConfig(width=8, depth=1, num_heads=2))
 
 
-def settled(each: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> tuple[list[int], list[int]]:
+def settled(
+    each: float, monkeypatch: pytest.MonkeyPatch, native: bool = True, **options: object
+) -> tuple[list[int], list[int]]:
     """The images of the passes that settle() makes, and of the steps with replicas, for a model of that speed."""
     passes: list[int] = []
     steps: list[int] = []
@@ -130,6 +132,7 @@ def settled(each: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> 
     monkeypatch.setattr(fastest, "seconds_of_an_image", lambda *_: each)
     monkeypatch.setattr(fastest, "pick_replicas", pick)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr("vit_explore.training.devices.has_bf16", lambda _: native)
     x, y = torch.randn(64, 3, 32, 32), torch.zeros(64, dtype=torch.long)
     train = TrainConfig(seconds=1, device="cpu")
     numerics, _ = fastest.settle(model, train, lambda _: lambda m, x, y: m(x).sum(), x, y, False, **options)  # type: ignore[arg-type]
@@ -137,15 +140,18 @@ def settled(each: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> 
     return passes, steps
 
 
-def test_a_fast_model_is_probed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    passes, steps = settled(0.001, monkeypatch)
-    assert passes == [16] * 16
+@pytest.mark.parametrize("native", [True, False])
+def test_a_fast_model_is_probed_as_ever(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bf16 is tried only by a processor that has it: one that imitates it is never faster by it."""
+    passes, steps = settled(0.001, monkeypatch, native)
+    assert passes == [16] * (16 if native else 8)
     assert steps == [64]
 
 
-def test_a_slow_model_is_probed_on_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    passes, steps = settled(0.5, monkeypatch)
-    assert passes == [FEWEST] * 4
+@pytest.mark.parametrize("native", [True, False])
+def test_a_slow_model_is_probed_on_few_images(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes, steps = settled(0.5, monkeypatch, native)
+    assert passes == [FEWEST] * (4 if native else 2)
     assert steps == []
 
 

@@ -110,6 +110,7 @@ def _ranking() -> Ranking:
 _GRID = np.random.default_rng(4).integers(0, 256, (4, 6, 8, 8, 3), dtype=np.uint8)
 
 FIGURES = {
+    "guesses": lambda: plots.guesses([0.5, 0.72, 1.0, 0.0], 0.7, ["Ada", "<b>Bob</b>", "", "Cem"]),
     "patch_grid": lambda: plots.patch_grid(_GRID, selected=3, numbers=True),
     "token_strip": lambda: plots.token_strip(_GRID),
     "attention_cost": lambda: plots.attention_cost(32, 4),
@@ -175,7 +176,7 @@ FIGURES = {
 
 def test_every_exported_figure_is_tried() -> None:
     functions = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))}
-    assert set(FIGURES) == functions - {"common_limits", "places_of", "resized", "trust_map"}
+    assert set(FIGURES) == functions - {"as_csv", "common_limits", "has_numbers", "places_of", "resized", "trust_map"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -36,7 +36,10 @@ def test_the_printed_recipe_is_what_export_writes(tmp_path: Path) -> None:
     assert recipe.startswith(printed)
 
 
-def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_example_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes a film
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     scope: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), scope)

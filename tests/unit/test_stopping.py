@@ -20,6 +20,7 @@ from run_tools import FakeTrainer, checkpoint, evaluated, finished, me, snapshot
 
 from vit_explore import here
 from vit_explore.errors import DiskFull
+from vit_explore.home import home
 from vit_explore.progress import Progress
 from vit_explore.runs import asked, files, recorder, worker
 from vit_explore.runs.asked import Asked, Watch
@@ -44,8 +45,14 @@ class Stuck(FakeTrainer):
             self.step += 1
             yield step(self.step)
         yield checkpoint(2)
+        inside().touch()
         time.sleep(LONG)
         yield step(self.step + 1)
+
+
+def inside() -> Path:
+    """Is there once the long step has begun: all before it is written, and no more events are looked at."""
+    return home() / "inside"
 
 
 class Examined(FakeTrainer):
@@ -225,6 +232,7 @@ def test_a_run_inside_a_long_step_is_stopped_by_force_and_goes_on(store: RunStor
     wait_for(lambda: (store.get(run).note or "").startswith("Finishing the step, or ending it by force in "))
     assert wait_for(lambda: store.get(run).state == "stopped") < SOON
     record = store.get(run)
+    wait_for(lambda: forced)
     assert [watch.run for watch in forced] == [run]
     assert record.error == (
         "It did not end in 5 s, so it was stopped by force, within step 4; resume it to go on from step 2."
@@ -268,6 +276,7 @@ def test_a_test_that_does_not_hear_is_forced(store: RunStore, impatient: None) -
     time.sleep(0.7)
     store.request_stop(run, test=False)
     wait_for(lambda: store.get(run).state == "stopped")
+    wait_for(lambda: forced)
     assert len(forced) == 1
 
 
@@ -322,7 +331,7 @@ def test_a_forced_worker_is_replaced_in_place_and_serves_the_queue(store: RunSto
     run = store.create(tiny_config())
     worker = process("worker.run_worker('cpu', idle_exit=0.2, worker='abcd', own_process=True)")
     kill(worker.pid)
-    wait_for(lambda: store.get(run).has_checkpoint)
+    wait_for(inside().exists)
     before = psutil.Process(worker.pid).create_time()
     waiting = store.create(tiny_config(seconds=0.2))
     store.request_stop(run)
@@ -351,7 +360,7 @@ def test_sigterm_within_a_long_step_interrupts_the_run_and_ends_the_worker(store
     run = store.create(tiny_config())
     worker = process("worker.run_worker('cpu', idle_exit=9.0, own_process=True)")
     kill(worker.pid)
-    wait_for(lambda: store.get(run).has_checkpoint)
+    wait_for(inside().exists)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(120) == 0
     record = store.get(run)
@@ -365,7 +374,7 @@ def training(kill: Callable, patience: float = PATIENCE) -> subprocess.Popen[str
     command = "sys.exit(cli.main(['train', '--dataset', 'shapes', '--quiet']))"
     begun = process(f"asked.FORCE_SECONDS = {patience}; {command}")
     kill(begun.pid)
-    wait_for(lambda: [r for r in RunStore().list() if r.has_checkpoint])
+    wait_for(inside().exists)
     return begun
 
 

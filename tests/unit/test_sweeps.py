@@ -178,6 +178,13 @@ def test_a_dry_run_says_count_and_time_and_trains_nothing(capsys: pytest.Capture
 # ---------------------------------------------------------------------- the group
 
 
+def test_a_sweep_may_be_left_to_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "tiny", "--seeds", "0,1", "--queue"]) == 0
+    (group,) = groups.groups_of(RunStore(), TINY)
+    assert f"8 runs are queued as the group {group}" in capsys.readouterr().out
+    assert RunStore().states() == {"queued": 8}
+
+
 def test_all_runs_are_queued_as_one_group() -> None:
     store = RunStore()
     store.create(tiny_config(), group="race-1234")

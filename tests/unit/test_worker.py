@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from run_tools import FakeTrainer, me, tiny_config, tiny_trainer
+import sqlalchemy as sa
+from run_tools import FakeTrainer, me, on_a_file, tiny_config, tiny_trainer
 from safetensors.torch import load_file
 
 from vit_explore.errors import DiskFull, TrainingFailed
-from vit_explore.runs import files, recorder
+from vit_explore.runs import files, recorder, schema
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import Outcome, TrainerFactory, train_run
@@ -162,8 +163,8 @@ def test_a_worker_that_lost_its_run_writes_nothing_more(store: RunStore) -> None
 
 
 def worker_of(store: RunStore, run: str) -> str:
-    with store._engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT worker FROM runs WHERE id = ?", (run,)).scalar_one()
+    with store._reading() as connection:
+        return connection.execute(sa.select(schema.runs.c.worker).where(schema.runs.c.id == run)).scalar_one()
 
 
 def test_progress_before_the_first_step_is_a_note(store: RunStore) -> None:
@@ -296,6 +297,7 @@ def test_a_worker_serves_the_queue_in_order_and_survives_a_failing_run(store: Ru
     assert run_worker("cpu", once=True, make_trainer=good) == 0  # nothing waits: it leaves
 
 
+@on_a_file
 def test_a_worker_leaves_when_its_home_is_gone(store: RunStore, tmp_path: Path) -> None:
     home = tmp_path / "gone"
     home.mkdir()

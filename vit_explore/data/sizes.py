@@ -20,13 +20,18 @@ def model_of(config: RunConfig, status: DatasetStatus | None) -> ModelConfig:
     return config.model.replace(num_classes=classes) if classes else config.model
 
 
+def class_names(config: RunConfig, status: DatasetStatus | None) -> tuple[str, ...]:
+    """The classes that the run tells apart, in the order of its answers; empty where only the data can tell."""
+    if config.data.classes is not None:
+        return tuple(config.data.classes)
+    if status is None:
+        return ()
+    return datasets.get(status.name).coarse_classes if config.data.coarse_labels else status.classes
+
+
 def count_classes(config: RunConfig, status: DatasetStatus | None) -> int:
     """How many classes the run tells apart; 0 where only the data can tell."""
-    if config.data.classes is not None:
-        return len(config.data.classes)
-    if status is None:
-        return 0
-    return len(datasets.get(status.name).coarse_classes if config.data.coarse_labels else status.classes)
+    return len(class_names(config, status))
 
 
 def training_images(config: RunConfig, status: DatasetStatus | None) -> int | None:

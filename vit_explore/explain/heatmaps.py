@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import attention_pass
-from vit_explore.explain.geometry import find_geometry
-from vit_explore.explain.inputs import ready_images
+from vit_explore.explain.geometry import find_geometry, name_of
+from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.states import plain_pass
 from vit_explore.registry import Registry
+
+__all__ = ["heatmap"]
 
 CELLS = 8  # a side, of a random map for a model without patches
 
@@ -90,10 +93,36 @@ def heat_method(name: str, **facts: Any) -> Callable[[Run], Run]:
     return add
 
 
+def heatmap(model: Any, images: Tensor, method: str, target: int | Tensor | None = None, **options: Any) -> np.ndarray:
+    """The map of any method by its name, unscaled: (B, h, w), or (B, gh, gw) of one that speaks of patches.
+
+    target: a class, or (B,) of them; by default the predicted ones. options: steps, seed. Raises UnknownName, and
+    NotApplicable for a method that does not fit the model.
+    """
+    net = module_of(model)
+    images = ready_images(net, images)
+    wanted = heat_methods.get(method)
+    if not _fits(wanted.needs, net, images):
+        others = ", ".join(methods_for(net, images))
+        raise NotApplicable(f"{wanted.title} does not fit {name_of(net)}; choose of {others}.")
+    with torch.no_grad():
+        targets = ready_targets(net, plain_pass(net, images), target)
+    return wanted.run(Question(net, images, targets, torch.zeros_like(images[:1]), **options))
+
+
 def methods_for(net: nn.Module, images: Tensor) -> list[str]:
     """The methods that fit a model, asked with the first of `images`, (B, 3, h, w)."""
-    asked = {"any": True, "ReLU": is_relu_resnet(net), "attention": _attends(net, images), "maps": _maps(net, images)}
+    asked = {needs: _fits(needs, net, images) for needs in {method.needs for _, method in heat_methods}}
     return [name for name, method in heat_methods if asked[method.needs]]
+
+
+def _fits(needs: str, net: nn.Module, images: Tensor) -> bool:
+    """Whether a model has what a method needs, asked with the first of the images where that takes a pass."""
+    if needs == "attention":
+        return _attends(net, images)
+    if needs == "maps":
+        return _maps(net, images)
+    return needs == "any" or is_relu_resnet(net)
 
 
 def is_relu_resnet(net: nn.Module) -> bool:

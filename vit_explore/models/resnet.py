@@ -96,6 +96,7 @@ def _add(name: str, title: str, about: str, **net: Any) -> None:
         about=about,
         paper="He et al. 2016, Deep Residual Learning for Image Recognition",
         build=partial(build, **net),
+        imports="timm",
         answers=frozenset({"filters", "grad_cam"}),
         takes_half_size=_any_size,
         timm_recipe=partial(timm_recipe, **net),

@@ -103,6 +103,7 @@ def timm_card(architecture: str) -> Card | None:
         about=f"A model of timm, from its file {module}.py." if module else "A model that timm does not know.",
         paper="Wightman 2019, PyTorch Image Models",
         build=create_timm_model,
+        imports="timm",
         knobs=knobs("pretrained"),
         answers=answers,
         is_random=lambda config: True,  # some have dropout of their own

@@ -60,6 +60,8 @@ class Watch:
     alive: float = -math.inf  # when the trainer last said anything; infinite while that is written
     kept_step: int = 0  # of the last checkpoint
     is_testing: bool = False  # it trains no more
+    begun: float = field(default_factory=time.monotonic)  # when it was taken
+    gives_way: bool = False  # others wait, and it has had its slice: it is to keep a checkpoint and to wait, too
 
     def should_stop(self) -> bool:
         """For the trainer: the run, or the process, is to end."""

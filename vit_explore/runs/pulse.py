@@ -14,6 +14,7 @@ from time import monotonic
 
 from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.runs.asked import Watch, forced_sentence, waiting_note
+from vit_explore.runs.fair import SLICE_SECONDS
 from vit_explore.runs.records import Claimant, State
 from vit_explore.runs.store import RunStore
 
@@ -101,7 +102,11 @@ class Pulse:
             return
         if self.store.heartbeat(watch.run, worker) == "lost":
             watch.lost.set()
-        elif (left := watch.stop.patience(watch.alive)) < math.inf:
+        elif self.registered and monotonic() - watch.begun > SLICE_SECONDS and not watch.is_testing:
+            watch.gives_way = self.store.is_waited_for(watch.run)
+        if watch.lost.is_set():
+            return
+        if (left := watch.stop.patience(watch.alive)) < math.inf:
             self.store.set_note(watch.run, waiting_note(left))
 
     def _force_where_deaf(self) -> None:

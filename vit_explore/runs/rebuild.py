@@ -16,6 +16,7 @@ from vit_explore.runs import schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import RunFolder
 from vit_explore.runs.inserts import insert_finished
+from vit_explore.runs.policy import check_teacher
 from vit_explore.runs.records import facts_of
 from vit_explore.training.events import Finished
 
@@ -66,8 +67,10 @@ class Rebuilding(StoreBase):
     def rebuild(self) -> Rebuilt:
         """Enter the runs of all such folders: finished ones with their results, others as interrupted or stopped.
 
-        The curves were in the database alone and do not come back; snapshots, checkpoints and results do.
+        The curves were in the database alone and do not come back; snapshots, checkpoints and results do. Raises
+        NotAllowed for a student of a lesson.
         """
+        check_teacher(self.actor, "enters lost runs again")
         cards = {run: sidecars.read_card(self.folder(run)) for run in self.orphans()}
         known = {run: card for run, card in cards.items() if card is not None and card.get("id") == run}
         for run, card in sorted(known.items(), key=lambda item: item[1]["created"]):

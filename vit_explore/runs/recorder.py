@@ -59,6 +59,10 @@ class Leaving(Exception):
     """This process was asked to end, or the run before its first step; a checkpoint, if there can be one, is kept."""
 
 
+class GivingWay(Exception):
+    """A checkpoint is kept, and the run waits in the queue again, since others do."""
+
+
 def train_run(
     store: RunStore,
     record: RunRecord,
@@ -81,6 +85,9 @@ def train_run(
             outcome = Outcome(state, started=True)
         except Leaving:
             outcome = Outcome(left_as if leaving.is_set() else "stopped", started=told.started)
+        except GivingWay:
+            store.requeue(record.id, worker)
+            return Outcome("queued", started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
         except VitExploreError as error:
@@ -132,7 +139,7 @@ def _train(
     initial = initial_of(store, record, goes_on=state is not None)
     trainer = make_trainer(
         record.settings(), should_stop=watch.should_stop, state=state, progress=note,
-        wants_checkpoint=lambda: leaving.is_set() or clocks.checkpoints.is_due(),
+        wants_checkpoint=lambda: leaving.is_set() or watch.gives_way or clocks.checkpoints.is_due(),
         controls=lambda: watch.orders.controls,
         wants_snapshot=lambda: clocks.snapshots.is_due() and watch.orders.is_watched, skips_test=watch.skips_test,
         **({} if initial is None else {"initial": initial}),
@@ -151,6 +158,8 @@ def _train(
                 watch.kept_step = event.step
                 if leaving.is_set():
                     raise Leaving
+                if watch.gives_way:
+                    raise GivingWay
     return end
 
 

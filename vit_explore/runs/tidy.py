@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase, release, update
 from vit_explore.runs.files import RunFolder
+from vit_explore.runs.records import facts_of
 
 
 def tidy(store: StoreBase) -> None:
@@ -28,19 +29,16 @@ def tidy(store: StoreBase) -> None:
 def finish_ended(store: StoreBase) -> None:
     """Earlier versions wrote a run's result first and its end later: whoever was killed between is finished too."""
     runs, ends = schema.runs, schema.finishes
-    scalars = sa.case((sa.func.json_valid(ends.c.scalars), ends.c.scalars), else_="{}")
-    query = (
-        sa.select(runs.c.id)
-        .join(ends, ends.c.run == runs.c.id)
-        .where(runs.c.state == "interrupted", sa.func.json_extract(scalars, "$.stopped") == 0)
-    )
+    query = sa.select(runs.c.id, ends.c.scalars).join(ends, ends.c.run == runs.c.id)
+    query = query.where(runs.c.state == "interrupted")
     with store._reading() as connection:
         if connection.execute(query).first() is None:
             return
     with store._writing() as connection:
-        for run in connection.execute(query).scalars().all():
-            update(connection, run, has_checkpoint=False)
-            release(connection, run, "finished")
+        for run, scalars in connection.execute(query).all():
+            if facts_of(scalars).get("stopped") is False:
+                update(connection, run, has_checkpoint=False)
+                release(connection, run, "finished")
 
 
 def _ids(store: StoreBase) -> set[str]:

@@ -30,6 +30,15 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
 
 
+def most_confused(confusion: np.ndarray) -> tuple[int, int] | None:
+    """The two classes that are taken for each other most often, either way round; None where none ever is."""
+    both = np.triu(confusion + confusion.T, k=1)
+    if not both.any():
+        return None
+    one, other = divmod(int(both.argmax()), len(both))
+    return one, other
+
+
 def recall(confusion: np.ndarray) -> np.ndarray:
     """(C,) float32: the share of each class that was recognised; NaN for a class without images."""
     total = confusion.sum(1)

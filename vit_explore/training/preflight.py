@@ -21,7 +21,7 @@ from vit_explore.config import ModelConfig, RunConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
-from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, pick_device, wait_for
+from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, has_bf16, pick_device, wait_for
 from vit_explore.training.memory import PROBE_IMAGES, memory_of, memory_of_device
 from vit_explore.training.optimizers import Optimizers, make_optimizers
 
@@ -194,7 +194,8 @@ def _rate_of_steps(config: RunConfig, device: torch.device) -> float:
     """On ever more images, while that takes a moment only; what a whole batch takes follows from the last two tries."""
     model = create_model(config.model.replace(pretrained=False)).to(device).train()
     update = make_optimizers(model, config.model.card, config.train)
-    numerics = [Numerics("fp32", True), *([Numerics("bf16", True)] if config.train.precision != "fp32" else [])]
+    tries_bf16 = config.train.precision == "bf16" or (config.train.precision == "auto" and has_bf16(device))
+    numerics = [Numerics("fp32", True), *([Numerics("bf16", True)] if tries_bf16 else [])]
     batch, end = config.train.batch_size, time.perf_counter() + PROBE_SECONDS
     images, tried = min(PROBE_IMAGES, batch), list[tuple[int, float]]()
     for how in numerics:  # to warm up

@@ -10,10 +10,10 @@ import streamlit as st
 
 from vit_explore.ui import site
 from vit_explore.ui.components import address_bar
-from vit_explore.ui.kit import model_picker, store_notice
+from vit_explore.ui.kit import following, joining, model_picker, saving, store_notice
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.style import style_everywhere
-from vit_explore.ui.session import address
+from vit_explore.ui.session import address, room
 from vit_explore.ui.session.warmup import warm_up
 
 if TYPE_CHECKING:
@@ -29,22 +29,45 @@ def sections() -> dict[str, list[StreamlitPage]]:
             st.Page(page.path, title=page.title, icon=page.label, url_path=page.name, default=page is site.HOME)
             for page in pages
         ]
-        for section, pages in site.sections().items()
+        for section, pages in site.sections(in_lesson=room.is_served()).items()
     }
+
+
+def let_in() -> bool:
+    """Whether who is there may see the pages; see `door`. Once per script run, before the navigation."""
+    return joining.let_in()
+
+
+def door() -> None:
+    """What stands in place of a page for who has not joined the lesson."""
+    try:
+        style_everywhere()
+        joining.door()
+    finally:
+        warm_up()
 
 
 def frame(page: StreamlitPage) -> None:
     """Take the view from the address, settle the model, run the page, and then wake torch and the worker up."""
     try:
         style_everywhere()
-        address.arrive(page.url_path or site.HOME.name)
+        joining.keep_cookie()
+        if room.came_to_teach():
+            st.switch_page(site.path("room"))
+        name = page.url_path or site.HOME.name
+        saving.begin(name)
+        address.arrive(name)
+        following.go_where_led()
+        following.bar()
         model_picker.choose_model()
         notices = st.container()
         model_picker.show_notices(notices)
         store_notice.show_store_notice()
         with friendly():
             page.run()
+            saving.offer()
         model_picker.show_notices(notices)  # what the page itself could not show
+        following.lead()
         address_bar.complete(page.url_path, address.query(), address.FIELDS)
     finally:
         warm_up()  # also where the page ends with st.stop(); after it, so that the first paint comes first

@@ -34,7 +34,9 @@ class Page:
 
 PAGES = (
     Page("home", "Start", "Home", "home"),
+    Page("tour", "Start", "Tour", "signpost", view=("stop",)),
     Page("patches", "Start", "Patches", "grid_on", view=("picture", "image_px", "patch_px", "patch")),
+    Page("glossary", "Start", "Glossary", "menu_book"),
     Page("train", "Train", "Train", "play_circle", view=("run", "axis", "show", "present")),
     Page("finetune", "Train", "Fine-tune", "school", view=("group",)),
     Page("runs", "Train", "Runs", "table_rows", view=("axis",)),
@@ -58,6 +60,15 @@ PAGES = (
         ("picture", "compare", "over"),
     ),
     Page(
+        "film",
+        "Look inside",
+        "Through time",
+        "movie",
+        "grad_cam",
+        "how it all comes about",
+        ("picture",),
+    ),
+    Page(
         "attention",
         "Look inside",
         "Attention",
@@ -76,15 +87,17 @@ PAGES = (
     Page("versus", "Compare", "ViT vs ResNet", "compare_arrows", view=("one", "other", "axis")),
     Page("reports", "Compare", "Paper & reports", "menu_book", view=("report", "tab")),
     Page("labs", "Labs", "Guess, then run", "science", view=("lab", "compare", "marks")),
+    Page("rearrange", "Labs", "Rearrange it", "extension", view=("picture", "compare")),
     Page("scaling", "Labs", "Scaling labs", "stacked_line_chart", view=("sweep", "axis")),
     Page("why", "Labs", "Why 14.81 %?", "troubleshoot", view=("guess",)),
 )
 HOME = PAGES[0]
+IN_LESSON = (Page("room", "Lesson", "Class", "groups"),)  # only where the app serves one
 
 
 def page(name: str) -> Page:
     """The page of that name."""
-    return {row.name: row for row in PAGES}[name]
+    return {row.name: row for row in (*PAGES, *IN_LESSON)}[name]
 
 
 def path(name: str) -> str:
@@ -97,9 +110,9 @@ def offered(card: Card) -> list[Page]:
     return [row for row in reversed(PAGES) if any(cards.offered(question, card) for question in row.asks.split(" or "))]
 
 
-def sections() -> dict[str, list[Page]]:
-    """The pages by section, in the order of the navigation."""
+def sections(in_lesson: bool = False) -> dict[str, list[Page]]:
+    """The pages by section, in the order of the navigation; those of a lesson first."""
     found: dict[str, list[Page]] = {}
-    for row in PAGES:
+    for row in (*(IN_LESSON if in_lesson else ()), *PAGES):
         found.setdefault(row.section, []).append(row)
     return found

@@ -68,6 +68,7 @@ CARD = Card(
     about="A ViT whose tokens are the places of a small ResNet's feature map, in place of patches of pixels.",
     paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, section 3.1",
     build=build,
+    imports="timm",
     knobs=(
         Knob("patch_size", le=32),
         *knobs("width", "depth", "num_heads", "mlp_ratio", "pos_embed", "pool"),

@@ -43,6 +43,7 @@ CARD = Card(
     about="Convolutions, then a few semantic tokens that gather what belongs together, wherever in the picture it is.",
     paper="Wu et al. 2020, Visual Transformers: Token-based Image Representation and Processing for Computer Vision",
     build=build,
+    imports="timm",
     knobs=(Knob("depth", le=12), *knobs("width", "semantic_tokens", "recurrent", "dropout", "drop_path")),
     answers=frozenset({"filters", "grad_cam", "semantic_tokens"}),
     takes_half_size=takes_half_size,

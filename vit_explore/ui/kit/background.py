@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vit_explore.cards import cards
 from vit_explore.config import ModelConfig, RunConfig
 from vit_explore.home import home
 from vit_explore.models import ModelSummary, summarise
@@ -32,8 +31,7 @@ def _counting(model: ModelConfig) -> Job[ModelSummary]:
 
     def work() -> Work[ModelSummary]:
         yield from warm.waking()
-        if model.architecture not in cards:
-            warm.load("timm")
+        warm.load_for(model.architecture)
         return summarise(model)
 
     return Job(("cost", model.model_dump_json()), "Counting the parameters", work)
@@ -64,6 +62,5 @@ def _foreseeing(config: RunConfig, is_busy: bool) -> Job[Preflight]:
 
 def _foresee(config: RunConfig, folder: Path, warm: WarmUp) -> Work[Preflight]:
     yield from warm.waking()
-    if config.model.architecture not in cards:
-        warm.load("timm")
+    warm.load_for(config.model.architecture)
     return foresee(config, RunStore(folder))

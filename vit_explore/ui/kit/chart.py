@@ -11,10 +11,12 @@ import numpy as np
 import streamlit as st
 
 from vit_explore.plots import theme
+from vit_explore.ui.kit import saving
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.session.choice import Choice
 
-_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+# the bar with the one button that saves a picture is hidden (style.py): components/figure_saver presses it
+_CONFIG = {"displaylogo": False, "displayModeBar": True, "modeBarButtons": [["toImage"]], "scrollZoom": False}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def chart(fig: Any, key: str, on_click: Callable[[Any], None] | None = None, fil
     fills: it is as high as its place, whatever height it was made with.
     """
     words = theme.description(fig)
+    saving.remember(key, fig)
     if on_click is None:
         height: Any = "stretch" if fills else "content"
         st.plotly_chart(fig, key=key, theme="streamlit", width="stretch", height=height, config=_CONFIG, alt=words)

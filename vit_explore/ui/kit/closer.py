@@ -64,6 +64,29 @@ def attribution(ref: str, picture: Picture, target: int, method: str) -> np.ndar
     return result(Job(("attribution", *opening.key, picture.key, str(target), method), "Asking the pixels", work))
 
 
+def heat_methods(ref: str) -> dict[str, HeatMethod]:
+    """Every method that makes a heatmap of this model, chance too, by name."""
+    opening = caches.opening(ref)
+
+    def work() -> Work[dict[str, HeatMethod]]:
+        from vit_explore.explain import heatmaps
+
+        loaded = yield from within(opening)
+        blank = loaded.preprocess(np.zeros((loaded.image_size, loaded.image_size, 3), np.uint8))
+        return {name: heatmaps.heat_methods.get(name) for name in heatmaps.methods_for(loaded.model, blank)}
+
+    return result(Job(("heat_methods", *opening.key), "Looking which methods fit", work))
+
+
+def heatmap(ref: str, picture: Picture, target: int | None, method: str) -> np.ndarray:
+    """The map of a method by its name, of a class, the predicted one where `target` is None."""
+
+    def ask(model: LoadedModel, pixels: np.ndarray) -> np.ndarray:
+        return explain.heatmap(model, model.preprocess(pixels), method, target)[0]
+
+    return result(looking.asking("heatmap", "Colouring the picture", ref, picture, ask, str(target), method))
+
+
 def lens(ref: str, picture: Picture) -> np.ndarray:
     """logit_lens of the model on the picture, (1, L, N, C). Raises NotApplicable."""
 
@@ -139,7 +162,8 @@ def strangeness(ref: str, picture: Picture, data: DataConfig) -> tuple[Strangene
         return familiar.meter.of(logits, features), near, familiar
 
     key = ("strange", *opening.key, picture.key, data.model_dump_json())
-    return result(Job(key, "Asking whether it knows such pictures", work))
+    is_long = caches.pool().kept(known) is None  # what it is held against is worked out first, once for a model
+    return result(Job(key, "Asking whether it knows such pictures", work, is_long=is_long))
 
 
 def _familiar(ref: str, data: DataConfig) -> Job[Familiar]:

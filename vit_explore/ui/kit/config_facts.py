@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vit_explore.config import RunConfig
-from vit_explore.data.sizes import count_classes, model_of, status_of, training_images
+from vit_explore.data.sizes import class_names, count_classes, model_of, status_of, training_images
 from vit_explore.ui.kit import wording
 
-__all__ = ["budget_words", "count_classes", "model_of", "status_of", "training_images"]
+__all__ = ["budget_words", "class_names", "count_classes", "model_of", "status_of", "training_images"]
 
 
 def budget_words(config: RunConfig) -> str:

@@ -10,7 +10,7 @@ from vit_explore.errors import DamagedFile, RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.components.live_chart import LiveSeries, Mark, live_chart
+from vit_explore.ui.components.live_chart import Level, LiveSeries, Mark, live_chart
 from vit_explore.ui.kit.curves import AXES, Curves
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address
@@ -60,8 +60,9 @@ def choose_axis(key: str) -> str:
     return axis
 
 
-def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str) -> None:
-    """The run's curves, as high as a CSS length says, with those that were chosen below them."""
+def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str, levels: Iterable[Level] = ()) -> None:
+    """The run's curves, as high as a CSS length says, with those that were chosen below them; levels: heights to hold
+    the accuracy against."""
     axis = address.one_of("axis", AXES, "elapsed")
     shown = [(record.name, curves, role_colour(record), False)]
     for i, other in enumerate(st.session_state.get(_compare_key(record.id), _first(record))):
@@ -75,7 +76,7 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str)
         shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
     x, y = curves.accuracy_on_training(axis)
     beside = LiveSeries(ON_TRAINING, x, y, colour=role_colour(record), of=record.name)
-    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height, beside=[beside])
+    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height, beside=[beside], levels=levels)
 
 
 def _first(record: RunRecord) -> list[str]:
@@ -99,10 +100,11 @@ def draw_curves(
     budget: float | None = None,
     height: int | str = 300,
     beside: Iterable[LiveSeries] = (),
+    levels: Iterable[Level] = (),
 ) -> None:
     """Validation accuracy and loss of runs, side by side, over one axis.
 
-    height: of a chart, as `live_chart` takes it; beside: more curves among those of the accuracy.
+    height: of a chart, as `live_chart` takes it; beside, levels: more curves, and heights, among those of the accuracy.
     A chart keeps its zoom while it grows; another axis is another chart.
     """
     marks = marks_of(shown, axis)
@@ -115,7 +117,7 @@ def draw_curves(
             ]
             + list(beside),
             key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
-            y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks,
+            y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks, levels=levels,
         )  # fmt: skip
     with right:
         live_chart(

@@ -156,6 +156,11 @@ def bundled_choice() -> Choice | None:
     return None if offer is None else Choice(offer.ref, offer.title, offer.steps, max(offer.steps, default=None))
 
 
+def offered() -> list[str]:
+    """The references of the models that the picker offers."""
+    return [offer.ref for offer in st.session_state[_OFFERS]]
+
+
 def source_of(choice: Choice) -> Choice | None:
     """The model whose weights a run started from; None for one from scratch."""
     kind, _, run = choice.base.partition(":")

@@ -7,12 +7,15 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from vit_explore.discovery import parsed
 from vit_explore.explain.catalogue import EXPLANATIONS
+from vit_explore.ui.kit import saving
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ def of_explanation(name: str) -> Note:
 
 
 def panel(*notes: Note) -> None:
-    """Draw the notes; the last thing on a page. Several notes become tabs."""
+    """Draw the notes; the last thing on a page. Several notes become tabs; without any there is nothing."""
+    if not notes:
+        return
+    saving.offer()
     st.divider()
     st.subheader("Behind this page", anchor="behind-this-page")
     if len(notes) == 1:
@@ -80,13 +86,14 @@ def _draw(note: Note) -> None:
                 st.code(note.example, language="python")
 
 
+@lru_cache(maxsize=256)
 def _source_of(module: str, name: str) -> str:
-    """The source of a class or function at a module's top level, read from its file."""
+    """The source of a class or function at a module's top level, read from its file, once."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(module)
     text = Path(spec.origin).read_text(encoding="utf-8")
-    node = next(node for node in ast.parse(text).body if getattr(node, "name", None) == name)
+    node = next(node for node in parsed(text, spec.origin).body if getattr(node, "name", None) == name)
     return ast.get_source_segment(text, node) or ""
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, room
 
 _DONE = "store_rebuilt"
 
@@ -23,7 +23,9 @@ def show_store_notice() -> None:
             st.warning(escaped(store.refusal), icon=":material/lock:")
         elif (loss := store.loss) is not None:
             st.warning(escaped(loss), icon=":material/warning:")
-            if st.button("Rebuild the runs from their folders", icon=":material/restore:", key="store_rebuild"):
+            if not room.is_student() and st.button(
+                "Rebuild the runs from their folders", icon=":material/restore:", key="store_rebuild"
+            ):
                 _rebuild(store)
 
 

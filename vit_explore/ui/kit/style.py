@@ -18,6 +18,7 @@ button[kind="primary"]:enabled:hover, [class*="st-key-link_primary"] a:hover {{ 
 .js-plotly-plot text[style*="fill: {FAINT}"] {{ fill: currentColor !important; }}
 a:focus-visible, button:focus-visible, summary:focus-visible, [role="tab"]:focus-visible,
 [data-testid="stSidebarNavLink"]:focus-visible {{ outline: 3px solid {FOCUS}; outline-offset: 2px; }}
+.js-plotly-plot .modebar-container {{ display: none; }}
 .katex-display {{ padding: 0 0.25rem; }}
 [class*="st-key-link_"] a {{
   border: 1px solid rgba(128, 132, 142, 0.4); border-radius: 0.6rem; padding: 0.45rem 0.8rem;

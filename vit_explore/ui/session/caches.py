@@ -6,14 +6,18 @@ a config as JSON), never arrays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from vit_explore.config import DataConfig
+from vit_explore.errors import NotAllowed
 from vit_explore.home import home
+from vit_explore.runs.policy import check_model_name
 from vit_explore.runs.store import RunStore
+from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import Job, Jobs, Progress, Work, report
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
@@ -23,12 +27,13 @@ if TYPE_CHECKING:
 
 
 def store() -> RunStore:
-    """The store of this home. Raises StoreUnusable."""
+    """The store of this home, in the hands of who is there. Raises StoreUnusable."""
     kept = _store(str(home()))
     if not kept.is_there():  # runs.db was deleted or replaced under us
         _store.clear()
         kept = _store(str(home()))
-    return kept
+    actor = room.actor()
+    return kept if actor is None else kept.acting_as(actor)
 
 
 @st.cache_resource(show_spinner=False)
@@ -42,6 +47,8 @@ def opening(ref: str) -> Job[LoadedModel]:
 
     The job raises the errors of `load_model`: BadReference, RunNotFound, ModelUnavailable, UnknownName.
     """
+    if room.is_student() and (refused := _refused(lambda: check_model_name(ref))):
+        return refused
     return opening_in(ref, str(home()), warm_up())
 
 
@@ -53,8 +60,26 @@ def opening_in(ref: str, folder: str, warm: WarmUp) -> Job[LoadedModel]:
 
 def loading(config: DataConfig) -> Job[Dataset]:
     """Reads the dataset of a config. The job raises BadData, DataUnavailable, BadConfig."""
+    if refused := _refused(lambda: room.check_folder(config.path)):
+        return refused
     key = ("dataset", str(home()), config.model_dump_json())
     return Job(key, f"Reading {config.dataset}", lambda: _load(config), is_long=True)
+
+
+def _refused(check: Callable[[], None]) -> Job[Any] | None:
+    """A job that raises what a student may not have; None where the check passes. What others asked for is kept for
+    all, so that this is not found out in the job itself."""
+    try:
+        check()
+    except NotAllowed as error:
+        sentence = str(error)
+
+        def work() -> Work[Any]:
+            raise NotAllowed(sentence)
+            yield
+
+        return Job(("refused", sentence), "Refusing", work)
+    return None
 
 
 def open_model(ref: str, folder: str, warm: WarmUp) -> Work[LoadedModel]:
@@ -64,8 +89,10 @@ def open_model(ref: str, folder: str, warm: WarmUp) -> Work[LoadedModel]:
         yield Progress(0.1, "importing timm")
         warm.load("timm")
         yield Progress(0.4, "building it" if ref.endswith("@random") else "fetching and reading its weights")
-    from vit_explore.runs.references import load_model
+    from vit_explore.runs.references import find_stored, load_model, parse_reference
 
+    if not ref.startswith("timm:"):
+        warm.load_for(find_stored(parse_reference(ref), Path(folder)).config.architecture)
     loaded = load_model(ref, Path(folder))
     loaded.model.eval().requires_grad_(False)
     return loaded

@@ -9,7 +9,7 @@ Two runs side by side are the fields `one` and `other`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -20,16 +20,18 @@ from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
-from vit_explore.ui.session import address
+from vit_explore.ui.session import address, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
-    from vit_explore.runs.records import RunRecord
+    from vit_explore.runs.records import RunRecord, State
 
 TIMM = "timm:"  # the option that opens the text box, and how every timm reference begins
 _NOW, _WANTS_TIMM = "model_choice", "shell_wants_timm"
 _AWAITED, _BASE = "model_awaited", "model_base"
+TOGETHER_SECONDS = 8.0  # in a lesson; snapshots of a run that is watched come every 2.5 s
+_TRAINING: tuple[State, ...] = ("running",)
 _BEGUN = ("queued", "running")  # the states in which a first snapshot may still come
 
 
@@ -88,6 +90,7 @@ def select_run(run: str, /, **view: str) -> None:
     For whoever starts a run or opens one to watch it: `select_run(run, run=run)` on Train.
     """
     st.session_state[_WANTS_TIMM] = False
+    _known_for_now.clear()
     address.choose(model=f"run:{run}", step=None, **view)
 
 
@@ -103,6 +106,7 @@ def awaited_run() -> RunRecord | None:
 
 def settle_choice(offers: list[Available]) -> Choice | None:
     """Settle which model this script run looks at: what the address or the session names, else the first on offer."""
+    offers = _together(offers) if room.is_served() else offers
     _take_watched_run(offers)
     base = address.get("model")
     if base != st.session_state.get(_BASE, base):
@@ -155,6 +159,28 @@ def wants_timm() -> bool:
 def want_timm(wanted: bool) -> None:
     """Remember whether the person is about to name a model of timm."""
     st.session_state[_WANTS_TIMM] = wanted
+
+
+def _together(offers: list[Available]) -> list[Available]:
+    """Of runs that train, the snapshots that the whole class looks at for a while: what is asked of one is asked once,
+    and it is answered before the next one comes."""
+    active = {f"run:{record.id}" for record in RunStore(home()).list(states=_TRAINING)}
+    return [
+        replace(offer, steps=_of(offer, _known_for_now(str(home()), offer.ref, offer.steps)))
+        if offer.ref in active
+        else offer
+        for offer in offers
+    ]
+
+
+@st.cache_data(show_spinner=False, ttl=TOGETHER_SECONDS, max_entries=64)
+def _known_for_now(folder: str, ref: str, _steps: tuple[int, ...]) -> tuple[int, ...]:
+    return _steps
+
+
+def _of(offer: Available, known: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that are still there; all where none is."""
+    return tuple(step for step in known if step in offer.steps) or offer.steps
 
 
 def _take_watched_run(offers: list[Available]) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from vit_explore.errors import VitExploreError
+from vit_explore.told import Progress as Progress
 from vit_explore.ui.session.kept import Kept, make_read_only, size_of
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ ABANDONED = 10.0  # seconds without anybody asking, after which a job is stopped
 LAST_SECONDS = 4.0  # that the end of the process waits for what cannot be left at once
 ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
 THREADS = 3
-MOST, MOST_BYTES = 512, 2**30
+MOST, MOST_BYTES = 512, 2**29
 logger = logging.getLogger("vit_explore")
 
 
@@ -36,14 +37,6 @@ class JobFailed(VitExploreError):
 
 class Cancelled(BaseException):
     """Raised by `report` in work that nobody wants any more; no handler of errors may take it for one."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """share: in [0, 1]; words: what is being done, a word or two."""
-
-    share: float = 0.0
-    words: str = ""
 
 
 Work = Generator[Progress, None, T]

@@ -10,14 +10,20 @@ import time
 
 import streamlit as st
 
+from vit_explore.cards import card_of
 from vit_explore.errors import VitExploreError
+from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import Progress, Work
 
 _PAINT_SECONDS = 2.0  # the browser fetches the page's scripts meanwhile; importing torch, here or there, holds it up
 _NEEDED = ("torch", "vit_explore.models.vit.net", "vit_explore.explain.capture")
 # all that comes to stay must be here before the freeze: timm alone brings 200,000 objects
 _LATER = ("captum.attr", "plotly.graph_objects", "timm")  # pandas: see shell.py
+_COLLECT_SECONDS, _YOUNG = 20.0, 20  # how often all is looked at, after so many collections of what is young
 _LATER_SECONDS = 3.0  # the page that waited for torch is drawn meanwhile
+
+
+_collecting = threading.Lock()  # held for good by the thread that collects
 
 
 class WarmUp:
@@ -41,6 +47,11 @@ class WarmUp:
         with self._importing:
             importlib.import_module(module)
 
+    def load_for(self, architecture: str) -> None:
+        """Import what building such a model imports; an unknown one is refused by whoever builds it."""
+        if needed := card_of(architecture).imports:
+            self.load(needed)
+
     @property
     def ready(self) -> bool:
         """Whether torch is there."""
@@ -60,6 +71,8 @@ class WarmUp:
             if importlib.util.find_spec(name.partition(".")[0]):
                 self.load(name)
         _freeze()
+        if room.is_served():
+            _collect_now_and_then()
 
     def _start_worker(self) -> None:
         from vit_explore.runs.backends import get_backend
@@ -77,12 +90,26 @@ def warm_up() -> WarmUp:
 
 
 def _freeze() -> None:
-    """Streamlit collects garbage after each script run: 200 ms as long as the modules' objects are looked at.
+    """A collection takes 200 ms as long as the modules' objects are looked at.
 
     Once: each freeze makes what sessions hold at that moment stay for good.
     """
     gc.collect()
     gc.freeze()
+
+
+def _collect_now_and_then() -> None:
+    """In a room, in place of Streamlit's collection after each run of a script, of which a class makes dozens a second:
+    it took four fifths of the time of thirty sessions. Nothing is done while nobody does anything."""
+    if not _collecting.acquire(blocking=False):
+        return  # another warm-up of this process does it
+    seen = 0
+    while True:
+        time.sleep(_COLLECT_SECONDS)
+        young = gc.get_stats()[0]["collections"]
+        if young - seen > _YOUNG:
+            gc.collect()
+            seen = gc.get_stats()[0]["collections"]
 
 
 def _one_thread() -> None:

@@ -342,14 +342,16 @@ function drawBand(ctx, s, scale) {
 
 function drawLevel(ctx, level, scale, look) {
   const y = Math.round(scale.py(level.y)) + 0.5;
-  ctx.strokeStyle = ctx.fillStyle = look.text;
-  ctx.lineWidth = 1.5;
+  ctx.strokeStyle = level.colour || look.text;
+  ctx.fillStyle = look.text;
+  ctx.lineWidth = level.colour ? 2 : 1.5;
   ctx.setLineDash([2, 5]);
   line(ctx, scale.left, y, scale.right, y);
   ctx.setLineDash([]);
-  ctx.textAlign = "right";
+  const at = { left: scale.left + 6, middle: (scale.left + scale.right) / 2, right: scale.right - 4 };
+  ctx.textAlign = level.place === "middle" ? "center" : level.place;
   ctx.textBaseline = "bottom";
-  ctx.fillText(level.name, scale.right - 4, y - 3);
+  ctx.fillText(level.name, at[level.place], y - 3);
 }
 
 function drawMarks(ctx, marks, scale, look) {
@@ -481,5 +483,6 @@ function describe(data, series) {
     return `${s.name}: ${y === null ? "not a number" : format(y, 3, data.yFormat)} at ${s.x[last]}`;
   });
   const marks = data.marks.map((mark) => ` Marked: ${mark.text}.`).join("");
-  return `${data.yLabel} against ${data.xLabel}. ${parts.join("; ") || "No points yet"}.${marks}`;
+  const levels = data.levels.map((level) => ` ${level.name}: ${format(level.y, 3, data.yFormat)}.`).join("");
+  return `${data.yLabel} against ${data.xLabel}. ${parts.join("; ") || "No points yet"}.${levels}${marks}`;
 }

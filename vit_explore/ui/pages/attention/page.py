@@ -39,7 +39,7 @@ def show() -> None:
     with narrow:
         seen_and_predicted(choice.ref, picture)
         with friendly():
-            familiar.show(choice.ref, picture)
+            familiar.show(choice, picture)
     with wide:
         left, right = st.columns([7, 4], vertical_alignment="bottom", gap="medium")
         with left:

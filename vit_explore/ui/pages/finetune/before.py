@@ -19,6 +19,7 @@ from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.finetune import models
+from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import Job, Work, relayed, report
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
@@ -51,6 +52,7 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
     found, refused = [], set()
     for ref in wanted:
         with friendly():
+            room.check_folder(data.path)
             try:
                 found.append(waiting.result(_probing(ref, data, str(home()), warm_up())))
             except NotYet:

@@ -15,6 +15,7 @@ from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.kit.uploaded import save_upload
+from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import Job, Progress, Work
 
 PER_CLASS = 300  # at first: a few seconds for everything
@@ -100,7 +101,7 @@ def _forget() -> None:
 def _folder() -> bool:
     """The widgets of a folder or zip; gives whether it holds classes with enough pictures."""
     st.text_input(
-        "Folder or zip on this machine", key=_KEY("path"), placeholder="/home/me/shoes", persist_state="session",
+        "Folder or zip on this machine", key=_KEY("path"), placeholder="~/pictures/shoes", persist_state="session",
         help="One sub-folder of pictures for each class; train, val and test folders on top are taken as they are.",
     )  # fmt: skip
     upload = st.file_uploader("Or upload a zip of class folders", type=["zip"], key=_KEY("zip"))
@@ -112,6 +113,7 @@ def _folder() -> bool:
             st.rerun()
     if path := str(st.session_state[_KEY("path")] or "").strip():
         with friendly():
+            room.check_folder(path)
             return _say_classes(waiting.result(_looking_into(Path(path).expanduser())))
     return False
 

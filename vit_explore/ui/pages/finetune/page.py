@@ -120,8 +120,9 @@ def _runs(plan: Plan, configs: list[RunConfig]) -> list[RunConfig]:
 
 def _start(images: DataConfig, plan: Plan, configs: list[RunConfig]) -> None:
     """Queue the runs of all models. Raises DiskFull, StoreUnusable, BadConfig."""
-    group = data.group_of(images)
-    for run in _runs(plan, configs):
+    group, runs = data.group_of(images), _runs(plan, configs)
+    caches.store().check_start(runs)
+    for run in runs:
         caches.store().create(run, group=group)
     get_backend().ensure()
     st.session_state["tune_shown"] = group

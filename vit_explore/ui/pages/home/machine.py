@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vit_explore.data import dataset_status, datasets
 from vit_explore.home import home
-from vit_explore.runs.backends import get_backend
+from vit_explore.runs.backends import DEFAULT, chosen, get_backend
 from vit_explore.runs.references import available_references
 from vit_explore.ui.session import caches
 from vit_explore.ui.session.warmup import warm_up
@@ -41,12 +41,14 @@ def _worker() -> str:
     workers = caches.store().workers()
     if trouble := warm_up().trouble:
         return trouble
+    if seats := caches.store().seats():
+        return f"Runs train on a cluster, {len(seats)} at a time."
     states = {worker.state for worker in workers}
     if "busy" in states:
         return "A run is training now."
     if "warm" in states:
         return "Warm: a run starts at once."
-    if "failed" in states:
+    if "failed" in states or not (states or chosen() == DEFAULT):
         return get_backend().failure(home())
     return "Warming up for the first run…"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from vit_explore import plots
 from vit_explore.config import DataConfig
-from vit_explore.ui.kit import looking
+from vit_explore.ui.kit import closer, looking
 from vit_explore.ui.kit.chart import chart, image
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.pictures import Picture
@@ -15,12 +17,16 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.pair import asking
 from vit_explore.ui.session.choice import Choice
 
+if TYPE_CHECKING:
+    from vit_explore.explain.heatmaps import HeatMethod
+
 CKA_IMAGES, FIELD_IMAGES = 512, 64
 Both = tuple[Choice, Choice]
 
 
 def maps(both: Both, picture: Picture) -> None:
-    """Each model's answer and its Grad-CAM for what the first predicts, and where the two differ."""
+    """Each model's answer and its map for what the first predicts, by a method that fits both, and their difference."""
+    method = _method(both)
     heats: list[np.ndarray] = []
     first, *columns, last = st.columns([2, 3, 3, 3], gap="medium")
     with first:
@@ -36,17 +42,37 @@ def maps(both: Both, picture: Picture) -> None:
             st.markdown(f"##### {escaped(one.title)}")
             _answers(one.ref, picture)
             about = _same_class(one.ref, name)
-            heats.append(looking.heat("grad_cam", one.ref, picture, about))
+            heats.append(_unit(closer.heatmap(one.ref, picture, about, method.name)))
             under = looking.under_maps(one.ref, picture)
-            chart(plots.grad_cam(heats[-1], under, 380), f"pair_map_{len(heats)}")
+            chart(plots.heat_over_image(heats[-1], under, height=380, noun=method.title), f"pair_map_{len(heats)}")
             said = looking.model(one.ref).classes[looking.predicted(one.ref, picture) if about is None else about]
-            st.caption(f"Grad-CAM for the class: {escaped(said.partition(',')[0])}")
+            st.caption(f"{method.title} for the class: {escaped(said.partition(',')[0])}")
     with last:
         st.markdown("##### Where they differ")
         if len(heats) < 2:
             st.caption("Both need a map for that.")
         else:
             _difference(heats, both, picture)
+
+
+def _method(both: Both) -> HeatMethod:
+    """The person's choice among what fits both models."""
+    first, second = (closer.heat_methods(one.ref) for one in both)
+    shared = {name: method for name, method in first.items() if name in second and not method.is_chance}
+    names = sorted(shared, key=lambda name: (name != "grad_cam", shared[name].title))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "Maps by", names, format_func=lambda name: shared[name].title, key="pair_method", persist_state="page",
+            width=280,
+        )  # fmt: skip
+        st.caption(f"{shared[name].about} {shared[name].source}.")
+    return shared[name]
+
+
+def _unit(heat: np.ndarray) -> np.ndarray:
+    """What speaks for the class, from 0 to the map's own largest value: so that two models' maps can be compared."""
+    positive = heat.clip(min=0)
+    return positive / (float(positive.max()) or 1.0)
 
 
 def _difference(heats: list[np.ndarray], both: Both, picture: Picture) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import datetime
 import io
-import re
 import zipfile
 from collections.abc import Iterable
 from typing import Any
 
 from vit_explore.runs.export import exported
+from vit_explore.runs.naming import file_stem
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import wording
@@ -81,7 +81,7 @@ def _haystack(record: RunRecord) -> str:
 
 def weights_zip(store: RunStore, record: RunRecord) -> bytes:
     """A zip of the latest weights (safetensors) and their config (JSON). Raises BadReference before a snapshot."""
-    stem = file_stem(record)
+    stem = file_stem(record.name, record.id)
     weights, card = exported(f"run:{record.id}", store.home, stem)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -114,9 +114,3 @@ def metrics_csv(store: RunStore, record: RunRecord) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
-
-
-def file_stem(record: RunRecord) -> str:
-    """A file name without an ending: letters, digits and dashes of the run's name, and its id."""
-    words = re.sub(r"[^A-Za-z0-9]+", "-", record.name).strip("-")[:60]
-    return f"{words}-{record.id}" if words else record.id

@@ -11,10 +11,11 @@ from vit_explore.config import RunConfig, settings
 from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.backends import get_backend
+from vit_explore.runs.naming import file_stem
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui import site
-from vit_explore.ui.kit import forking, wording
+from vit_explore.ui.kit import forking, taking_home, wording
 from vit_explore.ui.kit.curve_charts import choose_axis, curves_of, draw_curves, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import dialog, fragment
@@ -23,7 +24,7 @@ from vit_explore.ui.kit.run_actions import new_run
 from vit_explore.ui.kit.stop import stop_button
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.runs import table
-from vit_explore.ui.session import address, caches, choice
+from vit_explore.ui.session import address, caches, choice, room
 
 EVERY = 2.0  # seconds between two looks while something trains; of hundreds of runs it looks less often
 _SELECTED = "runs_selected"  # ids; row numbers would point elsewhere as soon as a run is added
@@ -143,7 +144,8 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
         if len(selected) == 2:
             one, other = selected
             link_button("versus", "Race them", "compare_arrows", "runs_race", one=one.id, other=other.id)
-        if st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=forking.close):
+        mine = all(room.may_change(record.owner) for record in selected)
+        if mine and st.button("Delete", icon=":material/delete:", key="runs_delete", on_click=forking.close):
             _confirm_deletion([record.id for record in selected])
 
 
@@ -152,22 +154,26 @@ def _actions_of_one(store: RunStore, record: RunRecord) -> None:
     looks = site.offered(record.model.card) if record.model is not None else []
     if looks:
         link_button(looks[0].name, "Look inside", "visibility", "runs_inside", model=f"run:{record.id}")
-    _stop_or_resume(store, record)
-    _rename(store, record)
+    if room.may_change(record.owner):
+        _stop_or_resume(store, record)
+        _rename(store, record)
     if record.config is not None and st.button(
         "Duplicate with changes", icon=":material/content_copy:", key="runs_duplicate"
     ):
         new_run(record)
         st.switch_page(site.path("train"), query_params=address.link("train", run=address.NO_RUN))
     forking.button(record, "runs_fork")
+    stem = file_stem(record.name, record.id)
+    if record.step is not None:
+        taking_home.button(store, record, f"runs_home_{record.id}")
     if record.model is not None or (record.unreadable and record.step is not None):
         st.download_button(
-            "Weights", lambda: table.weights_zip(store, record), f"{table.file_stem(record)}.zip",
+            "Weights", lambda: table.weights_zip(store, record), f"{stem}.zip",
             "application/zip", icon=":material/download:", on_click="ignore", key=f"runs_weights_{record.id}",
             help="safetensors and a JSON with the config; a ViT's weights load into timm.",
         )  # fmt: skip
         st.download_button(
-            "Metrics", lambda: table.metrics_csv(store, record), f"{table.file_stem(record)}.csv", "text/csv",
+            "Metrics", lambda: table.metrics_csv(store, record), f"{stem}.csv", "text/csv",
             icon=":material/download:", on_click="ignore", key=f"runs_metrics_{record.id}", help="Every step as CSV.",
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from vit_explore.errors import RunNotFound
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import forking, wording
+from vit_explore.ui.kit import forking, guessing, taking_home, wording
 from vit_explore.ui.kit.curve_charts import choose_curves, curves_of, draw_chosen, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
@@ -22,10 +22,10 @@ from vit_explore.ui.kit.run_actions import new_run, open_run, run_ahead
 from vit_explore.ui.kit.stop import stop_button
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.train import diagnosing, playing, stage
-from vit_explore.ui.pages.train.live_pictures import how_to_read, pictures
+from vit_explore.ui.pages.train.live_pictures import how_to_read, pictures, pinned_sample
 from vit_explore.ui.pages.train.numbers import status
 from vit_explore.ui.pages.train.results import next_steps, results
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, room
 
 _PACE: dict[str, float | None] = {  # seconds between two ticks; each redraw takes a little from the training
     "queued": 1.0,
@@ -73,6 +73,8 @@ def _strip(store: RunStore, record: RunRecord, phase: str) -> None:
                 new_run(record)
                 st.rerun()
             forking.button(record, "live_fork", on_train=True)
+            if record.step is not None:
+                taking_home.button(store, record, "live_home", pinned_sample(store, record))
             _new_run()
 
 
@@ -109,7 +111,7 @@ def _curves_and_pictures(run: str) -> None:
     try:
         record = store.get(run)
         if stage.view() != "inside":
-            draw_chosen(store, record, curves_of(run), stage.CHART_HEIGHT)
+            draw_chosen(store, record, curves_of(run), stage.CHART_HEIGHT, guessing.levels(run))
         if stage.view() != "curves":
             pictures(store, record)
     except RunNotFound:
@@ -122,6 +124,7 @@ def _below(store: RunStore, record: RunRecord, phase: str) -> None:
         return
     if phase != "over":
         forking.button(record, "live_fork", on_train=True)
+        fragment(guessing.late)(record.id)
     choose_curves(record, {run: name for run, name in store.names_of_begun().items() if run != record.id})
     forking.origin(store, record)
     how_to_read()
@@ -143,6 +146,9 @@ def _head(store: RunStore, record: RunRecord) -> None:
 
 
 def _buttons(store: RunStore, record: RunRecord) -> None:
+    if not room.may_change(record.owner):
+        st.markdown(f":gray[:material/lock: {escaped(room.name_of(record.owner))}]", width="content")
+        return
     with friendly():
         if record.state in wording.ACTIVE:
             if not (stage.is_presenting() or record.stop_requested):  # a second button of Stop takes its room

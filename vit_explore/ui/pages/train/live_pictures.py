@@ -9,6 +9,7 @@ import streamlit as st
 
 from vit_explore.cards import offered
 from vit_explore.data.spread import spread
+from vit_explore.errors import DamagedFile
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.components import inside_view
@@ -30,6 +31,7 @@ class Samples:
     labels: np.ndarray  # (n,)
     classes: tuple[str, ...]
     sheet: str  # the images side by side, as a data URI
+    places: np.ndarray  # (n,) of the images among those that the run keeps
 
 
 def pictures(store: RunStore, record: RunRecord) -> None:
@@ -48,6 +50,15 @@ def pictures(store: RunStore, record: RunRecord) -> None:
     if watcher.awaited is not None:
         with st.container(key="live_wait"):
             waiting.watch(watcher.awaited, quiet=True)
+
+
+def pinned_sample(store: RunStore, record: RunRecord) -> int:
+    """The place of the pinned picture among those that the run keeps; the first where they are damaged."""
+    try:
+        samples = _samples(store, record)
+    except DamagedFile:
+        samples = None
+    return 0 if samples is None else int(samples.places[inside_view.pinned(_KEY, len(samples.images))])
 
 
 def _draw(record: RunRecord, view: Inside | None, samples: Samples | None, pinned: int) -> None:
@@ -72,7 +83,7 @@ def how_to_read() -> None:
 def choose_samples(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Samples:
     """Some of the images (n, h, w, 3), with every class among them where there is room."""
     chosen = spread(labels, _MOST_PLACES if len(classes) > _PLACES else _PLACES)
-    return Samples(images[chosen], labels[chosen], classes, sprite_uri(list(images[chosen])))
+    return Samples(images[chosen], labels[chosen], classes, sprite_uri(list(images[chosen])), np.asarray(chosen))
 
 
 def _samples(store: RunStore, record: RunRecord) -> Samples | None:

@@ -25,7 +25,8 @@ def status(store: RunStore, record: RunRecord, curves: Curves) -> None:
         for label, value, extra in numbers(record, curves):
             st.metric(label, value, extra, delta_color="off", delta_arrow="off", width="content")
         more = " Results below." if record.test_top1 is not None and not stage.is_presenting() else ""
-        st.progress(wording.progress_of(record), text=f"**{wording.state_line(record, ahead)}{more}**")
+        state = f"{wording.state_line(record, ahead)}{_when(store, record)}"
+        st.progress(wording.progress_of(record), text=f"**{state}{more}**")
     if record.state == "failed":
         st.error(escaped(record.error or "It failed without saying why."), icon=":material/error:")
     elif record.state == "interrupted":
@@ -36,6 +37,12 @@ def status(store: RunStore, record: RunRecord, curves: Curves) -> None:
         _check_worker()
     if record.unreadable:
         st.warning(escaped(record.unreadable), icon=":material/data_alert:")
+
+
+def _when(store: RunStore, record: RunRecord) -> str:
+    """When a run that waits will start, about, where others are before it."""
+    wait = store.expected_wait(record.id) if record.state == "queued" else None
+    return f"; it starts in about {wording.duration(wait)}" if wait else ""
 
 
 def numbers(record: RunRecord, curves: Curves) -> list[tuple[str, str, str | None]]:

@@ -16,7 +16,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.training.controls import Controls
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.fragments import fragment
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, room
 
 LR_FACTORS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)  # about equal steps of its logarithm
 DECAYS = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
@@ -38,7 +38,7 @@ _CSS = """<style>
 
 def strip(store: RunStore, record: RunRecord) -> None:
     """Pause, learning rate, weight decay and augmentation of a run that trains; nothing for another one."""
-    if record.state == "running" and record.config is not None:
+    if record.state == "running" and record.config is not None and room.may_change(record.owner):
         st.html(_CSS)
         fragment(_strip)(record.id)
 

@@ -9,7 +9,7 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
-from vit_explore.ui.kit import closer, wording
+from vit_explore.ui.kit import closer, guessing, wording
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.picture_data import config_of
@@ -43,11 +43,14 @@ def results(store: RunStore, record: RunRecord) -> None:
     if finished.test_images == 0:
         st.markdown(f"#### Not tested {when}")
         return
+    guessing.judge(store, record, finished)
     st.markdown(f"#### On {wording.tested_on(record)}, {when}")
     matrix, classes = st.columns([1.6, 1], gap="large")
     with matrix:
-        st.markdown("**Confusion matrix:** rows are the truth, columns what the model said")
-        chart(plots.confusion(finished.confusion, record.classes), f"live_confusion_{record.id}")
+        pair = guessing.pair_of(store.guess_of(record.id), record.classes)
+        framed = "; framed is your guess" if pair else ""
+        st.markdown(f"**Confusion matrix:** rows are the truth, columns what the model said{framed}")
+        chart(plots.confusion(finished.confusion, record.classes, guess=pair), f"live_confusion_{record.id}")
     with classes:
         st.markdown("**Accuracy of each class**")
         per_class_table(finished, record.classes)

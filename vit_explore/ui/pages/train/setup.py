@@ -13,8 +13,8 @@ from vit_explore.models import ModelSummary
 from vit_explore.presets import DEFAULT, Preset, everyday, presets
 from vit_explore.reports.base import KINDS, in_order
 from vit_explore.runs.backends import get_backend
-from vit_explore.ui.kit import background, forms, starting, wording
-from vit_explore.ui.kit.config_facts import budget_words, model_of, status_of, training_images
+from vit_explore.ui.kit import background, forms, guessing, starting, wording
+from vit_explore.ui.kit.config_facts import budget_words, class_names, model_of, status_of, training_images
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.run_actions import no_parent, open_run, parent_of_new_run
 from vit_explore.ui.kit.text import escaped
@@ -121,8 +121,9 @@ def _start_box() -> None:
                 st.error(trouble, icon=":material/error:")
             elif config is not None:
                 _say_cost(config, status, cost)
+        said = _guess(config, status) if config is not None else None
         with button:
-            _start_button(None if trouble or preflight.is_impossible(found) else config)
+            _start_button(None if trouble or preflight.is_impossible(found) else config, said)
         _data_notice(status)
         if config is not None and not trouble:
             preflight.say(config, found)
@@ -162,19 +163,28 @@ def _say_cost(config: RunConfig, status: DatasetStatus | None, cost: ModelSummar
         background.wait_for_cost(model_of(config, status))
 
 
-def _start_button(config: RunConfig | None) -> None:
+def _guess(config: RunConfig, status: DatasetStatus | None) -> guessing.Said | None:
+    """What the person says that will come of it, who wants to say."""
+    if not guessing.wants_to("train"):
+        return None
+    return guessing.ask("train_guess", class_names(config, status))
+
+
+def _start_button(config: RunConfig | None, said: guessing.Said | None) -> None:
     clicked = st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="train_start",
         disabled=config is None,
     )  # fmt: skip
     if clicked and config is not None:
         with friendly():
-            start(config)
+            start(config, said)
 
 
-def start(config: RunConfig) -> None:
-    """Queue the run and watch it. Raises DiskFull, StoreUnusable."""
+def start(config: RunConfig, said: guessing.Said | None = None) -> None:
+    """Queue the run, with what was guessed of it, and watch it. Raises DiskFull, StoreUnusable."""
     run = caches.store().create(config, parent=parent_of_new_run())
+    if said is not None:
+        caches.store().guess(run, *said)
     no_parent()
     get_backend().ensure()
     open_run(run)

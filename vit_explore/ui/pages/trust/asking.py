@@ -9,7 +9,7 @@ from vit_explore.trust.results import Ranking
 from vit_explore.ui.kit.closer import batch_of
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.session import caches
-from vit_explore.ui.session.jobs import Job, Progress, Work, within
+from vit_explore.ui.session.jobs import Job, Work, within
 
 SANITY_IMAGES = 32  # of a sample; for one picture none
 
@@ -22,7 +22,7 @@ def of_picture(ref: str, picture: Picture) -> Job[Ranking]:
         loaded = yield from within(opening)
         return (yield from _told(loaded, loaded.preprocess(picture.pixels), None, None, 0))
 
-    return Job(("trust", *opening.key, picture.key), "Asking every method", work)
+    return Job(("trust", *opening.key, picture.key), "Asking every method", work, is_long=True)
 
 
 def over_images(ref: str, data: DataConfig, count: int) -> Job[Ranking]:
@@ -48,5 +48,5 @@ def _told(loaded: object, images: object, labels: object, masks: np.ndarray | No
     for step in trust.rank_steps(loaded, images, labels, masks=masks, sanity_images=sanity):
         if isinstance(step, Ranking):
             return step
-        yield Progress(step.share, step.words)
+        yield step
     raise AssertionError("a ranking ends with its result")

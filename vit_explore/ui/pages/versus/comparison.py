@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vit_explore.config import RunConfig, settings
+from vit_explore.runs.guesses import Guess
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
@@ -28,8 +30,9 @@ AXIS_TITLES = {
 
 def start_pair(store: RunStore, config: RunConfig, rival: str) -> tuple[str, str]:
     """Queue `config` and the same run with the architecture `rival`: same data, seeds, order of images and budget."""
-    group = f"race-{secrets.token_hex(4)}"
-    return store.create(config, group=group), store.create(config.update(model=rival), group=group)
+    group, other = f"race-{secrets.token_hex(4)}", config.update(model=rival)
+    store.check_start([config, other])
+    return store.create(config, group=group), store.create(other, group=group)
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
@@ -127,6 +130,20 @@ def disagreements(labels: np.ndarray, one: np.ndarray, other: np.ndarray) -> lis
     for place in range(max(len(first), len(second))):
         mixed += first[place : place + 1] + second[place : place + 1]
     return [Disagreement(i, int(labels[i]), int(one[i]), int(other[i])) for i in mixed + neither]
+
+
+def guessed_winner(titles: Sequence[str], said: Sequence[Guess | None], top1: Sequence[float]) -> str:
+    """Who was said to be ahead and who was, of two runs that were guessed and tested, as one sentence."""
+    guesses = [guess.top1 for guess in said if guess is not None]
+    guessed, came = (round(100 * (values[0] - values[1]), 1) for values in (guesses, top1))
+    is_right = guessed * came > 0 or guessed == came
+    return f"You said: {_ahead(titles, guessed)}. {'Right' if is_right else 'It is'}: {_ahead(titles, came)}."
+
+
+def _ahead(titles: Sequence[str], points: float) -> str:
+    if not points:
+        return "both alike"
+    return f"{titles[0] if points > 0 else titles[1]} by {abs(points):.1f} points"
 
 
 def kinds(found: list[Disagreement]) -> dict[str, list[Disagreement]]:

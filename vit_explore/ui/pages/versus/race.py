@@ -10,12 +10,12 @@ import streamlit as st
 from vit_explore.errors import RunNotFound
 from vit_explore.plots import theme
 from vit_explore.runs.backends import get_backend
-from vit_explore.runs.records import RunRecord
+from vit_explore.runs.records import RunRecord, seconds_left
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Finished
 from vit_explore.ui import site
 from vit_explore.ui.components.live_chart import Level, LiveSeries, live_chart
-from vit_explore.ui.kit import wording
+from vit_explore.ui.kit import guessing, wording
 from vit_explore.ui.kit.curve_charts import curves_of, refresh
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
@@ -24,7 +24,7 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.versus import answers, comparison, sides
 from vit_explore.ui.pages.versus.sides import Side
 from vit_explore.ui.pages.versus.verdict import Score, judge
-from vit_explore.ui.session import address, caches
+from vit_explore.ui.session import address, caches, room
 
 Ids = tuple[tuple[str, tuple[str, ...]], ...]  # of both sides: the title, and the ids of its runs
 _HEIGHT = 300  # pixels of the chart, so that all of a race is seen at once in a window of 720
@@ -56,8 +56,8 @@ def _head(both: list[Side], active: bool) -> None:
 
 
 def _stop_button(both: list[Side]) -> None:
-    runs = [record for side in both for record in side.active]
-    if st.button(
+    runs = [record for side in both for record in side.active if room.may_change(record.owner)]
+    if runs and st.button(
         "Stop the race", icon=":material/stop:", type="primary", key="race_stop",
         disabled=all(record.stop_requested for record in runs),
     ):  # fmt: skip
@@ -122,6 +122,16 @@ def _say_how_it_stands(both: Sequence[Side], results: dict[str, Finished | None]
     with st.container(key="race_stands"):  # of one height, so that the chart stays where it is
         st.markdown(f"#### {headline}")
         st.markdown(more)
+    if not active:
+        _judge_guess(both)
+
+
+def _judge_guess(both: Sequence[Side]) -> None:
+    """Who was said to win, and who did; nothing where nothing was guessed, or not both were tested."""
+    said = [caches.store().guess_of(side.shown.id) for side in both]
+    if said[0] is not None and said[1] is not None and all(side.shown.test_top1 is not None for side in both):
+        tops = [float(side.shown.test_top1 or 0) for side in both]
+        st.markdown(f":material/gavel: {escaped(comparison.guessed_winner([s.title for s in both], said, tops))}")
 
 
 def _verdict(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[str, str]:
@@ -150,7 +160,7 @@ def _scored(both: Sequence[Side], results: dict[str, Finished | None]) -> tuple[
 
 def _countdown(both: Sequence[Side]) -> str:
     """How long the race still takes, as far as that can be known."""
-    seconds = [_seconds_left(record) for side in both for record in side.active]
+    seconds = [seconds_left(record) for side in both for record in side.active]
     known = [value for value in seconds if value is not None]
     if any(record.remaining == 0 for side in both for record in side.active):
         return ":material/timer: Testing what it has learned"
@@ -159,13 +169,6 @@ def _countdown(both: Sequence[Side]) -> str:
     if len(known) == len(seconds):
         return left
     return f"{left}, and then {len(seconds) - len(known)} more" if known else ":material/timer: It is getting ready"
-
-
-def _seconds_left(record: RunRecord) -> float | None:
-    """Seconds of training that are left; None where only the run itself will tell."""
-    if record.state == "running" and record.remaining is not None:
-        return record.remaining
-    return record.settings().train.seconds
 
 
 def _who_leads(both: Sequence[Side]) -> str:
@@ -233,7 +236,7 @@ def _chart(both: Sequence[Side], axis: str) -> None:
     runs = "_".join(side.shown.id for side in both)
     live_chart(
         series, key=f"race_live_{runs}_{axis}", x_label=comparison.AXIS_TITLES[axis], y_label="validation accuracy",
-        y_range=(0.0, 1.0), y_format="percent", height=_HEIGHT, budget=_end_of(both, axis), levels=_guessing(both),
+        y_range=(0.0, 1.0), y_format="percent", height=_HEIGHT, budget=_end_of(both, axis), levels=_levels(both, same),
     )  # fmt: skip
 
 
@@ -261,6 +264,15 @@ def _end_of(both: Sequence[Side], axis: str) -> float | None:
     ends = [one.seconds if axis == "elapsed" else one.epochs for one in train]
     known = [end for end in ends if end is not None]
     return max(known) if len(known) == len(ends) else None
+
+
+def _levels(both: Sequence[Side], same: bool) -> list[Level]:
+    """What was guessed of each, and the height of guessing at random."""
+    levels = _guessing(both)
+    for index, (side, place) in enumerate(zip(both, ("left", "middle"), strict=True)):
+        colour = theme.role_colour(None if same else side.shown.family, index)
+        levels += guessing.levels(side.shown.id, f"your guess: {side.title}", colour, place)
+    return levels
 
 
 def _guessing(both: Sequence[Side]) -> list[Level]:

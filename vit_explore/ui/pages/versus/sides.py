@@ -71,6 +71,7 @@ def start_seeds(store: RunStore, sides: Sequence[Side], seeds: int = SEEDS) -> l
     """Queue what each side lacks of `seeds` runs, in turn; gives their ids."""
     group = sides[0].shown.group or f"race-{secrets.token_hex(4)}"
     queued: list[str] = []
+    store.check_start([side.shown.settings() for side in sides for _ in _new_seeds(side, seeds)])
     for turn in zip_longest(*(_new_seeds(side, seeds) for side in sides)):
         for side, seed in zip(sides, turn, strict=True):
             if seed is not None:

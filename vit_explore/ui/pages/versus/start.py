@@ -9,7 +9,7 @@ from vit_explore.config import RunConfig
 from vit_explore.presets import DEFAULT, RIVAL, everyday, presets
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.store import RunStore
-from vit_explore.ui.kit import background, forms, wording
+from vit_explore.ui.kit import background, forms, guessing, wording
 from vit_explore.ui.kit.config_facts import model_of, status_of
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
@@ -32,6 +32,7 @@ def start_box(store: RunStore) -> None:
         with friendly(), forms.labelled():
             config = config.update(**amount)
             is_possible = True
+        said = _guess(config, rival)
         costs, button = st.columns([2.1, 1], gap="large", vertical_alignment="center")
         pressed = button.button(
             "Start the race", type="primary", icon=":material/play_arrow:", width="stretch", key="race_start",
@@ -43,7 +44,7 @@ def start_box(store: RunStore) -> None:
                 st.caption("One after the other on this machine, each with the whole budget.")
         if pressed:
             with friendly():
-                _start(store, config, rival)
+                _start(store, config, rival, said)
 
 
 def _pick_preset() -> str:
@@ -71,8 +72,30 @@ def _pick_budget(name: str, config: RunConfig) -> dict[str, float]:
     return {kind: amount}
 
 
-def _start(store: RunStore, config: RunConfig, rival: str) -> None:
+def _guess(config: RunConfig, rival: str) -> tuple[float, float] | None:
+    """What the person says that each of the two will reach, who wants to say; and who wins by that."""
+    if not guessing.wants_to("race"):
+        return None
+    titles = [model.card.title for model in (config.model, config.update(model=rival).model)]
+    one, other = (
+        column.slider(
+            f"{escaped(title)}: accuracy on the test images", 0, 100, 50, format="%d %%", key=f"race_top1_{i}"
+        )
+        for i, (column, title) in enumerate(zip(st.columns(2), titles, strict=True))
+    )
+    ahead = titles[0] if one > other else titles[1]
+    st.markdown(
+        "You say that both will reach the same."
+        if one == other
+        else f"You say that **{escaped(ahead)}** wins by {abs(one - other)} points."
+    )
+    return one / 100, other / 100
+
+
+def _start(store: RunStore, config: RunConfig, rival: str, said: tuple[float, float] | None) -> None:
     one, other = comparison.start_pair(store, config, rival)
+    for run, top1 in zip((one, other), said or (), strict=False):
+        store.guess(run, top1)
     get_backend().ensure()
     select_run(one, one=one, other=other)
     st.rerun()
