@@ -14,18 +14,16 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import common
 import numpy as np
-import psutil
+from ray_nodes import Nodes
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.runs.backends import get_backend
@@ -34,7 +32,6 @@ from vit_explore.training import Step, fit
 
 SEEDS = 4
 AT_ONCE = 3  # runs that wait or train at any time
-STORE_BYTES = 120 * 2**20
 WAIT = 180.0
 
 
@@ -154,54 +151,9 @@ def alone(kills: Kills, count: int) -> None:
     wait_for(lambda: not kills.store.workers())
 
 
-class Clustered:
-    """A Ray cluster of two nodes, and the head that serves the home."""
-
-    def __init__(self, home: Path) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        from ray.cluster_utils import Cluster
-
-        self.home = home
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE_BYTES})
-        self.nodes: list[Any] = []
-        self.head: subprocess.Popen[bytes] | None = None
-        self.ensure()
-
-    def ensure(self) -> None:
-        """Two nodes and a head."""
-        while len(self.nodes) < 2:
-            self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES))
-        if self.head is None or self.head.poll() is not None:
-            command = [sys.executable, "-m", "vit_explore", "cluster", "--address", self.cluster.address]
-            environment = {**os.environ, "VIT_EXPLORE_HOME": str(self.home), "PYTHONPATH": str(common.PROJECT)}
-            log = (self.home / "cluster.log").open("ab")
-            self.head = subprocess.Popen(command, cwd=common.PROJECT, env=environment, stdout=log, stderr=log)
-
-    def kill(self, name: str, rng: random.Random) -> None:
-        """A seat, a node or the head."""
-        if name == "seat":
-            seats = [
-                one for one in psutil.process_iter(["cmdline"]) if "ray::Seat" in " ".join(one.info["cmdline"] or [])
-            ]
-            if seats:
-                rng.choice(seats).kill()
-        elif name == "node":
-            node = self.nodes.pop(rng.randrange(len(self.nodes)))
-            self.cluster.remove_node(node, allow_graceful=False)
-        elif self.head is not None:
-            self.head.kill()
-            self.head.wait()
-
-    def close(self) -> None:
-        if self.head is not None:
-            self.head.send_signal(signal.SIGTERM)
-            self.head.wait(60)
-        self.cluster.shutdown()
-
-
 def together(kills: Kills, count: int) -> None:
     """Kill a part of a cluster, and put another in its place."""
-    cluster = Clustered(kills.home)
+    cluster = Nodes(kills.home)
     for _ in range(count):
         kills.when_one_trains(cluster.ensure)
         name = kills.rng.choice(("seat", "node", "head"))

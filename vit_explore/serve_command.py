@@ -75,10 +75,12 @@ def _check(host: str, port: int) -> None:
 def _start(host: str, port: int, lesson: str) -> subprocess.Popen[bytes]:
     from vit_explore.classroom import addresses
 
-    shown = _hosts(host)[0]
-    options = {"server.address": host, "server.port": port, "server.headless": "true", "browser.serverAddress": shown}
+    hosts = _hosts(host)
+    options = {"server.address": host, "server.port": port, "server.headless": "true"}
+    options["browser.serverAddress"] = hosts[0]
     options["runner.postScriptGC"] = "false"  # of thirty sessions each tick would look at all objects: see warmup.py
-    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    settings = [*options.items(), *(("server.corsAllowedOrigins", f"http://{one}:{port}") for one in hosts)]
+    flags = [part for name, value in settings for part in (f"--{name}", str(value))]
     environment = {**os.environ, addresses.LESSON: lesson}
     command = [sys.executable, "-m", "streamlit", "run", str(SERVED), *flags]
     return subprocess.Popen(command, cwd=APP.parent, env=environment, stdout=subprocess.DEVNULL)

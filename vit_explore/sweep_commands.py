@@ -212,11 +212,11 @@ def _write(path: Path, text: str) -> None:
 
 def table(sweep: Sweep, results: list[Result], say_to_stderr: bool = False) -> None:
     """Test top-1 of each cell: the mean, and the lowest and highest over the seeds."""
-    from vit_explore.sweeps.results import spread
+    from vit_explore.sweeps.results import of_cell
 
     rows = []
     for cell in sweep.cells:
-        found = [spread(results, cell, what) for what in ("top1", "images_seen", "flops", "params", "seconds")]
+        found = [of_cell(results, cell, what) for what in ("top1", "images_seen", "flops", "params", "seconds")]
         top1, images, flops, params, seconds = found
         if top1 is None or images is None or flops is None or params is None or seconds is None:
             rows.append((cell.row, cell.column, "–", "", "0", "", "", "", ""))

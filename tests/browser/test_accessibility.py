@@ -68,6 +68,12 @@ def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str) -> None:
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=90_000)  # charts and tables that still load
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=90_000)  # what is being computed
     page.wait_for_function("document.fonts.status === 'loaded'")  # until then a formula is too wide for its place
+    examine(page)
+    context.close()
+
+
+def examine(page: Page) -> None:
+    """A page that is there whole, wide and narrow, light and dark."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     wrong, grounds = [], set()
     for width, scheme in itertools.product((1280, 390), ("light", "dark")):
@@ -76,7 +82,6 @@ def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str) -> None:
         page.wait_for_timeout(1000)  # what fades in has its colours only at the end
         grounds.add(page.get_by_test_id("stApp").evaluate("node => getComputedStyle(node).backgroundColor"))
         wrong += [f"{width} px, {scheme}: {sentence}" for sentence in complaints(page)]
-    context.close()
     assert len(grounds) == 2  # the page has followed the scheme
     assert not wrong, "\n".join(wrong)
 

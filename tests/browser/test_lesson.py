@@ -18,6 +18,7 @@ import identity
 import pytest
 from app_server import PROJECT, free_port, stop_tree, wait_until_up
 from playwright.sync_api import BrowserContext, Page, expect
+from test_accessibility import examine
 from test_app import no_errors
 
 from vit_explore.ui import site
@@ -211,6 +212,21 @@ def test_every_page_is_whole_behind_the_guard(browser: Any, lesson: Lesson) -> N
     assert not FORBIDDEN
 
 
+@pytest.mark.timeout(600)
+def test_axe_finds_nothing_grave_in_a_lesson(browser: Any, lesson: Lesson) -> None:
+    _, door = seat(browser)
+    door.goto(f"{lesson.url}/?code={lesson.code}")
+    expect(door.get_by_role("button", name="Join")).to_be_visible(timeout=60_000)
+    examine(door)
+    teacher, ada = teach(browser, lesson), join(browser, lesson, "Ada")
+    expect(teacher.locator(".st-key-room_people").get_by_text("Ada", exact=True)).to_be_visible()
+    for page in (teacher, ada):
+        examine(page)
+        no_errors(page)
+    for page in (door, teacher, ada):
+        page.context.close()
+
+
 def test_who_signs_in_is_known_in_every_browser(browser: Any, tmp_path: Path) -> None:
     with identity.provider() as provider:
         secrets = partial(identity.secrets, provider, teachers=["grace@school.example"])
@@ -230,10 +246,11 @@ def join_by_account(browser: Any, lesson: Lesson, is_first: bool) -> None:
     """In a browser of its own; the code and the nickname are asked for once."""
     context, ada = seat(browser)
     ada.goto(f"{lesson.url}/?code={lesson.code}")
+    ada.wait_for_function(f"document.cookie.includes('vit_explore_code={lesson.code}')")
     ada.get_by_role("button", name="Sign in").click()
     if is_first:
         expect(ada.get_by_label("Your nickname")).to_have_value("Ada", timeout=60_000)
-        ada.get_by_label("Class code").fill(lesson.code)
+        expect(ada.get_by_label("Class code")).to_have_value(lesson.code)
         ada.get_by_role("button", name="Join").click()
     ready(ada)
     expect(ada.locator(".st-key-following").get_by_text("Ada", exact=True)).to_be_visible()

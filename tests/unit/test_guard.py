@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from vit_explore.classroom import guard
-from vit_explore.classroom.guard import Guard, Uploads
+from vit_explore.classroom.guard import Guard, Joined, Uploads
+
+
+@pytest.fixture(autouse=True)
+def all_have_joined(monkeypatch: pytest.MonkeyPatch) -> Joined:
+    """Those who upload here, in tests about something else."""
+    joined = Joined()
+    for session in ("ada", "bob", "late", *map(str, range(20))):
+        joined.note(session, has_joined=True)
+    monkeypatch.setattr(guard, "JOINED", joined)
+    return joined
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -90,6 +100,24 @@ def test_waiting_ends_when_enough_has_grown_old(monkeypatch: pytest.MonkeyPatch)
     assert uploads.wait("ada", guard.MOST_BYTES // 2) == guard.WINDOW - 40.0
     now[0] = guard.WINDOW
     assert uploads.wait("ada", guard.MOST_BYTES // 2) == 0.0
+
+
+def test_who_has_not_joined_uploads_nothing_and_spends_nothing(all_have_joined: Joined) -> None:
+    guarded = Guard(app)
+    status, headers, body = ask(guarded, "/_stcore/upload_file/eve/x", "PUT", guard.MOST_BYTES_IN_ALL)
+    assert (status, body) == (403, b"Join the lesson first; then upload.")
+    assert headers[b"x-frame-options"] == b"DENY"
+    assert upload(guarded, "ada") == 200
+    all_have_joined.note("ada", has_joined=False)  # taken out of the lesson
+    assert upload(guarded, "ada") == 403
+
+
+def test_of_very_many_sessions_the_latest_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_SESSIONS", 2)
+    joined = Joined()
+    for session in ("ada", "bob", "ada", "late"):
+        joined.note(session, has_joined=True)
+    assert [session in joined for session in ("ada", "bob", "late")] == [True, False, True]
 
 
 def test_other_requests_are_not_counted() -> None:

@@ -14,7 +14,7 @@ from vit_explore.ui import site
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
-BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery", "told", "html"}
+BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery", "told", "html", "seeds"}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "text": set(),
     "told": set(),
     "html": set(),
+    "seeds": set(),
     "upgrades": {"errors", "config"},
     "presets": BASE,
     "reports": BASE | {"presets", "runs", "training", "reports"},

@@ -16,7 +16,7 @@ import pytest
 import segno
 from PIL import Image
 
-from vit_explore import cli
+from vit_explore import cli, serve_command
 from vit_explore.classroom import addresses
 from vit_explore.errors import NotAllowed
 from vit_explore.runs.lessons import Lessons
@@ -59,6 +59,16 @@ def test_the_qr_code_is_that_of_the_link() -> None:
     ]
     assert modules == [[bool(bit) for bit in row] for row in code.matrix]
     assert len(addresses.qr_text(link).splitlines()) > 10
+
+
+def test_every_address_that_is_printed_may_open_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(addresses, "reachable", lambda: ["10.0.0.5", "192.168.1.7"])
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: asked.append(command))
+    serve_command._start("0.0.0.0", 8600, "a-lesson")
+    (command,) = asked
+    named = [command[place + 1] for place, flag in enumerate(command) if flag == "--server.corsAllowedOrigins"]
+    assert named == ["http://10.0.0.5:8600", "http://192.168.1.7:8600"]
 
 
 def test_a_port_that_is_taken_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,10 +29,10 @@ from vit_explore.sweeps.results import (
     as_csv,
     as_json,
     changed,
+    of_cell,
     read_json,
     results_of,
     shipped,
-    spread,
 )  # fmt: skip
 from vit_explore.training.advice import Memory, Preflight
 
@@ -352,11 +352,11 @@ def test_the_spread_is_over_the_seeds_of_one_cell() -> None:
         return Result(row, "1", seed, top1, None, 1, 1, 1, 1.0, 1, 1.0, "cpu", "fp32", "2026-01-01", "", {})
 
     results = [result("a", 0, 0.2), result("a", 1, 0.4), result("b", 0, 0.9)]
-    found = spread(results, Cell("a", "1", tiny_config()))
+    found = of_cell(results, Cell("a", "1", tiny_config()))
     assert found is not None
     assert (found.low, found.high) == (0.2, 0.4)
     assert found.mean == pytest.approx(0.3)
-    assert spread(results, Cell("c", "1", tiny_config())) is None
+    assert of_cell(results, Cell("c", "1", tiny_config())) is None
 
 
 def test_settings_that_are_not_the_defaults_make_the_run_again() -> None:
@@ -384,7 +384,7 @@ def test_what_is_said_of_shapes_is_what_was_measured() -> None:
     means = {}
     for row in ("patch size", "width", "depth"):
         cell = sweep.cell(row, "larger")
-        found = spread(known.results, cell) if cell else None
+        found = of_cell(known.results, cell) if cell else None
         assert found is not None
         means[row] = found.mean
     assert means["patch size"] > means["width"] + 0.02  # "smaller patches are worth most"

@@ -1,4 +1,4 @@
-"""What stands before the app in a room: strict headers, and a bound on how much is uploaded how fast."""
+"""What stands before the app in a room: strict headers, and who may upload how much how fast."""
 
 from __future__ import annotations
 
@@ -35,6 +35,28 @@ UPLOAD = "/_stcore/upload_file/"
 WINDOW = 60.0  # seconds
 MOST_FILES, MOST_BYTES = 20, 100_000_000  # of one session in a window
 MOST_BYTES_IN_ALL = 1_000_000_000
+MOST_SESSIONS = 10_000
+
+
+class Joined:
+    """The sessions whose people have joined; of more than MOST_SESSIONS the latest."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, None] = {}
+
+    def note(self, session: str, has_joined: bool) -> None:
+        """Called once per script run, from its thread."""
+        self._sessions.pop(session, None)
+        if has_joined:
+            self._sessions[session] = None
+        while len(self._sessions) > MOST_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)), None)
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._sessions
+
+
+JOINED = Joined()  # of this server
 
 
 class Uploads:
@@ -80,9 +102,10 @@ class Guard:
 
     def __init__(self, app: App) -> None:
         self.app, self.uploads = app, Uploads()
+        self.joined = JOINED
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, unless it uploads too much."""
+        """Pass a request on, unless it uploads too much, or for somebody who has not joined."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -96,23 +119,27 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
-        wait = self._wait(scope)
-        if wait:
-            await _refuse(wait, strict)
+        path = scope.get("path", "")
+        if scope.get("method") not in ("PUT", "POST") or UPLOAD not in path:
+            await self.app(scope, receive, strict)
+            return
+        session = path.partition(UPLOAD)[2].partition("/")[0]
+        if session not in self.joined:
+            await _refuse(strict, 403, "Join the lesson first; then upload.")
+        elif wait := math.ceil(self.uploads.wait(session, _size(scope))):
+            words = f"Too much was uploaded in a short time; try again in {wait} s."
+            await _refuse(strict, 429, words, (b"retry-after", str(wait).encode()))
         else:
             await self.app(scope, receive, strict)
 
-    def _wait(self, scope: Scope) -> float:
-        path = scope.get("path", "")
-        if scope.get("method") not in ("PUT", "POST") or UPLOAD not in path:
-            return 0.0
-        session = path.partition(UPLOAD)[2].partition("/")[0]
-        sizes = [value for name, value in scope.get("headers", ()) if name.lower() == b"content-length"]
-        return self.uploads.wait(session, int(sizes[0]) if sizes and sizes[0].isdigit() else MOST_BYTES)
+
+def _size(scope: Scope) -> int:
+    """The bytes that a request says it brings; MOST_BYTES of one that does not say."""
+    sizes = [value for name, value in scope.get("headers", ()) if name.lower() == b"content-length"]
+    return int(sizes[0]) if sizes and sizes[0].isdigit() else MOST_BYTES
 
 
-async def _refuse(wait: float, send: Send) -> None:
-    words = f"Too much was uploaded in a short time; try again in {math.ceil(wait)} s.".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", str(math.ceil(wait)).encode())]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": words})
+async def _refuse(send: Send, status: int, words: str, *headers: tuple[bytes, bytes]) -> None:
+    plain = (b"content-type", b"text/plain; charset=utf-8")
+    await send({"type": "http.response.start", "status": status, "headers": [plain, *headers]})
+    await send({"type": "http.response.body", "body": words.encode()})

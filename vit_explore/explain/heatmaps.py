@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,11 +103,15 @@ def heatmap(model: Any, images: Tensor, method: str, target: int | Tensor | None
     images = ready_images(net, images)
     wanted = heat_methods.get(method)
     if not _fits(wanted.needs, net, images):
-        others = ", ".join(methods_for(net, images))
-        raise NotApplicable(f"{wanted.title} does not fit {name_of(net)}; choose of {others}.")
+        raise misfit(wanted, net, methods_for(net, images))
     with torch.no_grad():
         targets = ready_targets(net, plain_pass(net, images), target)
     return wanted.run(Question(net, images, targets, torch.zeros_like(images[:1]), **options))
+
+
+def misfit(method: HeatMethod, net: nn.Module, fitting: Sequence[str]) -> NotApplicable:
+    """The refusal of a method that does not fit a model; fitting: the names of those that do."""
+    return NotApplicable(f"{method.title} does not fit {name_of(net)}; choose of {', '.join(fitting)}.")
 
 
 def methods_for(net: nn.Module, images: Tensor) -> list[str]:

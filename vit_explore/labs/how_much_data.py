@@ -8,7 +8,7 @@ from typing import Any
 from vit_explore.errors import BadData
 from vit_explore.labs.base import Lab, LabResult, Line, labs
 from vit_explore.sweeps import sweeps
-from vit_explore.sweeps.results import Result, shipped, spread
+from vit_explore.sweeps.results import Result, of_cell, shipped
 from vit_explore.told import Progress
 
 SWEEP = "data"
@@ -33,7 +33,7 @@ def run(
     if not found:
         raise BadData("There are no recorded runs of the sweep 'data'; train them: python -m vit_explore sweep data.")
     rows = {cell.row: [one for one in sweep.cells if one.row == cell.row] for cell in sweep.cells}
-    lines = tuple(_line(row, [spread(found, cell, "top1") for cell in cells], found) for row, cells in rows.items())
+    lines = tuple(_line(row, [of_cell(found, cell, "top1") for cell in cells], found) for row, cells in rows.items())
     lab = labs.get("how-much-data")
     yield LabResult(lab.name, lab.question, verdict(lines), tuple(map(finding, lines)), results=found, lines=lines)
 

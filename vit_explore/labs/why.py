@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vit_explore.labs.base import Lab, LabResult, labs
+from vit_explore.seeds import Spread
 from vit_explore.sweeps import sweeps
 from vit_explore.sweeps.grids.why import BROKEN, CAUSES, HEAD, NOTHING, REPAIRED
-from vit_explore.sweeps.results import Result, Spread, spread
+from vit_explore.sweeps.results import Result, of_cell
 from vit_explore.sweeps.training import trained
 from vit_explore.told import Progress
 
@@ -118,7 +119,7 @@ def effects(results: Sequence[Result]) -> list[Effect]:
 
     def of(row: str, column: str) -> Spread | None:
         cell = SWEEP.cell(row, column)
-        return None if cell is None else spread(results, cell)
+        return None if cell is None else of_cell(results, cell)
 
     report, sound = of(NOTHING, REPAIRED), of(NOTHING, BROKEN)
     return [Effect(cause, report, of(cause.name, REPAIRED), sound, of(cause.name, BROKEN)) for cause in TOLD]
@@ -145,7 +146,7 @@ def finding(effect: Effect) -> str:
 def head_finding(results: Sequence[Result]) -> str | None:
     """What the head's choice does to the report's run; None where it is not measured."""
     cells = (SWEEP.cell(NOTHING, REPAIRED), SWEEP.cell(HEAD, REPAIRED))
-    report, pooled = (spread(results, cell) if cell else None for cell in cells)
+    report, pooled = (of_cell(results, cell) if cell else None for cell in cells)
     if report is None or pooled is None:
         return None
     moved = f"{100 * pooled.mean:.1f} % in place of {100 * report.mean:.1f} %"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 FOLDER = Path(__file__).with_name("records")
@@ -74,18 +72,3 @@ def shipped() -> tuple[Record, ...]:
 def of_preset(preset: str) -> list[Record]:
     """The shipped records of a preset, by seed."""
     return sorted((record for record in shipped() if record.preset == preset), key=lambda record: record.seed)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A number over several runs."""
-
-    middle: float
-    least: float
-    most: float
-
-
-def spread(values: Iterable[float | None]) -> Spread | None:
-    """Median, smallest and largest of the numbers that are there; None where there are none."""
-    known = [value for value in values if value is not None]
-    return Spread(median(known), min(known), max(known)) if known else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from vit_explore.config import RunConfig, settings
 from vit_explore.errors import BadData
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
+from vit_explore.seeds import Spread, spread
 from vit_explore.sweeps.definition import Cell, Sweep, key_of
 from vit_explore.sweeps.group import Group
 
@@ -66,25 +66,6 @@ class Shipped:
         return max((result.date for result in self.results), default="")
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A number over the seeds of a cell."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.values)
-
-    @property
-    def low(self) -> float:
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        return max(self.values)
-
-
 def results_of(store: RunStore, group: Group, curves: dict[str, Curve] | None = None) -> list[Result]:
     """The finished runs of a group, cell by cell; one that cells share is there for each of them.
 
@@ -132,10 +113,9 @@ def changed(config: RunConfig) -> dict[str, Any]:
     return found
 
 
-def spread(results: Iterable[Result], cell: Cell, what: str = "top1") -> Spread | None:
+def of_cell(results: Iterable[Result], cell: Cell, what: str = "top1") -> Spread | None:
     """A number of a cell's runs over their seeds; None where none has finished."""
-    values = tuple(float(getattr(r, what)) for r in results if (r.row, r.column) == (cell.row, cell.column))
-    return Spread(values) if values else None
+    return spread(getattr(one, what) for one in results if (one.row, one.column) == (cell.row, cell.column))
 
 
 # ---------------------------------------------------------------------- files

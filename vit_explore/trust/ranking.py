@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.errors import BadConfig
 from vit_explore.explain.deletion import area, deletion_insertion, to_pixels
-from vit_explore.explain.geometry import name_of
-from vit_explore.explain.heatmaps import HeatMethod, Question, heat_methods, methods_for
+from vit_explore.explain.heatmaps import HeatMethod, Question, heat_methods, methods_for, misfit
 from vit_explore.explain.inputs import module_of, ready_images, ready_labels, ready_targets
 from vit_explore.explain.states import plain_pass
 from vit_explore.told import Progress
@@ -106,9 +105,7 @@ def _wanted(net: nn.Module, images: Tensor, methods: Sequence[str] | None) -> li
     names = list(fitting if methods is None else dict.fromkeys(methods))
     for name in names:
         if heat_methods.get(name).name not in fitting:
-            raise NotApplicable(
-                f"{heat_methods.get(name).title} does not fit {name_of(net)}; choose of {', '.join(fitting)}."
-            )
+            raise misfit(heat_methods.get(name), net, fitting)
     needed = {heat_methods.get(name).chance for name in names}
     return [name for name in heat_methods.names() if name in needed or name in names]
 

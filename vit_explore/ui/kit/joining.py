@@ -11,6 +11,7 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import account, room
 
 _REFUSED = "joining_refused"
+_SIGNING_IN = 600  # seconds that it may take
 
 
 def let_in() -> bool:
@@ -39,6 +40,8 @@ def door() -> None:
         signed_in = account.here()
         if account.are_offered() and signed_in is None:
             st.markdown("This lesson knows you by your account.")
+            if code := room.code_in_link():  # signing in leads back to the address without it
+                room_cookie.keep(room.CODE_COOKIE, code, _SIGNING_IN)
             st.button("Sign in", type="primary", icon=":material/login:", width="stretch", on_click=st.login)
             return
         st.caption("No account is needed." if signed_in is None else f"Signed in: {escaped(signed_in.name)}")

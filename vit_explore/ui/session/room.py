@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import unquote
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from vit_explore.classroom.addresses import CODE, LESSON, SECRET
+from vit_explore.classroom.guard import JOINED
 from vit_explore.classroom.throttle import Throttle
 from vit_explore.errors import NotAllowed
 from vit_explore.home import home, uploads
@@ -15,7 +18,8 @@ from vit_explore.runs.lessons import Lesson, Lessons, Person
 from vit_explore.runs.policy import Actor
 from vit_explore.ui.session import account, address
 
-COOKIE = "vit_explore_lesson"
+COOKIE, CODE_COOKIE = "vit_explore_lesson", "vit_explore_code"
+_LONGEST_CODE = 20
 _TOKEN, _WHO, _LESSON, _CODE, _CAME = (f"room_{name}" for name in ("token", "who", "lesson", "code", "came"))
 
 
@@ -45,7 +49,7 @@ def arrive() -> Person | None:
     Once per script run. Raises NotAllowed where the lesson is over.
     """
     if code := address.taken(CODE):
-        st.session_state[_CODE] = code[:20]
+        st.session_state[_CODE] = code[:_LONGEST_CODE]
     known = lessons()
     st.session_state[_LESSON] = lesson = known.get(os.environ[LESSON])
     token: str | None = st.session_state.get(_TOKEN) or _cookie()
@@ -56,6 +60,8 @@ def arrive() -> Person | None:
         st.session_state[_CAME] = True
     who = _known(lesson, token)
     st.session_state[_TOKEN], st.session_state[_WHO] = (token, who) if who else (None, None)
+    if (context := get_script_run_ctx()) is not None:
+        JOINED.note(context.session_id, has_joined=who is not None)
     if who is not None:
         known.seen(who)
     return who
@@ -131,8 +137,9 @@ def came_to_teach() -> bool:
 
 
 def code_in_link() -> str:
-    """The class code that the address brought."""
-    return str(st.session_state.get(_CODE, ""))
+    """The class code that the address brought, before signing in or after it."""
+    kept = unquote(st.context.cookies.get(CODE_COOKIE) or "")
+    return str(st.session_state.get(_CODE) or kept[:_LONGEST_CODE])
 
 
 def lesson() -> Lesson | None:

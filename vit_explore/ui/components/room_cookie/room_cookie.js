@@ -3,5 +3,5 @@
 export default function (component) {
   const { name, value, lasts } = component.data;
   const secure = window.location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${value}; path=/; max-age=${lasts}; SameSite=Strict${secure}`;
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=${lasts}; SameSite=Strict${secure}`;
 }

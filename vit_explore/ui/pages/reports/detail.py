@@ -127,7 +127,7 @@ def _tests(found: Found) -> list[tuple[PlotKind, str, float]]:
         tests.append(("reported", "reported, at the end", row.reported.top1 / 100))
     for kind in KINDS:
         if top1 := found.top1(kind):
-            tests.append((kind, f"{_NAMES[kind]}, test", top1.middle))
+            tests.append((kind, f"{_NAMES[kind]}, test", top1.median))
     return tests
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from vit_explore.reports.base import KINDS, Kind, Row
 from vit_explore.reports.from_run import own_preset
-from vit_explore.reports.measured import Record, Spread, of_preset, spread
+from vit_explore.reports.measured import Record, of_preset
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
+from vit_explore.seeds import Spread, spread
 
 LATEST = 500  # finished runs that are looked through
 

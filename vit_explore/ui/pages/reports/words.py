@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vit_explore.reports.base import Row
-from vit_explore.reports.measured import Record, Spread, spread
+from vit_explore.reports.measured import Record
 from vit_explore.runs.records import RunRecord
+from vit_explore.seeds import Spread, spread
 from vit_explore.ui.kit import wording
 from vit_explore.ui.pages.reports.found import Found
 
@@ -25,9 +26,9 @@ def over_seeds(found: Spread | None, percent: bool = True) -> str:
     """Such as "69.9 % (69.2 to 70.3)"; one number where there is one."""
     if found is None:
         return NOTHING
-    numbers = [100 * number for number in (found.middle, found.least, found.most)]
+    numbers = [100 * number for number in (found.median, found.low, found.high)]
     if not percent:
-        return f"{found.middle:,.0f}" if found.middle >= 100 else f"{found.middle:.3g}"
+        return f"{found.median:,.0f}" if found.median >= 100 else f"{found.median:.3g}"
     middle, least, most = (f"{number:.1f}" for number in numbers)
     return f"{middle} %" if least == most else f"{middle} % ({least} to {most})"
 
@@ -107,12 +108,12 @@ def _time(runs: Runs) -> str:
     whole = _whole(runs)
     name = "seconds" if runs and isinstance(runs[0], Record) else "train_seconds"
     found = spread(getattr(run, name) for run in whole or runs)
-    return NOTHING if found is None else f"{wording.duration(found.middle)}{'' if whole else ' so far'}"
+    return NOTHING if found is None else f"{wording.duration(found.median)}{'' if whole else ' so far'}"
 
 
 def _count(runs: Runs) -> str:
     found = spread(run.params for run in runs)
-    return NOTHING if found is None else wording.count(found.middle)
+    return NOTHING if found is None else wording.count(found.median)
 
 
 def _devices(runs: Runs) -> str:

@@ -12,7 +12,7 @@ from vit_explore.data import dataset_status
 from vit_explore.plots.scaling import ScalingSeries
 from vit_explore.sweeps import Cell, Sweep
 from vit_explore.sweeps.group import Group
-from vit_explore.sweeps.results import Result, as_csv, spread
+from vit_explore.sweeps.results import Result, as_csv, of_cell
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.sweeping import Found
@@ -107,7 +107,7 @@ def _grey(text: str) -> str:
 
 def _accuracy(results: Sequence[Result], cell: Cell) -> str:
     """The mean, and below it the lowest to the highest; "" where nothing has finished."""
-    known = spread(results, cell)
+    known = of_cell(results, cell)
     if known is None:
         return ""
     span = f"  \n:small[{100 * known.low:.1f}–{100 * known.high:.1f}]" if len(known.values) > 1 else ""
@@ -146,7 +146,7 @@ def _lines(sweep: Sweep, results: Sequence[Result], axis: str, ending: str, dash
     for place, row in enumerate(sweep.row_names):
         points = []
         for cell in (cell for cell in sweep.cells if cell.row == row):
-            top1, at = spread(results, cell), None if axis == "column" else spread(results, cell, axis)
+            top1, at = of_cell(results, cell), None if axis == "column" else of_cell(results, cell, axis)
             if top1 is not None:
                 points.append((at.mean if at else cell.column, top1, f"{cell.column} {cell.detail}".strip()))
         if axis != "column":

@@ -12,7 +12,7 @@ from vit_explore.labs import why
 from vit_explore.plots.compare import Curve
 from vit_explore.plots.scaling import SeedRow
 from vit_explore.sweeps.grids.why import BROKEN, HEAD, NOTHING, REPAIRED
-from vit_explore.sweeps.results import Result, as_csv, spread
+from vit_explore.sweeps.results import Result, as_csv, of_cell
 from vit_explore.ui.kit import wording
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.sweeping import Found
@@ -123,7 +123,7 @@ def _guessing_sum() -> str:
 def _head_meaning(results: Sequence[Result]) -> str:
     """Why the head matters to the first cause, where the numbers show it."""
     cells = [why.SWEEP.cell(NOTHING, REPAIRED), why.SWEEP.cell(HEAD, REPAIRED)]
-    report, pooled = (spread(results, cell) if cell else None for cell in cells)
+    report, pooled = (of_cell(results, cell) if cell else None for cell in cells)
     if not why.is_clear(report, pooled):
         return ""
     return (
@@ -164,7 +164,7 @@ def _label(row: str, column: str) -> str:
 def _dots(results: Sequence[Result], column: str) -> list[SeedRow]:
     rows = []
     for cell in (cell for cell in why.SWEEP.cells if cell.column == column):
-        known = spread(results, cell)
+        known = of_cell(results, cell)
         if known is not None:
             rows.append(SeedRow(_label(cell.row, column), known.values, int(column == BROKEN)))
     return rows
