@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores with 
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh VIT_EXPLORE_HOME for each test."""
     folder = tmp_path / "home"
     monkeypatch.setenv("VIT_EXPLORE_HOME", str(folder))
     monkeypatch.delenv("VIT_EXPLORE_DB", raising=False)
-    if server := os.environ.get("VIT_EXPLORE_TEST_DB"):  # see scripts/with_postgres.py: the same tests on a server
-        monkeypatch.setenv("VIT_EXPLORE_DB", new_database(server))
-    return folder
+    server = os.environ.get("VIT_EXPLORE_TEST_DB")  # see scripts/with_postgres.py: the same tests on a server
+    if server is None:
+        yield folder
+        return
+    monkeypatch.setenv("VIT_EXPLORE_DB", new_database(server))
+    yield folder
+    from vit_explore.runs import database
+
+    for opened in database._open.values():  # a server takes so many connections, and each test has its own database
+        opened.engine.dispose()
 
 
 def new_database(server: str) -> str:
