@@ -4,7 +4,8 @@ python benchmarks/classroom.py [--sessions 1,10,30,60] [--seconds 600] [--browse
 
 The lesson is served as for a class, and everybody has joined. People are websocket clients that ask for what a browser
 asks for (see tab.py); their browsers draw elsewhere. `--browsers` of them are headless Chromium here, which do draw, on
-the same cores. Everybody opens a page every `--pause` seconds, every third time Attention with a photo of their own.
+the same cores and open each page anew; a lesson of no more people has none. Everybody opens a page every `--pause`
+seconds, every third time Attention with a photo of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import io
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,6 +51,7 @@ GONE = 150.0  # seconds after which a server has forgotten who left
 PHOTO = "a new photo on Attention"
 PATIENCE = 60.0  # seconds that the last page may take
 T = TypeVar("T")
+
 MB = 1e6
 
 
@@ -65,11 +68,12 @@ class Room:
 
 @dataclass
 class Found:
-    """What one lesson showed. seconds: by page; rates: images/s of the run alone, in the lesson and alone again;
-    memory: bytes of the server before, at most, and after everybody had left."""
+    """What one lesson showed. seconds: by page; drawn: in Chromium, of all pages; rates: images/s of the run alone, in
+    the lesson and alone again; memory: bytes of the server before, at most, and after everybody had left."""
 
     sessions: int
     seconds: Seconds
+    drawn: list[float]
     rates: tuple[float, float, float]
     memory: tuple[float, float, float]
     trouble: list[str]
@@ -149,36 +153,48 @@ async def first_of(reading: asyncio.Future[None], asked: Coroutine[Any, Any, T])
     return going.result()
 
 
-async def everybody(room: Room, args: argparse.Namespace, seconds: Seconds) -> list[str]:
+async def everybody(room: Room, people: int, args: argparse.Namespace, seconds: Seconds) -> list[str]:
     first = uploads.keep(np.zeros((32, 32, 3), np.uint8))
     end = time.monotonic() + args.seconds
-    people = range(len(room.cookies) - args.browsers)
-    troubles = await asyncio.gather(*(person(room, number, first, end, args.pause, seconds) for number in people))
+    troubles = await asyncio.gather(
+        *(person(room, number, first, end, args.pause, seconds) for number in range(people))
+    )
     return [trouble for one in troubles for trouble in one]
 
 
-def draw(room: Room, cookies: list[str], seconds: float, pause: float) -> None:
-    """Chromium, a tab for each cookie, from page to page; one of them watches the run all the time."""
-    from playwright.sync_api import sync_playwright
+def draw(room: Room, cookies: list[str], end: float, pause: float, seconds: list[float], trouble: list[str]) -> None:
+    """Chromium, a tab for each cookie, until `end` (of time.monotonic): the first watches the run all the time, the
+    others open page after page. seconds: until all of a page was there."""
+    from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
-        tabs = []
-        for cookie in cookies:
-            context = chromium.new_context(viewport={"width": 1280, "height": 720})
-            name, _, value = cookie.partition("=")
-            context.add_cookies([{"name": name, "value": value, "url": room.url}])
-            tabs.append(context.new_page())
-            tabs[-1].goto(f"{room.url}/train", timeout=120_000)
-        end, turn = time.monotonic() + seconds, 0
+        path, flags = shutil.which("chromium") or shutil.which("google-chrome"), ["--no-sandbox", "--disable-gpu"]
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        tabs = [opened(chromium, room, cookie) for cookie in cookies]
+        turn = 0
         while time.monotonic() < end:
-            for tab in tabs[1:]:
-                tab.goto(f"{room.url}/{site.PAGES[turn % len(site.PAGES)].name}", timeout=120_000)
+            for tab in tabs if turn == 0 else tabs[1:]:
+                page = site.page("train") if turn == 0 else site.PAGES[turn % len(site.PAGES)]
+                begun = time.perf_counter()
+                try:
+                    tab.goto(f"{room.url}/{'' if page is site.HOME else page.name}", wait_until="commit")
+                    tab.get_by_text("Behind this page").wait_for(state="attached")
+                    seconds.append(time.perf_counter() - begun)
+                except Error as error:
+                    trouble.append(f"Chromium on {page.title}: {str(error).splitlines()[0]}")
                 turn += 1
             time.sleep(pause)
         chromium.close()
+
+
+def opened(chromium: Any, room: Room, cookie: str) -> Any:
+    """A tab of a browser of its own, where somebody has joined."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    name, _, value = cookie.partition("=")
+    context.add_cookies([{"name": name, "value": value, "url": room.url}])
+    tab = context.new_page()
+    tab.set_default_timeout(1000 * PATIENCE)
+    return tab
 
 
 def rate(store: RunStore, run: str, since: tuple[float, int]) -> float:
@@ -195,6 +211,7 @@ def lesson(home: Path, sessions: int, args: argparse.Namespace) -> Found:
     """One lesson: a run alone, then with everybody, then alone again."""
     seconds: Seconds = defaultdict(list)
     memory: list[float] = []
+    browsers = args.browsers if sessions > args.browsers else 0
     with served(home, sessions) as room:
         asyncio.run(warm(room))
         config = presets.get(args.preset).config.update(
@@ -207,15 +224,17 @@ def lesson(home: Path, sessions: int, args: argparse.Namespace) -> Found:
         alone, since = rate(room.store, run, since), mark(room.store, run)
         over = threading.Event()
         watching = threading.Thread(target=watch, args=(room.server, memory, over), daemon=True)
-        cookies = room.cookies[len(room.cookies) - args.browsers :]
-        drawing = threading.Thread(target=draw, args=(room, cookies, args.seconds, args.pause), daemon=True)
+        cookies, drawn, missed = room.cookies[sessions - browsers :], [], []
+        asked = (room, cookies, time.monotonic() + args.seconds, args.pause, drawn, missed)
+        drawing = threading.Thread(target=draw, args=asked, daemon=True)
         watching.start()
-        if args.browsers:
+        if browsers:
             drawing.start()
-        trouble = asyncio.run(everybody(room, args, seconds))
+        trouble = asyncio.run(everybody(room, sessions - browsers, args, seconds))
         together = rate(room.store, run, since)
-        if args.browsers:
-            drawing.join(PATIENCE)
+        if browsers:
+            drawing.join(2 * PATIENCE)
+        trouble += missed
         over.set()
         watching.join()
         time.sleep(GONE)
@@ -227,7 +246,7 @@ def lesson(home: Path, sessions: int, args: argparse.Namespace) -> Found:
     log = (home / "app.log").read_text(encoding="utf-8", errors="replace").splitlines()
     trouble += [line for line in log if any(word in line for word in TROUBLE)]
     trouble += [] if state == "running" else [f"the run is {state}"]
-    return Found(sessions, seconds, (alone, together, again), (before, max(memory), after), trouble)
+    return Found(sessions, seconds, drawn, (alone, together, again), (before, max(memory), after), trouble)
 
 
 async def warm(room: Room) -> None:
@@ -250,7 +269,7 @@ def report(found: Found) -> None:
     before, most, after = (value / MB for value in found.memory)
     alone = (found.rates[0] + found.rates[2]) / 2
     cells = (
-        f"{found.sessions}", f"{len(pages)}", _quantiles(pages), _quantiles(photos),
+        f"{found.sessions}", f"{len(pages)}", _quantiles(pages), _quantiles(photos), _quantiles(found.drawn),
         f"{found.rates[1]:,.0f} of {alone:,.0f}: {found.rates[1] / alone:.0%}",
         f"{(most - before) / found.sessions:.0f} MB", f"{most:,.0f} MB", f"{before:,.0f} to {after:,.0f} MB",
         f"{len(found.trouble)}",
@@ -274,8 +293,10 @@ def main() -> int:
     parser.add_argument("--preset", default="shapes", help="what trains: one of " + ", ".join(presets.names()))
     args = parser.parse_args()
     common.heading("the drawing in the browsers, but for those that run here")
-    heads = "sessions", "pages", "a page: median, 95 %", "a new photo: median, 95 %", "training: images/s"
-    common.table((*heads, "memory a session", "memory at most", "before, and after all left", "exceptions"))
+    heads = "sessions", "pages", "a page: median, 95 %", "a new photo: median, 95 %", "in Chromium: median, 95 %"
+    common.table(
+        (*heads, "training: images/s", "memory a session", "memory at most", "before, and after all left", "exceptions")
+    )
     is_sound = True
     for sessions in map(int, args.sessions.split(",")):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
