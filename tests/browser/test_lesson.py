@@ -81,6 +81,11 @@ def ready(page: Page) -> None:
     expect(page.get_by_text(BEHIND)).to_be_attached(timeout=60_000)
 
 
+def known(page: Page) -> None:
+    """Wait until the browser keeps who it is: a page that is opened before that asks again."""
+    page.wait_for_function("document.cookie.includes('vit_explore_lesson=')")
+
+
 def join(browser: Any, lesson: Lesson, name: str) -> Page:
     _, page = seat(browser)
     page.goto(f"{lesson.url}/?code={lesson.code}")
@@ -89,6 +94,7 @@ def join(browser: Any, lesson: Lesson, name: str) -> Page:
     page.get_by_label("Your nickname").fill(name)
     page.get_by_role("button", name="Join").click()
     ready(page)
+    known(page)
     return page
 
 
@@ -97,6 +103,7 @@ def teach(browser: Any, lesson: Lesson) -> Page:
     page.goto(lesson.teacher)
     expect(page.get_by_role("heading", name="Class")).to_be_visible(timeout=60_000)
     ready(page)
+    known(page)
     assert "teacher" not in page.url
     return page
 

@@ -34,7 +34,7 @@ def way_in(lesson: Lesson) -> None:
     st.html("<style>.st-key-room_way_in code { font-size: 3rem; font-weight: 650; color: inherit; }</style>")
     with st.container(border=True, key="room_way_in"):
         picture, words = st.columns([1, 2.4], vertical_alignment="center", gap="large")
-        picture.image(qr_png(link), width=_QR, output_format="PNG")
+        picture.image(qr_png(link), width=_QR, output_format="PNG", alt=f"QR code that opens {link}")
         with words:
             st.markdown("Scan, or open")
             st.markdown(f"`{host}:{port}`")
