@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,16 @@ FIND = """async (passed) => {
 }"""
 
 
-@pytest.fixture(scope="module", params=["no run", "a finished run"])
+WIDE, NARROW = 1280, 390  # pixels
+Look = tuple[int, str]
+EVERY_LOOK: tuple[Look, ...] = tuple(itertools.product((WIDE, NARROW), ("light", "dark")))
+LOOKS: dict[str, tuple[Look, ...]] = {  # all four, at half the time
+    "no run": ((WIDE, "light"), (NARROW, "dark")),
+    "a finished run": ((WIDE, "dark"), (NARROW, "light")),
+}
+
+
+@pytest.fixture(scope="module", params=LOOKS)
 def visited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[App]:
     """An app of its own, with or without a run in its home; visited once, since its very first visitor loads twice."""
     home = tmp_path_factory.mktemp("accessible")
@@ -59,7 +68,7 @@ def visited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str) -> None:
+def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str, request: pytest.FixtureRequest) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(60_000)
@@ -68,15 +77,15 @@ def test_axe_finds_nothing_grave(visited: App, browser: Any, path: str) -> None:
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=90_000)  # charts and tables that still load
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=90_000)  # what is being computed
     page.wait_for_function("document.fonts.status === 'loaded'")  # until then a formula is too wide for its place
-    examine(page)
+    examine(page, LOOKS[request.node.callspec.params["visited"]])
     context.close()
 
 
-def examine(page: Page) -> None:
+def examine(page: Page, looks: Sequence[Look] = EVERY_LOOK) -> None:
     """A page that is there whole, wide and narrow, light and dark."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     wrong, grounds = [], set()
-    for width, scheme in itertools.product((1280, 390), ("light", "dark")):
+    for width, scheme in looks:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(1000)  # what fades in has its colours only at the end

@@ -35,18 +35,19 @@ PLAIN = re.compile(
 PAGES = [page.name for page in site.PAGES]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Pictures of three classes with such names."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of three classes with such names; in one place for all tests, since what trained on it is kept."""
+    pictures = tmp_path_factory.mktemp("wicked") / "pictures"
     rng = np.random.default_rng(0)
     for label, name in enumerate(CLASSES):
-        where = tmp_path / "pictures" / name.replace("/", "")
+        where = pictures / name.replace("/", "")
         where.mkdir(parents=True)
         for number in range(12):
             pixels = rng.integers(0, 80, (16, 16, 3)).astype(np.uint8)
             pixels[..., label] += 100
             Image.fromarray(pixels).save(where / f"{number}.png")
-    return tmp_path / "pictures"
+    return pictures
 
 
 @pytest.fixture
