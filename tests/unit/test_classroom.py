@@ -409,6 +409,21 @@ def test_wrong_codes_cost_time() -> None:
     throttle.check("here")
 
 
+def test_everybody_is_found_at_once_as_one_by_one(lessons: Lessons) -> None:
+    begun = lessons.begin()
+    lesson, code = begun.lesson.id, begun.lesson.code
+    (ada, token), (bob, gone) = (lessons.join(lesson, code, name) for name in ("Ada", "Bob"))
+    lessons.remove(lesson, bob.id)
+    now, people = lessons.everybody(lesson)
+    assert now == lessons.get(lesson)
+    assert {one.id for one in people.values()} == {TEACHER, ada.id}
+    for known in (begun.secret, token, gone):
+        assert people.get(lessons_module.digest(known)) == lessons.person(lesson, known)
+    lessons.end(lesson)
+    with pytest.raises(NotAllowed, match="over"):
+        lessons.everybody(lesson)
+
+
 def test_an_account_that_joins_twice_is_one_person(lessons: Lessons) -> None:
     lesson = lessons.begin().lesson
     token = lessons.account_token(lesson.id, "https://id.example|ada")

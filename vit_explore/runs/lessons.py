@@ -99,6 +99,15 @@ class Lessons(StoreBase):
         with self._reading() as connection:
             return _lesson(_alive(connection, lesson))
 
+    def everybody(self, lesson: str) -> tuple[Lesson, dict[str, Person]]:
+        """A lesson that goes on, and who is in it, by the digest of the token. Raises NotAllowed for one that ended."""
+        table = schema.people
+        query = sa.select(table).where(table.c.lesson == lesson, table.c.removed.is_(None))
+        with self._reading() as connection:
+            row = _alive(connection, lesson)
+            students = {student.token: _person(student) for student in connection.execute(query)}
+        return _lesson(row), {row.secret: Person(TEACHER, "Teacher", is_teacher=True), **students}
+
     def beat(self, lesson: str) -> None:
         """The process that serves it lives."""
         self._set(lesson, heartbeat=time.time())

@@ -11,7 +11,7 @@ from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import account, address, room
 
-EVERY = 2.0  # seconds between two looks of a student's page: two small queries
+EVERY = 2.0  # seconds between two looks of a student's page, with an answer that all share
 _CSS = """<style>
 .st-key-following {
   position: fixed; top: 0.45rem; right: 1rem; z-index: 999991; width: auto; max-width: calc(100vw - 4.5rem);
@@ -97,7 +97,7 @@ def _follow() -> None:
     """A student's look for what the teacher shows. It goes there by a run of the whole page: leaving it from within a
     fragment lets late messages of other fragments fall into the new page."""
     try:
-        who, lesson = room.look_again()
+        who, lesson = room.glance()
     except NotAllowed:
         st.rerun()  # the lesson is over: the page says so
     if who is None or lesson is None or _is_led(lesson):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from vit_explore.home import home
@@ -11,7 +13,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import model_picker, wording
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, room
 from vit_explore.ui.session.choice import Choice, awaited_run, chosen_model, select_run
 
 EVERY = 2.0  # seconds between two looks at a run that trains
@@ -44,7 +46,7 @@ def _draw(choice: Choice | None, awaited: RunRecord | None) -> None:
     if awaited is not None:
         fragment(_awaiting, every=EVERY / 2)(awaited.id, choice.title if choice else None)
     elif choice is not None and _is_active(choice):
-        fragment(_following, every=EVERY)(choice)
+        fragment(_following, every=2 * EVERY if room.is_served() else EVERY)(choice)  # thirty of them, in a lesson
     elif choice is not None:
         st.markdown(line(choice))
 
@@ -69,18 +71,30 @@ def _awaiting(run: str, instead: str | None) -> None:
 
 def _following(choice: Choice) -> None:
     """The line of a run that trains; a newer snapshot is offered, not forced on who is looking at one."""
-    store, run = caches.store(), choice.base.partition(":")[2]
-    if not store.has(run) or store.get(run).state not in wording.ACTIVE:
+    run, told = (
+        choice.base.partition(":")[2],
+        _told(str(home()), f"{choice.at(choice.step)} {choice.title} {choice.steps[-1:]}", choice),
+    )
+    if told is None:
         st.rerun()
-    if not (snapshots := store.snapshots(run)):  # resumed without a checkpoint, it begins anew
-        st.rerun()
-    store.watched(run)  # so that its process makes snapshots on the clock
+    words, newest = told
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(line(choice), width="content")
-        newest = snapshots[-1].step
+        st.markdown(words, width="content")
         if choice.is_latest and newest != choice.step:
             label = f"Show step {newest:,}"
             st.button(label, icon=":material/update:", key="model_newest", on_click=select_run, args=(run,))
+
+
+@st.cache_data(show_spinner=False, ttl=EVERY / 2, max_entries=64)
+def _told(folder: str, key: str, _choice: Choice) -> tuple[str, int] | None:
+    """The line and the newest step, for all who look at this snapshot of a run; None: the page is to be drawn anew."""
+    store, run = RunStore(Path(folder)), _choice.base.partition(":")[2]
+    if not store.has(run) or store.get(run).state not in wording.ACTIVE:
+        return None
+    if not (snapshots := store.snapshots(run)):  # resumed without a checkpoint, it begins anew
+        return None
+    store.watched(run)  # so that its process makes snapshots on the clock
+    return line(_choice), snapshots[-1].step
 
 
 def _of_run(choice: Choice, run: str) -> list[str]:

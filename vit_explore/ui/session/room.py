@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import streamlit as st
@@ -14,12 +15,13 @@ from vit_explore.classroom.throttle import Throttle
 from vit_explore.errors import NotAllowed
 from vit_explore.home import home, uploads
 from vit_explore.runs import policy
-from vit_explore.runs.lessons import Lesson, Lessons, Person
+from vit_explore.runs.lessons import Lesson, Lessons, Person, digest
 from vit_explore.runs.policy import Actor
 from vit_explore.ui.session import account, address
 
 COOKIE, CODE_COOKIE = "vit_explore_lesson", "vit_explore_code"
 _LONGEST_CODE = 20
+GLANCE = 0.5  # seconds
 _TOKEN, _WHO, _LESSON, _CODE, _CAME = (f"room_{name}" for name in ("token", "who", "lesson", "code", "came"))
 
 
@@ -58,7 +60,7 @@ def arrive() -> Person | None:
     if secret := address.taken(SECRET):  # out of the address bar, for who looks over the shoulder
         token = _checked(secret)
         st.session_state[_CAME] = True
-    who = _known(lesson, token)
+    who = _known(token, lambda: known.person(lesson.id, token or ""))
     st.session_state[_TOKEN], st.session_state[_WHO] = (token, who) if who else (None, None)
     if (context := get_script_run_ctx()) is not None:
         JOINED.note(context.session_id, has_joined=who is not None)
@@ -73,20 +75,37 @@ def look_again() -> tuple[Person | None, Lesson | None]:
     if not is_served() or token is None:
         return None, None
     lesson = lessons().get(os.environ[LESSON])
-    who = _known(lesson, token)
+    who = _known(token, lambda: lessons().person(lesson.id, token))
     if who is not None:
         lessons().seen(who)
     return who, lesson
 
 
-def _known(lesson: Lesson, token: str | None) -> Person | None:
-    """Whose token it is. Where there are accounts, a student has signed in, and a teacher may have."""
+def glance() -> tuple[Person | None, Lesson | None]:
+    """`look_again` with an answer that all sessions share, as old as GLANCE: for what every page asks all the time."""
+    token = st.session_state.get(_TOKEN)
+    if not is_served() or token is None:
+        return None, None
+    lesson, people = _everybody(str(home()), os.environ[LESSON])
+    who = _known(token, lambda: people.get(digest(token)))
+    if who is not None:
+        lessons().seen(who)
+    return who, lesson
+
+
+@st.cache_resource(show_spinner=False, ttl=GLANCE, max_entries=4)
+def _everybody(folder: str, lesson: str) -> tuple[Lesson, dict[str, Person]]:
+    return _lessons(folder).everybody(lesson)
+
+
+def _known(token: str | None, find: Callable[[], Person | None]) -> Person | None:
+    """Whose token it is, as `find` says. Where there are accounts, a student has signed in, and a teacher may have."""
     if token is None:
         return None
     signed_in = account.here()
     if account.is_teacher(signed_in):
         return Person(policy.TEACHER, "Teacher", is_teacher=True)
-    who = lessons().person(lesson.id, token)
+    who = find()
     is_signed_out = who is not None and not who.is_teacher and signed_in is None and account.are_offered()
     return None if is_signed_out else who
 
