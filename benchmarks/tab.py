@@ -33,6 +33,7 @@ class Tab:
         self._url, self._page, self._query, self._cookie = url, page, query, cookie
         self._session = ""
         self._uploader = ""  # the widget that takes files, where the page has one
+        self._widgets: WidgetStates | None = None  # what the person has given; a browser sends it with every question
         self._drawn: set[str] = set()  # components that came since the last question
         self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
@@ -67,8 +68,9 @@ class Tab:
         await asyncio.to_thread(self._send, place.upload_url, name, content)
         info = UploadedFileInfo(file_id=place.file_id, name=name, size=len(content), file_urls=place)
         state = WidgetState(id=uploader, file_uploader_state_value=FileUploaderState(uploaded_file_info=[info]))
+        self._widgets = WidgetStates(widgets=[state])
         self._drawn.clear()
-        await self._ask(widgets=WidgetStates(widgets=[state]))
+        await self._ask()
         await _until(lambda: EXPLORER in self._drawn)
         return time.perf_counter() - begin
 
@@ -81,10 +83,10 @@ class Tab:
             files = {"file": (name, content, "image/jpeg")}
             browser.put(f"{self._url}{path}", files=files, headers=headers, timeout=60).raise_for_status()
 
-    async def _ask(self, fragment: str = "", widgets: WidgetStates | None = None) -> None:
+    async def _ask(self, fragment: str = "") -> None:
         """Ask for a run of the page, or of one of its fragments."""
         state = ClientState(
-            widget_states=widgets,
+            widget_states=self._widgets,
             query_string=self._query,
             page_script_hash=self._script,
             page_name="" if self._script else self._page,
@@ -96,7 +98,7 @@ class Tab:
 
     async def go(self, page: str, query: str = "") -> float:
         """Ask for another page; the seconds until its script has run to its end."""
-        self._script, self._page, self._query = "", page, query
+        self._script, self._page, self._query, self._widgets = "", page, query, None
         self._stop_all()
         self.painted.clear()
         begin = time.perf_counter()
