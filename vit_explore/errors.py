@@ -53,6 +53,10 @@ class RunNotFound(BadReference):
     """A run that is not in the store (any more)."""
 
 
+class SnapshotGone(BadReference):
+    """A snapshot that the run does not have (any more): one in training keeps few of those it makes on the clock."""
+
+
 class BadRunState(VitExploreError):
     """An action that does not fit the run's state, such as resuming a finished run."""
 

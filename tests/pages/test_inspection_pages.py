@@ -147,6 +147,37 @@ def test_the_head_outlives_the_snapshots_of_a_run_that_begins_anew(
         model_head._following(choice)
 
 
+def test_a_snapshot_that_goes_while_a_page_waits_gives_way_to_another(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store, model = make_run("running"), RunStore(), looking.model
+    *_, newer, newest = [row.step for row in store.snapshots(run)]
+
+    def late(ref: str) -> object:  # a run in training has thinned its snapshots out meanwhile
+        table = schema.snapshots.c
+        with store._writing() as connection:
+            connection.execute(sa.delete(schema.snapshots).where(table.run == run, table.step == newest))
+        store.folder(run).snapshot(newest).unlink(missing_ok=True)
+        return model(ref)
+
+    monkeypatch.setattr(looking, "model", late)
+    at = open_page("positions", model=f"run:{run}")
+    assert not at.exception
+    assert not at.error
+    assert f"step {newer:,}" in shown(at)
+
+
+def test_a_snapshot_whose_file_is_lost_is_said_and_not_asked_for_without_end(
+    open_page: OpenPage, make_run: MakeRun
+) -> None:
+    run, store = make_run("finished"), RunStore()
+    newest = store.snapshots(run)[-1].step
+    store.folder(run).snapshot(newest).unlink()
+    at = open_page("positions", model=f"run:{run}")
+    assert not at.exception
+    assert f"no snapshot at step {newest}" in at.error[0].value
+
+
 def test_the_head_of_a_running_run_keeps_up_with_it(
     open_page: OpenPage, make_run: MakeRun, events_of: Callable[[RunConfig], list[Event]]
 ) -> None:

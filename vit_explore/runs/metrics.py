@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vit_explore.config import ModelConfig
-from vit_explore.errors import BadReference
+from vit_explore.errors import SnapshotGone
 from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import clock_snapshots_to_drop, snapshots_to_drop
@@ -175,12 +175,12 @@ class RunMetrics(StoreBase):
         return [(run, shown(name), kind, tuple(steps[run])) for run, name, kind in rows if run in steps]
 
     def snapshot_path(self, run: str, step: int) -> Path:
-        """The file of one snapshot. Raises BadReference, with the steps that there are."""
+        """The file of one snapshot. Raises SnapshotGone, with the steps that there are."""
         steps = [row.step for row in self.snapshots(run)]
         path = self.folder(run).snapshot(step)
         if step not in steps or not path.is_file():
             known = ", ".join(map(str, steps)) or "none yet"
-            raise BadReference(f"The run {run!r} has no snapshot at step {step}; it has: {known}.")
+            raise SnapshotGone(f"The run {run!r} has no snapshot at step {step}; it has: {known}.")
         return path
 
     def _check_owner(self, connection: Connection, run: str, worker: str | None) -> None:

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from vit_explore.errors import NotApplicable, VitExploreError
+from vit_explore.errors import NotApplicable, SnapshotGone, VitExploreError
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session.jobs import unexpected
 
+_GONE = "errors_gone"
 logger = logging.getLogger("vit_explore")
 
 
@@ -30,12 +31,22 @@ def friendly(way_on: Callable[[], None] | None = None) -> Iterator[None]:
         yield
     except NotYet:
         pass
+    except SnapshotGone as error:
+        _look_again(error)
     except NotApplicable as error:
         st.info(escaped(str(error)), icon=":material/info:")
         if way_on is not None:
             way_on()
     except VitExploreError as error:
         st.error(escaped(str(error)), icon=":material/error:")
+
+
+def _look_again(error: SnapshotGone) -> None:
+    """The run went on while the page waited: draw it anew, about a snapshot that is there. Once for the same one."""
+    if st.session_state.get(_GONE) != str(error):
+        st.session_state[_GONE] = str(error)
+        st.rerun()
+    st.error(escaped(str(error)), icon=":material/error:")
 
 
 @contextmanager
