@@ -34,6 +34,7 @@ class Tab:
         self._session = ""
         self._uploader = ""  # the widget that takes files, where the page has one
         self._widgets: WidgetStates | None = None  # what the person has given; a browser sends it with every question
+        self._alerts: list[str] = []  # what the page warns of, or says of what went wrong
         self._drawn: set[str] = set()  # components that came since the last question
         self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
@@ -59,7 +60,7 @@ class Tab:
 
     async def upload(self, name: str, content: bytes) -> float:
         """Give a photo to the page's uploader; the seconds until its attention is there, the sending included."""
-        await _until(lambda: bool(self._uploader))
+        await self._until(lambda: bool(self._uploader))
         uploader = self._uploader  # a run of the page that begins meanwhile names it anew
         begin = time.perf_counter()
         asked = FileURLsRequest(request_id=name, file_names=[name], session_id=self._session)
@@ -71,7 +72,7 @@ class Tab:
         self._widgets = WidgetStates(widgets=[state])
         self._drawn.clear()
         await self._ask()
-        await _until(lambda: EXPLORER in self._drawn)
+        await self._until(lambda: EXPLORER in self._drawn)
         return time.perf_counter() - begin
 
     def _send(self, path: str, name: str, content: bytes) -> None:
@@ -139,13 +140,15 @@ class Tab:
         self._session = message.new_session.initialize.session_id or self._session
         if not message.metadata.run.fragment_ids:
             self._stop_all()  # a run of the whole page names its timers anew
-            self._uploader = ""
+            self._uploader, self._alerts = "", []
 
     def _draw(self, element: Element) -> None:
         if element.HasField("file_uploader"):
             self._uploader = element.file_uploader.id
         elif element.HasField("bidi_component"):
             self._drawn.add(element.bidi_component.component_name)
+        elif element.HasField("alert"):
+            self._alerts.append(element.alert.body)
         elif element.HasField("exception"):
             raise RuntimeError(f"A watched page shows an exception: {element.exception.message}")
 
@@ -168,11 +171,11 @@ class Tab:
         if fragment in self._timers:
             self._timers.pop(fragment)[1].cancel()
 
-
-async def _until(what: Callable[[], bool]) -> None:
-    """Raises RuntimeError where it does not come about."""
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"A page did not show in {PATIENCE:g} s what it was asked for.")
-        await asyncio.sleep(0.01)
+    async def _until(self, what: Callable[[], bool]) -> None:
+        """Raises RuntimeError where it does not come about, with what the page says instead."""
+        deadline = time.monotonic() + PATIENCE
+        while not what():
+            if time.monotonic() > deadline:
+                said = f" It says: {' / '.join(self._alerts)}" if self._alerts else ""
+                raise RuntimeError(f"A page did not show in {PATIENCE:g} s what it was asked for.{said}")
+            await asyncio.sleep(0.01)
