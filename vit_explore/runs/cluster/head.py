@@ -39,7 +39,7 @@ class Cluster(Protocol):
         ...
 
     def capacity(self) -> int:
-        """How many seats fit on the nodes that live. Raises ModelUnavailable where the cluster is gone."""
+        """How many seats fit on the nodes that live."""
         ...
 
     def seat(self) -> AnySeat:

@@ -49,13 +49,8 @@ class RayCluster:
         self._hold = threading.Lock()
 
     def capacity(self) -> int:
-        """How many seats fit on the nodes that live. Raises ModelUnavailable where the cluster is gone."""
-        try:
-            nodes = self._ray.nodes()
-        except self._ray.exceptions.RayError as error:
-            why = f"The Ray cluster is gone ({_first_line(error)}); its runs wait in the queue."
-            raise ModelUnavailable(why) from error
-        return sum(self.shape.fits(node["Resources"]) for node in nodes if node["Alive"])
+        """How many seats fit on the nodes that live."""
+        return sum(self.shape.fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
 
     def seat(self) -> RaySeat:
         """A new one, ready. Raises SeatLost where there is no room now, ModelUnavailable where vit_explore is not there
