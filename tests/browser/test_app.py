@@ -51,7 +51,7 @@ def trained(browser: Any, app: App) -> str:
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     page.wait_for_timeout(2000)  # the first visitor's browser loads the page twice: see ui/first_visit.py
     page.goto(f"{app.url}/train")
-    expect(page.get_by_text("Behind this page")).to_be_attached()  # drawn whole, as a person waits for it
+    expect(page.get_by_text("Behind this page")).to_be_attached(timeout=60_000)  # drawn whole, as a person waits for it
     page.get_by_text("Shapes: nothing to download").click()
     expect(page.get_by_role("combobox", name="Dataset")).to_have_value("Shapes")  # the preset has filled the form
     seconds = page.get_by_label("Seconds", exact=True)
@@ -60,11 +60,11 @@ def trained(browser: Any, app: App) -> str:
     expect(page.get_by_text("20 s", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Start training").click()
     page.locator("canvas[aria-label*='training loss']").wait_for()
-    expect(page.locator("canvas[aria-label*='training loss'][aria-label*=' at ']")).to_be_visible()
+    expect(page.locator("canvas[aria-label*='training loss'][aria-label*=' at ']")).to_be_visible(timeout=60_000)
     shown = page.locator("canvas[aria-label*='training loss']").get_attribute("aria-label")
     assert shown
     grown = f"canvas[aria-label*='training loss'][aria-label*=' at ']:not([aria-label='{shown}'])"
-    expect(page.locator(grown)).to_be_visible()  # by itself, step by step: how fast is the machine's
+    expect(page.locator(grown)).to_be_visible(timeout=60_000)  # by itself, step by step: how fast is the machine's
     address = page.url
     page.reload()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()  # still training, still shown
