@@ -34,7 +34,7 @@ class Tab:
         self._session = ""
         self._uploader = ""  # the widget that takes files, where the page has one
         self._widgets: WidgetStates | None = None  # what the person has given; a browser sends it with every question
-        self._alerts: list[str] = []  # what the page warns of, or says of what went wrong
+        self._alerts: list[str] = []  # what the page warns of, says of what went wrong, or waits for
         self._drawn: set[str] = set()  # components that came since the last question
         self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
@@ -149,6 +149,8 @@ class Tab:
             self._drawn.add(element.bidi_component.component_name)
         elif element.HasField("alert"):
             self._alerts.append(element.alert.body)
+        elif element.HasField("progress"):
+            self._alerts.append(element.progress.text)
         elif element.HasField("exception"):
             raise RuntimeError(f"A watched page shows an exception: {element.exception.message}")
 

@@ -19,6 +19,7 @@ from vit_explore.runs.policy import Limits
 from vit_explore.runs.store import RunStore
 from vit_explore.training import Snapshot
 from vit_explore.ui import site
+from vit_explore.ui.kit import model_head, waiting
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import account, caches, choice, room
 
@@ -381,18 +382,55 @@ def test_a_token_of_an_account_is_of_one_lesson_and_cannot_be_made_up(begun: Beg
 # ------------------------------------------------------------------ many at once
 
 
-def test_a_class_looks_at_one_snapshot_of_a_run_in_training(as_student: OpenPage, make_run: MakeRun) -> None:
-    run = make_run("running", TINY)
+def one_more_snapshot(run: str) -> int:
+    """Its step."""
     store = RunStore()
-    ada = as_student("positions", "Ada", model=f"run:{run}")
-    first = ada.session_state["model_choice"].step
     with store._reading() as connection:
         owner = store._row(connection, run).worker
     last = store.snapshots(run)[-1]
     weights = load_file(store.snapshot_path(run, last.step))
     store.record(run, Snapshot(last.step + 1, last.epoch, last.elapsed, weights), owner)
+    return last.step + 1
+
+
+def test_a_class_looks_at_one_snapshot_of_a_run_in_training(as_student: OpenPage, make_run: MakeRun) -> None:
+    run = make_run("running", TINY)
+    ada = as_student("positions", "Ada", model=f"run:{run}")
+    first = ada.session_state["model_choice"].step
+    newest = one_more_snapshot(run)
     bob = as_student("positions", "Bob", model=f"run:{run}")
     assert bob.session_state["model_choice"].step == first  # what was asked for Ada is there for Bob
     assert bob.session_state["model_choice"].is_latest
     choice._known_for_now.clear()  # as "Show step …" does, or eight seconds
-    assert as_student("positions", "Cem", model=f"run:{run}").session_state["model_choice"].step == last.step + 1
+    assert as_student("positions", "Cem", model=f"run:{run}").session_state["model_choice"].step == newest
+
+
+def test_a_page_that_waits_for_an_answer_about_a_snapshot_gets_it_before_it_turns_to_a_newer_one(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("running", TINY)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    at = open_page("attention", model=f"run:{run}")
+    assert at.get("progress")
+    first = at.session_state["model_choice"].step
+    newest = one_more_snapshot(run)
+    at.run()
+    assert at.session_state["model_choice"].step == first
+    monkeypatch.setattr(waiting, "PATIENCE", 60.0)
+    at.run()  # what it waited for is there
+    assert (at.session_state["model_choice"].step, list(at.error)) == (first, [])
+    assert at.run().session_state["model_choice"].step == newest
+
+
+def test_show_the_newest_step_does_not_wait(
+    open_page: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("running", TINY)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    at = open_page("attention", model=f"run:{run}")
+    newest = one_more_snapshot(run)
+    model_head._told.clear()  # as two seconds do
+    at.run()
+    (button,) = [button for button in at.button if button.label == f"Show step {newest:,}"]
+    button.click().run()
+    assert at.session_state["model_choice"].step == newest

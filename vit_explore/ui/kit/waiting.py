@@ -14,7 +14,7 @@ import streamlit as st
 
 from vit_explore.ui.kit.errors import NotYet
 from vit_explore.ui.kit.fragments import fragment
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, choice
 from vit_explore.ui.session.jobs import Done, Job
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ def watch(job: Job[Any], quiet: bool = False) -> None:
     if job.key in _cancelled():
         fragment(_offer_again)(job, key)
     else:
+        choice.wait_here()
         fragment(_look, every=EVERY)(job, key, quiet)
 
 

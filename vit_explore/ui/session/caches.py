@@ -18,12 +18,14 @@ from vit_explore.home import home
 from vit_explore.runs.policy import check_model_name
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.session import room
-from vit_explore.ui.session.jobs import Job, Jobs, Progress, Work, report
+from vit_explore.ui.session.jobs import ABANDONED, Job, Jobs, Progress, Work, report
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
 if TYPE_CHECKING:
     from vit_explore.data import Dataset
     from vit_explore.runs.loaded import LoadedModel
+
+LATE = 30.0  # seconds within which the page of a full class asks again, however busy the server is
 
 
 def store() -> RunStore:
@@ -39,7 +41,7 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def pool() -> Jobs:
     """The one pool of this server, which also keeps the results."""
-    return Jobs()
+    return Jobs(abandoned=LATE if room.is_served() else ABANDONED)
 
 
 def opening(ref: str) -> Job[LoadedModel]:

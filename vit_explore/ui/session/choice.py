@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vit_explore.runs.records import RunRecord, State
 
 TIMM = "timm:"  # the option that opens the text box, and how every timm reference begins
-_NOW, _WANTS_TIMM = "model_choice", "shell_wants_timm"
+_NOW, _WANTS_TIMM, _WAITING = "model_choice", "shell_wants_timm", "model_waiting"
 _AWAITED, _BASE = "model_awaited", "model_base"
 TOGETHER_SECONDS = 8.0  # in a lesson; snapshots of a run that is watched come every 2.5 s
 _TRAINING: tuple[State, ...] = ("running",)
@@ -81,6 +81,7 @@ class Pair:
 def choose(base: str | None, step: int | None = None) -> None:
     """Look at another model from now on, in a callback. step: None for the latest."""
     st.session_state[_WANTS_TIMM] = False
+    move_on()
     address.choose(model=base, step=step)
 
 
@@ -90,8 +91,19 @@ def select_run(run: str, /, **view: str) -> None:
     For whoever starts a run or opens one to watch it: `select_run(run, run=run)` on Train.
     """
     st.session_state[_WANTS_TIMM] = False
+    move_on()
     _known_for_now.clear()
     address.choose(model=f"run:{run}", step=None, **view)
+
+
+def wait_here() -> None:
+    """A part of this page waits for what it asked of the chosen snapshot: the next script run looks at it still."""
+    st.session_state[_WAITING] = True
+
+
+def move_on() -> None:
+    """Whatever was waited for: the next script run looks at the latest snapshot again."""
+    st.session_state[_WAITING] = False
 
 
 def chosen_model() -> Choice | None:
@@ -106,7 +118,7 @@ def awaited_run() -> RunRecord | None:
 
 def settle_choice(offers: list[Available]) -> Choice | None:
     """Settle which model this script run looks at: what the address or the session names, else the first on offer."""
-    offers = _together(offers) if room.is_served() else offers
+    offers = _while_waiting(_together(offers) if room.is_served() else offers)
     _take_watched_run(offers)
     base = address.get("model")
     if base != st.session_state.get(_BASE, base):
@@ -159,6 +171,16 @@ def wants_timm() -> bool:
 def want_timm(wanted: bool) -> None:
     """Remember whether the person is about to name a model of timm."""
     st.session_state[_WANTS_TIMM] = wanted
+
+
+def _while_waiting(offers: list[Available]) -> list[Available]:
+    """The offers, of which a run in training has no newer snapshots while this session waits for what it asked of one:
+    asked anew of each, a slow question would never be answered."""
+    now, is_waiting = st.session_state.get(_NOW), st.session_state.get(_WAITING, False)
+    move_on()
+    if not is_waiting or now is None or not now.is_latest:
+        return offers
+    return [replace(offer, steps=now.steps) if offer.ref == now.base else offer for offer in offers]
 
 
 def _together(offers: list[Available]) -> list[Available]:

@@ -23,7 +23,7 @@ from vit_explore.told import Progress as Progress
 from vit_explore.ui.session.kept import Kept, make_read_only, size_of
 
 T = TypeVar("T")
-ABANDONED = 10.0  # seconds without anybody asking, after which a job is stopped; the slowest page asks each 4 s
+ABANDONED = 10.0  # the slowest page asks each 4 s
 LAST_SECONDS = 4.0  # that the end of the process waits for what cannot be left at once
 ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
 THREADS = 3
@@ -94,13 +94,16 @@ _here = threading.local()  # .pool, and .tasks: the job that runs in this thread
 
 
 class Jobs:
-    """The pool. Threads are started when there is work, and end without any. clock: seconds, for tests."""
+    """The pool. Threads are started when there is work, and end without any.
+
+    clock: seconds, for tests; abandoned: seconds without anybody asking, after which a job is stopped.
+    """
 
     def __init__(
         self, threads: int = THREADS, most: int = MOST, most_bytes: int = MOST_BYTES,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, abandoned: float = ABANDONED,
     ) -> None:  # fmt: skip
-        self._most_threads, self._threads, self._clock = threads, 0, clock
+        self._most_threads, self._threads, self._clock, self._abandoned = threads, 0, clock, abandoned
         self._kept: Kept[Done[Any]] = Kept(most, most_bytes, clock)
         self._tasks: dict[tuple[str, ...], _Task] = {}  # waiting or running
         self._waiting: list[_Task] = []
@@ -173,7 +176,7 @@ class Jobs:
 
     def _is_unwanted(self, task: _Task) -> bool:
         now = self._clock()
-        return _is_over.is_set() or all(now - asked >= ABANDONED for asked in task.askers.values())
+        return _is_over.is_set() or all(now - asked >= self._abandoned for asked in task.askers.values())
 
     def _task_of(self, job: Job[Any]) -> _Task:
         task = self._tasks.get(job.key)
