@@ -27,7 +27,7 @@ ABANDONED = 10.0  # the slowest page asks each 4 s
 LAST_SECONDS = 4.0  # that the end of the process waits for what cannot be left at once
 ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
 THREADS = 3
-MOST, MOST_BYTES = 512, 2**29
+MOST, MOST_BYTES = 512, 3 * 2**27
 logger = logging.getLogger("vit_explore")
 
 
