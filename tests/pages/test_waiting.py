@@ -11,18 +11,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
-from conftest import MakeRun, OpenPage
+from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
+from vit_explore.data import load_dataset
 from vit_explore.errors import DiskFull, NotApplicable
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.pages.train import live
-from vit_explore.ui.session import warmup
+from vit_explore.ui.session import caches, warmup
 from vit_explore.ui.session.jobs import Job, Progress, Work
 
 UI = Path(waiting.__file__).parents[1]
@@ -254,3 +256,13 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     warmup._give_back()
     assert before - psutil.Process().memory_info().rss > 100_000_000
     libc.free(blocks[-1])
+
+
+def test_of_a_dataset_the_app_keeps_no_more_than_pages_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "TRAINING_IMAGES", 3)
+    done = caches.pool().ask(caches.loading(TINY.data), "me", 60)
+    assert done is not None
+    kept, whole = done.value, load_dataset(TINY.data)
+    np.testing.assert_array_equal(kept.train.images, whole.train.images[:3])
+    np.testing.assert_array_equal(kept.val.images, whole.val.images)
+    assert (kept.mean, kept.std) == (whole.mean, whole.std)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vit_explore.trust.outsiders import Meter, Strangeness
     from vit_explore.trust.results import Reliability
 
-KNOWN, SEEN, NEIGHBOURS = 1000, 5000, 6  # validation and training images to know a model by, and those to show
+KNOWN, RELIABILITY_IMAGES, NEIGHBOURS = 1000, 5000, 6
 Heads = tuple[tuple[int, int], ...]
 
 
@@ -152,18 +152,18 @@ def strangeness(ref: str, picture: Picture, data: DataConfig) -> tuple[Strangene
     known = _familiar(ref, data)
     opening = caches.opening(ref)
 
-    def work() -> Work[tuple[Strangeness, list[tuple[int, float]], Familiar]]:
+    def work() -> Work[tuple[Strangeness, list[tuple[int, float]]]]:
         from vit_explore import trust
 
         loaded, familiar = (yield from within(opening)), (yield from within(known))
         logits, features = trust.features_of(loaded, loaded.preprocess(picture.pixels))
         places, cosines = trust.nearest(features[0], familiar.features, NEIGHBOURS)
         near = [(int(place), float(cosine)) for place, cosine in zip(places, cosines, strict=True)]
-        return familiar.meter.of(logits, features), near, familiar
+        return familiar.meter.of(logits, features), near
 
     key = ("strange", *opening.key, picture.key, data.model_dump_json())
     is_long = caches.pool().kept(known) is None  # what it is held against is worked out first, once for a model
-    return result(Job(key, "Asking whether it knows such pictures", work, is_long=is_long))
+    return *result(Job(key, "Asking whether it knows such pictures", work, is_long=is_long)), result(known)
 
 
 def _familiar(ref: str, data: DataConfig) -> Job[Familiar]:
@@ -175,8 +175,7 @@ def _familiar(ref: str, data: DataConfig) -> Job[Familiar]:
         loaded, dataset = (yield from within(opening)), (yield from within(loading))
         yield Progress(0.1, "validation images")
         meter = trust.meter_of(loaded, *batch_of(loaded, dataset.val, KNOWN))
-        train = dataset.train.take(np.arange(min(SEEN, len(dataset.train))))
-        parts = []
+        train, parts = dataset.train, []
         for start in range(0, len(train), KNOWN):
             yield Progress(0.3 + 0.7 * start / len(train), "training images")
             part = train.take(np.arange(start, min(start + KNOWN, len(train))))
@@ -195,7 +194,7 @@ def reliability(ref: str, data: DataConfig) -> Reliability:
         from vit_explore import trust
 
         loaded = yield from within(opening)
-        images, labels = batch_of(loaded, (yield from within(loading)).val, SEEN)
+        images, labels = batch_of(loaded, (yield from within(loading)).val, RELIABILITY_IMAGES)
         yield Progress(0.4, "asking for its answers")
         logits = trust.features_of(loaded, images)[0].astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))

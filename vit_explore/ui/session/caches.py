@@ -7,6 +7,7 @@ a config as JSON), never arrays.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vit_explore.data import Dataset
     from vit_explore.runs.loaded import LoadedModel
 
+TRAINING_IMAGES = 5000  # that pages look at: all of CIFAR-10's would take 140 MB, for each way to draw from them
 LATE = 30.0  # seconds within which the page of a full class asks again, however busy the server is
 
 
@@ -61,7 +63,10 @@ def opening_in(ref: str, folder: str, warm: WarmUp) -> Job[LoadedModel]:
 
 
 def loading(config: DataConfig) -> Job[Dataset]:
-    """Reads the dataset of a config. The job raises BadData, DataUnavailable, BadConfig."""
+    """Reads the dataset of a config, and keeps TRAINING_IMAGES of its training images at most.
+
+    The job raises BadData, DataUnavailable, BadConfig.
+    """
     if refused := _refused(lambda: room.check_folder(config.path)):
         return refused
     key = ("dataset", str(home()), config.model_dump_json())
@@ -102,9 +107,13 @@ def open_model(ref: str, folder: str, warm: WarmUp) -> Work[LoadedModel]:
 
 def _load(config: DataConfig) -> Work[Dataset]:
     yield Progress(0.0, "looking for it")
+    import numpy as np
+
     from vit_explore.data import load_dataset
 
-    return load_dataset(config, report)
+    dataset = load_dataset(config, report)
+    few = np.arange(min(TRAINING_IMAGES, len(dataset.train)))
+    return replace(dataset, train=dataset.train.take(few))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
