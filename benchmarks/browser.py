@@ -104,6 +104,21 @@ def upload(page: Page, seed: int) -> None:
         page.wait_for_timeout(20)
 
 
+def moves(page: Page, url: str, count: int) -> list[float]:
+    """Pieces of a picture covered one after another: from the key to what both models say, and their maps."""
+    page.goto(f"{url}/rearrange?model=bundled:vit-cifar10&picture=sample:cat")
+    cells = page.locator(".board .cell")
+    page.get_by_text("says ").last.wait_for()
+    seconds = []
+    for covered in range(1, count + 2):  # the first move warms up
+        cells.nth(covered).focus()
+        begin = time.perf_counter()
+        page.keyboard.press("c")
+        page.get_by_text(f"{covered} are covered.").wait_for()  # the last line that a move draws
+        seconds.append(time.perf_counter() - begin)
+    return seconds[1:]
+
+
 def first_point(page: Page, url: str, seconds: int) -> float:
     """A click on Start to the first point of the curve, with a warm worker; the run is stopped then."""
     page.goto(f"{url}/train")

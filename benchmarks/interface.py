@@ -19,7 +19,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from browser import cold_start, first_point, go, reload_home, slider_frames, timed, upload
+from browser import cold_start, first_point, go, moves, reload_home, slider_frames, timed, upload
 from common import PROJECT, heading, options, row, table
 from playwright.sync_api import Browser, Page, sync_playwright
 from watchers import finished, watched_run
@@ -78,6 +78,7 @@ def waiting(page: Page, url: str, args: argparse.Namespace) -> None:
     wait_for_attention(page, url)
     page.get_by_text("Upload", exact=True).click()
     row("new photo → attention of all heads", [timed(partial(upload, page, i)) for i in range(PHOTOS)], "s")
+    row("Rearrange it: a piece covered → both models' answers and maps", moves(page, url, PHOTOS * args.repeats), "s")
     points = [first_point(page, url, FIRST_POINT_SECONDS) for _ in range(args.repeats)]
     row("Start → first point, warm worker", points, "s")
 

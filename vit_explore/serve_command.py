@@ -25,6 +25,7 @@ SERVED = Path(__file__).resolve().parent / "ui" / "served.py"
 BEAT_SECONDS = 5.0
 EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"
 GRACE_SECONDS = 10.0
+ARENAS = {"MALLOC_ARENA_MAX": "2"}  # glibc keeps what dozens of threads have freed, for each of them
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def _start(host: str, port: int, lesson: str) -> subprocess.Popen[bytes]:
     options["runner.postScriptGC"] = "false"  # of thirty sessions each tick would look at all objects: see warmup.py
     settings = [*options.items(), *(("server.corsAllowedOrigins", f"http://{one}:{port}") for one in hosts)]
     flags = [part for name, value in settings for part in (f"--{name}", str(value))]
-    environment = {**os.environ, addresses.LESSON: lesson}
+    environment = {**ARENAS, **os.environ, addresses.LESSON: lesson}
     command = [sys.executable, "-m", "streamlit", "run", str(SERVED), *flags]
     return subprocess.Popen(command, cwd=APP.parent, env=environment, stdout=subprocess.DEVNULL)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
@@ -240,22 +238,6 @@ def test_one_thread_of_the_process_collects(monkeypatch: pytest.MonkeyPatch) -> 
         warmup._collect_now_and_then()
     warmup._collect_now_and_then()  # a second one returns at once
     assert slept == [warmup._COLLECT_SECONDS] * 3
-
-
-def test_freed_memory_goes_back_to_the_system() -> None:
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "malloc_trim"):
-        pytest.skip("only glibc gives memory back")
-    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-    blocks = [libc.malloc(64_000) for _ in range(3000)]  # 192 MB in blocks that malloc does not map by themselves
-    for block in blocks:
-        ctypes.memset(ctypes.c_void_p(block), 1, 64_000)
-    for block in blocks[:-1]:  # the last one stays, so that the others do not go back by themselves
-        libc.free(block)
-    before = psutil.Process().memory_info().rss
-    warmup._give_back()
-    assert before - psutil.Process().memory_info().rss > 100_000_000
-    libc.free(blocks[-1])
 
 
 def test_of_a_dataset_the_app_keeps_no_more_than_pages_look_at(monkeypatch: pytest.MonkeyPatch) -> None:

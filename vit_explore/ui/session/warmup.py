@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import importlib.util
-import sys
 import threading
 import time
 
@@ -111,14 +109,7 @@ def _collect_now_and_then() -> None:
         young = gc.get_stats()[0]["collections"]
         if young - seen > _YOUNG:
             gc.collect()
-            _give_back()
             seen = gc.get_stats()[0]["collections"]
-
-
-def _give_back() -> None:
-    """Return to the system what the C library keeps of freed memory, a share for each of dozens of threads (glibc)."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
 
 
 def _one_thread() -> None:
