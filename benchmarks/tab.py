@@ -38,6 +38,7 @@ class Tab:
         self._drawn: set[str] = set()  # components that came since the last question
         self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
+        self._there: str | None = None  # the page that the server shows
         self._cached: dict[str, None] = {}  # large messages, which the server need not send again
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}  # fragment -> (interval, task)
 
@@ -100,6 +101,7 @@ class Tab:
     async def go(self, page: str, query: str = "") -> float:
         """Ask for another page; the seconds until its script has run to its end."""
         self._script, self._page, self._query, self._widgets = "", page, query, None
+        self._there, self._uploader = None, ""
         self._stop_all()
         self.painted.clear()
         begin = time.perf_counter()
@@ -117,11 +119,13 @@ class Tab:
             self._begin(message)
         elif kind == "navigation":
             self._script = message.navigation.page_script_hash
+            paths = {page.page_script_hash: page.url_pathname for page in message.navigation.app_pages}
+            self._there = paths.get(self._script)
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind in ("auto_rerun", "stop_auto_rerun"):
             self._time(message)
-        elif kind == "script_finished":
+        elif kind == "script_finished" and self._there == self._page:  # not what still ran of the page before
             self.painted.set()
         elif kind == "file_urls_response":
             self._places.put_nowait(message.file_urls_response.file_urls[0])
