@@ -38,6 +38,7 @@ class Tab:
         self._drawn: set[str] = set()  # components that came since the last question
         self._places: asyncio.Queue[FileURLs] = asyncio.Queue()  # where a file may be sent
         self._script = ""  # the hash by which the server knows the page
+        self._is_at_rest = False  # no run of the page, or of a part of it, goes on
         self._there: str | None = None  # the page that the server shows
         self._cached: dict[str, None] = {}  # large messages, which the server need not send again
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}  # fragment -> (interval, task)
@@ -125,7 +126,8 @@ class Tab:
             self._query = message.page_info_changed.query_string
         elif kind in ("auto_rerun", "stop_auto_rerun"):
             self._time(message)
-        elif kind == "script_finished" and self._there == self._page:  # not what still ran of the page before
+        self._is_at_rest |= kind == "script_finished"
+        if kind == "script_finished" and self._there == self._page:  # not what still ran of the page before
             self.painted.set()
         elif kind == "file_urls_response":
             self._places.put_nowait(message.file_urls_response.file_urls[0])
@@ -141,6 +143,7 @@ class Tab:
 
     def _begin(self, message: ForwardMsg) -> None:
         """A run of the script begins."""
+        self._is_at_rest = False
         self._session = message.new_session.initialize.session_id or self._session
         if not message.metadata.run.fragment_ids:
             self._stop_all()  # a run of the whole page names its timers anew
@@ -183,5 +186,6 @@ class Tab:
         while not what():
             if time.monotonic() > deadline:
                 said = f" It says: {' / '.join(self._alerts)}" if self._alerts else ""
-                raise RuntimeError(f"A page did not show in {PATIENCE:g} s what it was asked for.{said}")
+                state = f"{self._page}?{self._query}, {'at rest' if self._is_at_rest else 'in the middle of a run'}"
+                raise RuntimeError(f"A page did not show in {PATIENCE:g} s what it was asked for ({state}).{said}")
             await asyncio.sleep(0.01)

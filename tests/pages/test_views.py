@@ -247,6 +247,30 @@ def test_who_deletes_a_run_is_not_told_that_its_pictures_went_along(picture: str
     assert at.run().text[0].value == left
 
 
+def _look_now_and_then() -> None:
+    import streamlit as st
+
+    from vit_explore.ui.session import address
+
+    if st.button("look"):  # a fragment, which runs by itself
+        address.redraw()
+    address.arrive("patches")
+    st.text(str(address.get("picture")))
+    if st.button("choose"):
+        address.choose(picture="sample:dog")
+
+
+def test_a_look_that_was_asked_for_before_a_choice_does_not_undo_it() -> None:
+    at = AppTest.from_function(_look_now_and_then)
+    at.query_params["picture"] = "sample:cat"
+    at.run()
+    at.button[1].click().run()
+    at.query_params["picture"] = "sample:cat"  # the browser has not heard of the choice when it asks
+    assert at.button[0].click().run().text[0].value == "sample:dog"
+    at.query_params["picture"] = "sample:cat"  # Back
+    assert at.run().text[0].value == "sample:cat"
+
+
 @pytest.mark.slow
 def test_a_run_whose_data_are_gone_does_not_stand_in_the_way_of_the_datasets(
     open_page: OpenPage, make_run: MakeRun, tmp_path: Path

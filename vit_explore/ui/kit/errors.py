@@ -10,7 +10,7 @@ import streamlit as st
 
 from vit_explore.errors import NotApplicable, SnapshotGone, VitExploreError
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import choice
+from vit_explore.ui.session import address, choice
 from vit_explore.ui.session.jobs import unexpected
 
 _GONE = "errors_gone"
@@ -47,7 +47,7 @@ def _look_again(error: SnapshotGone) -> None:
     if st.session_state.get(_GONE) != str(error):
         st.session_state[_GONE] = str(error)
         choice.move_on()
-        st.rerun()
+        address.redraw()
     st.error(escaped(str(error)), icon=":material/error:")
 
 

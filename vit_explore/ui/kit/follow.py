@@ -6,7 +6,7 @@ import streamlit as st
 
 from vit_explore.home import home
 from vit_explore.ui.kit.fragments import fragment
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import address, caches
 
 EVERY = 4.0  # seconds between two looks: one small query for all windows, and nothing is sent to the browser
 
@@ -19,7 +19,7 @@ def follow_others() -> None:
 
 def _look(drawn: str) -> None:
     if _signature(str(home())) != drawn:
-        st.rerun()
+        address.redraw()
 
 
 @st.cache_data(show_spinner=False, ttl=EVERY / 2, max_entries=4)

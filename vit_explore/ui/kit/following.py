@@ -99,9 +99,9 @@ def _follow() -> None:
     try:
         who, lesson = room.glance()
     except NotAllowed:
-        st.rerun()  # the lesson is over: the page says so
+        address.redraw()  # the lesson is over: the page says so
     if who is None or lesson is None or _is_led(lesson):
-        st.rerun()
+        address.redraw()
     if not st.session_state.get(_FOLLOWS):
         st.session_state[_SEEN] = None  # whoever comes back is led there at once
 

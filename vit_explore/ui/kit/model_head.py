@@ -13,7 +13,7 @@ from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import model_picker, wording
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches, room
+from vit_explore.ui.session import address, caches, room
 from vit_explore.ui.session.choice import Choice, awaited_run, chosen_model, select_run
 
 EVERY = 2.0  # seconds between two looks at a run that trains
@@ -60,7 +60,7 @@ def _awaiting(run: str, instead: str | None) -> None:
     """Until the first snapshot, which the page then shows by itself."""
     store = caches.store()
     if not store.has(run) or store.snapshots(run) or store.get(run).state not in wording.ACTIVE:
-        st.rerun()
+        address.redraw()
     record = store.get(run)
     shown = f"here is **{escaped(instead)}** until its first step" if instead else "it is shown from its first step on"
     st.markdown(
@@ -76,7 +76,7 @@ def _following(choice: Choice) -> None:
         _told(str(home()), f"{choice.at(choice.step)} {choice.title} {choice.steps[-1:]}", choice),
     )
     if told is None:
-        st.rerun()
+        address.redraw()
     words, newest = told
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(words, width="content")

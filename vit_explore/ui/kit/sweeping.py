@@ -24,7 +24,7 @@ from vit_explore.ui.kit import waiting, wording
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import address, caches
 from vit_explore.ui.session.jobs import Job, Work, relayed
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
@@ -86,9 +86,9 @@ def _live(sweep: Sweep, name: str | None, was_active: bool, draw: Callable[[Foun
         try:
             group = groups.find(store, name)
         except BadReference:
-            st.rerun()  # deleted in another tab
+            address.redraw()  # deleted in another tab
         if bool(group.active) != was_active:
-            st.rerun()
+            address.redraw()
         _stands(store, group)
     own = tuple(results_of(store, group, _curves())) if group is not None else ()
     with friendly():

@@ -14,7 +14,7 @@ import streamlit as st
 
 from vit_explore.ui.kit.errors import NotYet
 from vit_explore.ui.kit.fragments import fragment
-from vit_explore.ui.session import caches, choice
+from vit_explore.ui.session import address, caches, choice
 from vit_explore.ui.session.jobs import Done, Job
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def watch(job: Job[Any], quiet: bool = False) -> None:
 
 def _look(job: Job[Any], key: str, quiet: bool) -> None:
     if caches.pool().ask(job, _asker()) is not None:
-        st.rerun()
+        address.redraw()
     progress = caches.pool().progress(job)
     if quiet:
         st.caption(f"{job.title}…")
@@ -62,7 +62,7 @@ def _look(job: Job[Any], key: str, quiet: bool) -> None:
         if st.button("Cancel", icon=":material/close:", key=f"cancel_{key}"):
             caches.pool().cancel(job, _asker())
             _cancelled().add(job.key)
-            st.rerun()
+            address.redraw()
 
 
 def _offer_again(job: Job[Any], key: str) -> None:
@@ -70,7 +70,7 @@ def _offer_again(job: Job[Any], key: str) -> None:
         st.caption(f"Cancelled: {job.title}.", width="content")
         if st.button("Do it after all", icon=":material/replay:", key=f"again_{key}"):
             _cancelled().discard(job.key)
-            st.rerun()
+            address.redraw()
 
 
 def _new_key() -> str:

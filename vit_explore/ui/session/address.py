@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
@@ -21,7 +21,7 @@ import streamlit as st
 from vit_explore.ui import site
 
 _NOW, _FOLLOWS, _PAGE = "address", "address_follows", "address_page"
-_SAYS, _CAME = "address_says", "address_came"
+_SAYS, _CAME, _AGAIN = "address_says", "address_came", "address_again"
 NO_RUN = "new"  # in place of a run: the form of a new one
 _LONGEST = 200  # characters of a value
 
@@ -183,7 +183,10 @@ def link(page: str, **values: Any) -> dict[str, str]:
 
 def arrive(page: str) -> None:
     """Take the view from the URL at the start of a script run; what is missing and follows is the session's."""
-    found, sentences = parse(st.query_params.to_dict())
+    url = st.query_params.to_dict()
+    if st.session_state.pop(_AGAIN, None) == url and page == st.session_state.get(_PAGE):
+        return  # see `redraw`
+    found, sentences = parse(url)
     follows: dict[str, str] = st.session_state.setdefault(_FOLLOWS, {})
     if "model" in found:
         follows.pop("step", None)  # a model without a step is its latest
@@ -196,6 +199,16 @@ def arrive(page: str) -> None:
     st.session_state[_NOW] = {name: known[name] for name in belong(page) if name in known}
     for sentence in sentences:
         _say(sentence)
+
+
+def redraw() -> NoReturn:
+    """Run the page again from a part of it that looks now and then. Ends the script run.
+
+    The browser may have asked for that look just before it heard what the person chose last; its URL would undo that.
+    So the view stays what it is.
+    """
+    st.session_state[_AGAIN] = st.query_params.to_dict()
+    st.rerun()
 
 
 def get(name: str) -> Any:

@@ -25,7 +25,7 @@ from vit_explore.ui.pages.train import diagnosing, playing, stage
 from vit_explore.ui.pages.train.live_pictures import how_to_read, pictures, pinned_sample
 from vit_explore.ui.pages.train.numbers import status
 from vit_explore.ui.pages.train.results import next_steps, results
-from vit_explore.ui.session import caches, room
+from vit_explore.ui.session import address, caches, room
 
 _PACE: dict[str, float | None] = {  # seconds between two ticks; each redraw takes a little from the training
     "queued": 1.0,
@@ -94,16 +94,16 @@ def _numbers(run: str, phase: str) -> None:
     try:
         record = store.get(run)
         if phase_of(record) != phase:
-            st.rerun()  # another pace of looking, or none
+            address.redraw()  # another pace of looking, or none
         if phase == "training" and playing.is_outdated(store, run):
-            st.rerun()  # another window has set something
+            address.redraw()  # another window has set something
         curves = curves_of(run)
         refresh(curves, store, record)
         if phase != "over":
             store.watched(run)  # so that its process makes pictures on the clock
         status(store, record, curves)
     except RunNotFound:
-        st.rerun()  # deleted in another tab: the page says so
+        address.redraw()  # deleted in another tab: the page says so
 
 
 def _curves_and_pictures(run: str) -> None:

@@ -89,10 +89,10 @@ def _race(ids: Ids, was_active: bool) -> None:
     try:
         both = [Side(title, tuple(store.get(run) for run in runs)) for title, runs in ids]
     except RunNotFound:
-        st.rerun()  # deleted in another tab: the pickers settle it
+        address.redraw()  # deleted in another tab: the pickers settle it
     active = any(side.active for side in both)
     if active != was_active:
-        st.rerun()
+        address.redraw()
     for side in both:
         for record in side.records:
             refresh(curves_of(record.id), store, record)
