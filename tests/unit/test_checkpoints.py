@@ -34,17 +34,23 @@ def told(event: Event) -> dict[str, Any]:
     return {name: value for name, value in vars(event).items() if name not in TIMES}
 
 
-def alike(a: Any, b: Any) -> bool:
+def alike(a: Any, b: Any, close: float = 0.0) -> bool:
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(alike(a[key], b[key], close) for key in a)
     if isinstance(a, torch.Tensor | np.ndarray):
-        return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=np.asarray(a).dtype.kind == "f")
-    return a == b or (a != a and b != b)
+        a, b = np.asarray(a), np.asarray(b)
+        if a.dtype.kind == "f" and close:
+            return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=close, equal_nan=True)
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return a == b or (a != a and b != b) or (isinstance(a, float) and abs(a - b) <= close)
 
 
 def same(a: list[Event], b: list[Event]) -> bool:
+    """To the last bit; what a look at the validation images found, to rounding: how many of them go through the model at
+    a time depends on its pace, and with that a processor's choice of kernels."""
     return [type(e) for e in a] == [type(e) for e in b] and all(
-        alike(told(x), told(y)) for x, y in zip(a, b, strict=True)
+        alike(told(x), told(y), close=1e-6 if isinstance(x, Evaluated | Finished) else 0.0)
+        for x, y in zip(a, b, strict=True)
     )
 
 
