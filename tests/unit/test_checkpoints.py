@@ -46,8 +46,8 @@ def alike(a: Any, b: Any, close: float = 0.0) -> bool:
 
 
 def same(a: list[Event], b: list[Event]) -> bool:
-    """To the last bit; what a look at the validation images found, to rounding: how many of them go through the model at
-    a time depends on its pace, and with that a processor's choice of kernels."""
+    """To the last bit; what a look at the validation images found, to rounding: how many of them go through the model
+    at a time depends on its pace, and with that a processor's choice of kernels."""
     return [type(e) for e in a] == [type(e) for e in b] and all(
         alike(told(x), told(y), close=1e-6 if isinstance(x, Evaluated | Finished) else 0.0)
         for x, y in zip(a, b, strict=True)
