@@ -104,7 +104,7 @@ class Kills:
             steps = self.store.steps(run)
             wanted = straight[record.settings().train.seed]
             if record.state != "finished" or self.store.finished(run) is None:
-                lost.append(run)
+                lost.append(f"{run}: {record.state} at step {record.step}, {record.error}")
             elif not np.array_equal(steps["loss"], wanted[steps["step"] - 1]):
                 differing.append(run)
         common.table(("killed", "times"))
