@@ -18,7 +18,7 @@ from vit_explore.training.events import Event, Finished
 
 Progress = Callable[[str, float], None]
 Put = Callable[[DataConfig, Progress], Any]  # gives what stands for a dataset in the cluster
-MOST_LOSSES = 3  # of one run at the same step
+MOST_LOSSES = 5  # of one run from the same step: a run that breaks its process does so each time, bad luck ends before
 
 
 class Losses:
