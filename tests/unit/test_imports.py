@@ -86,6 +86,7 @@ WITHOUT_WIDGETS = {
     "cache_resource",
     "context",
     "query_params",
+    "rerun",
     "secrets",
     "session_state",
     "spinner",
