@@ -28,10 +28,10 @@ def test_a_dozen_kills_lose_no_run() -> None:
 
 
 def test_the_plan_has_every_named_point_and_then_random_moments() -> None:
-    import kills
+    from kill_points import POINTS, named, planned
 
-    whole = kills.planned(100, random.Random(0), 1.0)
+    whole = planned(100, random.Random(0), 1.0)
     assert len(whole) == 100
-    assert whole[: len(kills.named())] == kills.named()
-    assert {kill.action for kill in whole} == set(kills.POINTS)
+    assert whole[: len(named())] == named()
+    assert {kill.action for kill in whole} == set(POINTS)
     assert sum(kill.seconds > 0 for kill in whole) >= 20
