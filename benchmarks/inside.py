@@ -45,8 +45,8 @@ def main() -> None:
             vx.explain.heatmap(model, image, method)
 
     questions: dict[str, Callable[[], Any]] = {
-        "trust: all methods, one picture": lambda: vx.trust.rank(vit, images[:1], sanity_images=0),
-        "trust: ranking over 128 images": lambda: vx.trust.rank(vit, images[:128], labels[:128]),
+        "trust: all methods, one picture": lambda: vx.trust.rank(vit, images[:1], sanity_images=0, precision="auto"),
+        "trust: ranking over 128 images": lambda: vx.trust.rank(vit, images[:128], labels[:128], precision="auto"),
         "ablation: 16 heads, 1,000 images": lambda: vx.explain.head_ablation(vit, images, labels),
         "CKA: three matrices, 512 images": lambda: [
             vx.explain.cka_matrix(vit, vit, images[:512]),

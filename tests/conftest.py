@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     for opened in database._open.values():  # a server takes so many connections, and each test has its own database
         opened.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A trainer may take both cores and keep them; the next test would share them with another process, and crawl."""
+    yield
+    torch = sys.modules.get("torch")  # which many tests do without, and another thread may be importing
+    if hasattr(torch, "set_num_threads"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture
+def decoded_once(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The decoded images of all tests that ask for this lie in one folder, so that each set is decoded once."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "decoded"
+    shared.mkdir(exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "data").symlink_to(shared, target_is_directory=True)
 
 
 def new_database(server: str) -> str:

@@ -6,9 +6,10 @@ import argparse
 import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from vit_explore.config import RunConfig
+from vit_explore.config.train import Precision
 from vit_explore.errors import BadConfig
 from vit_explore.flags import add_settings, changes_from, named_by_flags
 from vit_explore.printing import percent, print_table, say
@@ -27,6 +28,12 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", metavar="NAMES", help="with commas between; by default all that fit")
     parser.add_argument("--explain", choices=("predicted", "label"), default="predicted", help="the class to explain")
     parser.add_argument("--steps", type=int, default=32, metavar="N", help="points on a path, or samples (default 32)")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="of the passes behind the curves; auto: bf16 where the device is faster at it (default auto)",
+    )
     _add_common(parser, 128)
 
 
@@ -60,8 +67,8 @@ def rank_methods(arguments: argparse.Namespace) -> int:
         images = torch.cat([model.preprocess(np.ascontiguousarray(one)) for one in val.images.transpose(0, 2, 3, 1)])
         masks = val.masks if val.masks is not None and val.masks.shape[1:] == tuple(images.shape[2:]) else None
         names = arguments.methods.split(",") if arguments.methods else None
-        options = {"masks": masks, "explained": arguments.explain, "steps": arguments.steps}
-        for step in rank_steps(model, images, val.labels, names, **options):
+        options = {"explained": arguments.explain, "steps": arguments.steps, "precision": arguments.precision}
+        for step in rank_steps(model, images, val.labels, names, masks=masks, **options):
             if isinstance(step, Progress):
                 bar.show(0.1 + 0.9 * step.share, step.words)
             else:
@@ -147,7 +154,10 @@ def _some(classes: tuple[str, ...]) -> str:
 
 def _print(ref: str, ranking: Ranking) -> None:
     right = "" if ranking.accuracy is None else f", of which the model gets {percent(ranking.accuracy)} right"
-    say(f"{ref} on {ranking.images} validation images{right}; explained is the {ranking.explained} class.")
+    say(
+        f"{ref} on {ranking.images} validation images{right}; explained is the {ranking.explained} class, the curves "
+        f"are in {ranking.precision}."
+    )
     on_object = ranking.object_share is not None
     head = ("method", "deletion", "insertion", "better than chance by", "95 %", "like shuffled", "ms/image")
     print_table((*head, *(("on the object", "pointing") if on_object else ())), [_row(s) for s in ranking.scores])
@@ -179,5 +189,5 @@ def _as_json(ref: str, ranking: Ranking) -> dict[str, Any]:
         }
         for s in ranking.scores
     ]  # fmt: skip
-    facts = ("images", "explained", "accuracy", "object_share", "sanity_images", "sentence")
+    facts = ("images", "explained", "accuracy", "object_share", "sanity_images", "precision", "sentence")
     return {"ref": ref, **{name: getattr(ranking, name) for name in facts}, "rows": rows}

@@ -6,12 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit import deprecation_util
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
@@ -23,6 +25,7 @@ from vit_explore.training.advice import Memory, Preflight
 from vit_explore.training.events import Event, Finished
 from vit_explore.ui import site
 from vit_explore.ui.kit import background, waiting
+from vit_explore.ui.session import warmup
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = {page.name: page.path for page in site.PAGES}
@@ -56,6 +59,11 @@ def events_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig],
         return known[key]
 
     return events
+
+
+@pytest.fixture(autouse=True)
+def _decoded(decoded_once: None) -> None:
+    """Of a page's images only the first test waits."""
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +164,24 @@ def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages under test start no process; runs stay in the state in which they were made."""
     worker = WorkerInfo("test", None, "cpu", "warm", time.time(), None)
     monkeypatch.setattr(Local, "ensure", lambda _, home=None: worker)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scanned_once() -> Iterator[None]:
+    """Each AppTest looks through all installed packages for components, half a second each time; one look will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """One warm-up for all tests, without a worker: it would come when its test is over, and take the others' cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warmup.WarmUp, "_start_worker", lambda _: None)
+        one = warmup.WarmUp()
+        patch.setattr(warmup, "WarmUp", lambda: one)
+        yield
 
 
 class _Refusing:

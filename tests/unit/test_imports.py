@@ -14,7 +14,20 @@ from vit_explore.ui import site
 PACKAGE = Path(__file__).parents[2] / "vit_explore"
 
 # errors, registry, cards, config ← data, models ← training ← runs; models ← explain; explain.results ← plots; all ← ui
-BASE = {"errors", "config", "registry", "home", "cards", "text", "upgrades", "discovery", "told", "html", "seeds"}
+BASE = {
+    "errors",
+    "config",
+    "registry",
+    "home",
+    "cards",
+    "text",
+    "upgrades",
+    "discovery",
+    "told",
+    "html",
+    "seeds",
+    "precision",
+}
 MAY_IMPORT = {
     "errors": set(),
     "home": {"errors"},
@@ -26,6 +39,7 @@ MAY_IMPORT = {
     "told": set(),
     "html": set(),
     "seeds": set(),
+    "precision": {"errors", "config"},
     "upgrades": {"errors", "config"},
     "presets": BASE,
     "reports": BASE | {"presets", "runs", "training", "reports"},

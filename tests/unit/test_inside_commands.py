@@ -25,9 +25,11 @@ def test_trust_prints_a_table_and_what_it_comes_to(capsys: pytest.CaptureFixture
 
 
 def test_trust_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trust", SHAPES, *FEW, "--methods", "relevance", "--json", "--explain", "label"]) == 0
+    asked = ["--methods", "relevance", "--explain", "label", "--precision", "fp32", "--json"]
+    assert main(["trust", SHAPES, *FEW, *asked]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["ref"], found["images"], found["explained"]) == (SHAPES, 16, "label")
+    assert found["precision"] == "fp32"
     assert {row["method"] for row in found["rows"]} == {"relevance", "random"}
     row = next(row for row in found["rows"] if row["method"] == "relevance")
     low, high = row["interval"]

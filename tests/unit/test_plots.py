@@ -104,7 +104,7 @@ def _ranking() -> Ranking:
         )  # fmt: skip
 
     scores = tuple(score(name, name == "random") for name in ("rollout", "saliency", "random"))
-    return Ranking(scores, np.linspace(0, 1, 20), 12, "predicted", 0.8, None, 4)
+    return Ranking(scores, np.linspace(0, 1, 20), 12, "predicted", 0.8, None, 4, "fp32")
 
 
 _GRID = np.random.default_rng(4).integers(0, 256, (4, 6, 8, 8, 3), dtype=np.uint8)

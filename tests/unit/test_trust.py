@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -179,8 +181,29 @@ def test_every_method_gives_a_map_that_fits_the_picture(kind: str) -> None:
     assert ranking.sentence == "2 images can tell no method from chance; ask over more."
 
 
+def test_in_bf16_the_areas_are_the_same_to_rounding_and_the_maps_exactly() -> None:
+    net, batch = make("class token"), pictures("class token", 4)
+    exact, fast = (vx.trust.rank(net, batch, methods=["saliency"], precision=one) for one in ("fp32", "bf16"))
+    assert (exact.precision, fast.precision) == ("fp32", "bf16")
+    one, other = exact.score("saliency"), fast.score("saliency")
+    assert np.array_equal(one.first, other.first)
+    assert not np.array_equal(one.deletion, other.deletion)
+    np.testing.assert_allclose(other.deletion, one.deletion, atol=2**-7)  # of a probability: bf16 has 8 bits
+    np.testing.assert_allclose(other.insertion, one.insertion, atol=2**-7)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the processor's flags are read from Linux")
+def test_auto_takes_bf16_only_of_a_processor_that_multiplies_in_it() -> None:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    native = bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})  # the last of Arm
+    ranking = vx.trust.rank(Linear(), images(2), methods=["saliency"], precision="auto", sanity_images=0)
+    assert ranking.precision == ("bf16" if native else "fp32")
+
+
 def test_a_mistake_is_one_sentence() -> None:
     net = Linear()
+    with pytest.raises(BadConfig, match="precision = 'fp16' is not possible; choose auto, fp32, bf16"):
+        vx.trust.rank(net, images(4), precision="fp16")
     with pytest.raises(UnknownName, match=r"no heatmap method named 'salience'.*did you mean 'saliency'"):
         vx.trust.rank(net, images(4), methods=["salience"])
     with pytest.raises(NotApplicable, match="Attention rollout does not fit this Linear; choose of"):

@@ -10,6 +10,8 @@ from pydantic import model_validator
 from vit_explore.config.fields import Config, setting
 from vit_explore.errors import BadConfig
 
+Precision = Literal["auto", "fp32", "bf16"]
+
 _rate = partial(setting, group="Optimiser and learning rate")
 _sight = partial(setting, group="What it sees")
 _weights = partial(setting, group="Which weights", advanced=True)
@@ -142,7 +144,7 @@ class TrainConfig(Config):
         ge=16, label="Validation images",
     )  # fmt: skip
     device: str = _machine("auto", "auto, cpu, cuda, cuda:N or mps.", advanced=False)
-    precision: Literal["auto", "fp32", "bf16"] = _machine("auto", "auto times a few steps and keeps the faster.")
+    precision: Precision = _machine("auto", "auto times a few steps and keeps the faster.")
     compiled: Literal["auto", "on", "off"] = _machine(
         "auto",
         "Compile the step before the clock starts (seconds to a minute); auto: on a GPU, when the budget "

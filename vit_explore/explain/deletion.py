@@ -13,6 +13,7 @@ from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 from vit_explore.explain.results import Faithfulness
 from vit_explore.explain.states import plain_pass
+from vit_explore.precision import autocast
 
 __all__ = ["faithfulness"]
 
@@ -83,18 +84,25 @@ def faithfulness(
 
 
 def deletion_insertion(
-    net: nn.Module, pictures: Tensor, heats: np.ndarray, targets: Tensor, steps: int = _LEAST_STEPS, batch_size: int = 0
+    net: nn.Module,
+    pictures: Tensor,
+    heats: np.ndarray,
+    targets: Tensor,
+    steps: int = _LEAST_STEPS,
+    batch_size: int = 0,
+    precision: str = "fp32",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares of the pixels (s,), and the probability of each picture's class as they go and as they come, (B, s).
 
     pictures: ready, (B, 3, h, w). heats: (B, h, w). targets: (B,). batch_size: 0 for one that fits the size.
+    precision: fp32 or bf16, of the passes.
     """
     h, w = int(pictures.shape[2]), int(pictures.shape[3])
     counts = np.append(np.arange(0, h * w, max(1, h * w // steps)), h * w)
     ranks = np.stack([np.argsort(_hottest_first(heat)) for heat in heats]).reshape(-1, 1, h, w)
     rank = torch.as_tensor(ranks, device=pictures.device)  # 0 is the hottest pixel
     batch_size = batch_size or max(16, min(_LARGEST_BATCH, _PIXELS // (h * w)))
-    with torch.no_grad():
+    with torch.no_grad(), autocast(precision, pictures.device):
         went, came = (_curves(net, pictures, rank, counts, targets, batch_size, hot) for hot in (False, True))
     return (counts / (h * w)).astype(np.float32), went, came
 

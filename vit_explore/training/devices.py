@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import DeviceUnavailable
+from vit_explore.precision import autocast, has_bf16
 
 PROBE_IMAGES = 16  # enough to tell the choices apart, few enough not to be waited for; of a slow model fewer
 PROBE_ROUNDS = 4  # each choice in turn, the first round to warm up
@@ -30,7 +31,7 @@ class Numerics:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which the forward pass runs."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return autocast(self.precision, device)
 
     def apply(self, model: nn.Module) -> None:
         """Set the model's attention, where it offers the choice."""
@@ -85,15 +86,6 @@ def pick_device(wish: str) -> torch.device:
     if wish not in known:
         raise DeviceUnavailable(f"There is no device {wish!r} here; choose auto or one of: {', '.join(known)}.")
     return torch.device(wish)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether `device` itself multiplies matrices in bf16. Without AVX-512 (or its like on Arm) a CPU imitates it."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return True
 
 
 def pick_numerics(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vit_explore.training.devices import has_bf16
+from vit_explore.precision import has_bf16
 
 Over = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # as map
 

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from vit_explore.config import ModelConfig, RunConfig, settings
 from vit_explore.errors import TrainingFailed, VitExploreError
 from vit_explore.models import create_model, summarise
+from vit_explore.precision import has_bf16
 from vit_explore.training.advice import FEW_STEPS, SLOW_STEP, Memory, Preflight, memory_refusal
-from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, has_bf16, pick_device, wait_for
+from vit_explore.training.devices import FORWARD_AND_BACK, Numerics, even_threads, pick_device, wait_for
 from vit_explore.training.memory import PROBE_IMAGES, memory_of, memory_of_device
 from vit_explore.training.optimizers import Optimizers, make_optimizers
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vit_explore.config.train import Precision
 from vit_explore.errors import BadConfig
 from vit_explore.explain.deletion import area, deletion_insertion, to_pixels
 from vit_explore.explain.heatmaps import HeatMethod, Question, heat_methods, methods_for, misfit
 from vit_explore.explain.inputs import module_of, ready_images, ready_labels, ready_targets
 from vit_explore.explain.states import plain_pass
+from vit_explore.precision import settled
 from vit_explore.told import Progress
 from vit_explore.trust.results import Ranking, Score
 from vit_explore.trust.sanity import likeness, shuffled
@@ -52,6 +54,7 @@ def rank_steps(
     steps: int = 32,
     seed: int = 0,
     sanity_images: int = SANITY_IMAGES,
+    precision: Precision = "fp32",
 ) -> Iterator[Progress | Ranking]:
     """As `rank`, telling its progress on the way; the last item is the Ranking."""
     net = module_of(model)
@@ -59,6 +62,7 @@ def rank_steps(
     _check(explained, labels)
     known = None if labels is None else ready_labels(labels, len(images))
     truths = None if masks is None else _ready_masks(masks, images)
+    numbers = settled(precision, images.device)
     tallies = {name: _Tally(heat_methods.get(name)) for name in _wanted(net, images, methods)}
     stranger = shuffled(net, seed) if sanity_images else None
     fractions, hits = np.zeros(0, np.float32), 0
@@ -73,7 +77,7 @@ def rank_steps(
             share = (start + (i / len(tallies)) * len(targets)) / len(images)
             yield Progress(share, f"{tally.method.title}: images {start + 1} to {start + len(targets)}")
             heats, maps = _mapped(tally, asked)
-            fractions, went, came = deletion_insertion(net, asked.images, heats, targets)
+            fractions, went, came = deletion_insertion(net, asked.images, heats, targets, precision=numbers)
             tally.deletion += list(went)
             tally.insertion += list(came)
             if truths is not None:
@@ -81,7 +85,7 @@ def rank_steps(
             left = sanity_images - start
             if stranger is not None and left > 0:
                 _compare(tally, asked, stranger, maps, left)
-    yield _ranked(tallies, fractions, explained, None if known is None else hits / len(images), truths)
+    yield _ranked(tallies, fractions, explained, None if known is None else hits / len(images), truths, numbers)
 
 
 def rank(
@@ -92,7 +96,8 @@ def rank(
     images: normalised (B, 3, h, w). labels: (B,), for the accuracy, or to be explained in place of the predicted class
     with explained="label". methods: names, by default all that fit; chance is always among them. masks: where the
     object is, (B, h, w). steps: points on a path, or samples, of the methods that have some. sanity_images: so many are
-    asked of a model with shuffled weights, too. Raises UnknownName, BadConfig, NotApplicable.
+    asked of a model with shuffled weights, too. precision: of the curves' passes, fp32, bf16, or auto: bf16 where the
+    device is faster at it; maps are in fp32. Raises UnknownName, BadConfig, NotApplicable.
     """
     *_, result = rank_steps(model, images, labels, methods, **options)
     assert isinstance(result, Ranking)
@@ -144,6 +149,7 @@ def _ranked(
     explained: str,
     accuracy: float | None,
     truths: np.ndarray | None,
+    precision: str,
 ) -> Ranking:
     areas = {
         name: (area(fractions, np.stack(tally.deletion)), area(fractions, np.stack(tally.insertion)))
@@ -158,6 +164,7 @@ def _ranked(
         accuracy=accuracy,
         object_share=None if truths is None else float(truths.mean()),
         sanity_images=len(next(iter(tallies.values())).likeness),
+        precision=precision,
     )
 
 

@@ -85,6 +85,7 @@ class Ranking:
     accuracy: float | None  # of the model on these images; None without labels
     object_share: float | None  # of the area that the object covers, on average: what chance's mass comes to
     sanity_images: int
+    precision: str  # fp32 or bf16, of the passes behind the curves
 
     def score(self, method: str) -> Score:
         """The row of a method."""

@@ -45,7 +45,7 @@ def over_images(ref: str, data: DataConfig, count: int) -> Job[Ranking]:
 def _told(loaded: object, images: object, labels: object, masks: np.ndarray | None, sanity: int) -> Work[Ranking]:
     from vit_explore import trust
 
-    for step in trust.rank_steps(loaded, images, labels, masks=masks, sanity_images=sanity):
+    for step in trust.rank_steps(loaded, images, labels, masks=masks, sanity_images=sanity, precision="auto"):
         if isinstance(step, Ranking):
             return step
         yield step

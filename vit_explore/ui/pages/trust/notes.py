@@ -30,7 +30,7 @@ def trust() -> list[Note]:
             'import torch\nimport vit_explore as vx\n\nmodel = vx.load_model("bundled:vit-cifar10")\n'
             'val = vx.load_dataset(vx.DataConfig(dataset="cifar10")).val\n'
             "images = torch.cat([model.preprocess(image.transpose(1, 2, 0)) for image in val.images[:128]])\n"
-            "ranking = vx.trust.rank(model, images, val.labels[:128])\nprint(ranking.sentence)"
+            'ranking = vx.trust.rank(model, images, val.labels[:128], precision="auto")\nprint(ranking.sentence)'
         ),
     )
     return [ranking, of_explanation("faithfulness")]

@@ -11,6 +11,10 @@ from vit_explore.trust.results import Ranking, Score
 from vit_explore.ui.kit.chart import chart
 
 TILE = 156  # pixels of a map on the page
+PRECISION = {
+    "fp32": "The passes behind the curves ran in fp32.",
+    "bf16": "The passes behind the curves ran in bf16, at which this device is faster.",
+}
 SHOWN = 5  # methods whose curves are drawn at first, besides chance
 
 
@@ -53,7 +57,8 @@ def table(ranking: Ranking, title: str | None) -> None:
     st.dataframe(rows, hide_index=True, width="stretch", key=f"trust_table_{title}", height="content")
     st.caption(
         f"Like shuffled: rank correlation with the map of the same model with shuffled weights, over "
-        f"{ranking.sanity_images} images (Adebayo et al. 2018): near 1, the method does not look at what was learned."
+        f"{ranking.sanity_images} images (Adebayo et al. 2018): near 1, the method does not look at what was learned. "
+        f"{PRECISION[ranking.precision]}"
     )
     if ranking.object_share is not None:
         st.caption(
