@@ -13,13 +13,23 @@ from vit_explore.data import Dataset, dataset_status, datasets, load_dataset
 from vit_explore.errors import BadConfig
 
 
+@pytest.fixture(scope="module")
+def fake_cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both CIFARs, in small."""
+    root = tmp_path_factory.mktemp("shared")
+    for name in ("cifar10", "cifar100"):
+        write_fake_cifar(root, name, train=20, test=5)
+    return root
+
+
 @pytest.fixture(params=datasets.names())
-def config(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataConfig:
+def config(
+    request: pytest.FixtureRequest, tmp_path: Path, fake_cifar: Path, monkeypatch: pytest.MonkeyPatch
+) -> DataConfig:
     """A small config of each dataset, loadable without a network."""
     name = request.param
     if name.startswith("cifar"):
-        write_fake_cifar(tmp_path / "shared", name, train=20, test=5)
-        monkeypatch.setenv("VIT_EXPLORE_DATA", str(tmp_path / "shared"))
+        monkeypatch.setenv("VIT_EXPLORE_DATA", str(fake_cifar))
         return DataConfig(dataset=name, per_class=8)
     if name == "folder":
         return DataConfig(dataset=name, path=str(write_class_folders(tmp_path / "mine", 12)), per_class=6)

@@ -24,7 +24,7 @@ from vit_explore.training import fit
 from vit_explore.training.advice import Memory, Preflight
 from vit_explore.training.events import Event, Finished
 from vit_explore.ui import site
-from vit_explore.ui.kit import background, waiting
+from vit_explore.ui.kit import waiting
 from vit_explore.ui.session import warmup
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -74,7 +74,8 @@ def foreseen(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         "memory": Memory(10**8, 10**8, 10**8, 10**8, 10**6), "free": 8 * 10**9, "machine": 16 * 10**9,
         "source": "probe", "smaller": None,
     }  # fmt: skip
-    monkeypatch.setattr(background, "foresee", lambda *_: Preflight(**found))  # type: ignore[arg-type]
+    for place in ("vit_explore.ui.kit.background.foresee", "vit_explore.sweeps.estimate.foresee"):
+        monkeypatch.setattr(place, lambda *_: Preflight(**found))  # type: ignore[arg-type]
     return found
 
 

@@ -11,30 +11,30 @@ from vit_explore.cli import main
 from vit_explore.explain.heatmaps import heat_methods
 
 SHAPES = "bundled:vit-shapes"
-FEW = ("--images", "16", "--per-class", "8")
+FEW = ("--images", "8", "--per-class", "8")
 
 
 def test_trust_prints_a_table_and_what_it_comes_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trust", SHAPES, *FEW, "--methods", "attention,saliency", "--steps", "4"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"{SHAPES} on 16 validation images, of which the model gets ")
+    assert out.startswith(f"{SHAPES} on 8 validation images, of which the model gets ")
     for title in ("Raw attention", "Saliency", "Random patches", "Random pixels", "on the object"):
         assert title in out
     assert "The object covers" in out
-    assert out.rstrip().splitlines()[-1].startswith(("Random wins", "Best over 16 images"))
+    assert out.rstrip().splitlines()[-1].startswith(("Random wins", "Best over 8 images"))
 
 
 def test_trust_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--methods", "relevance", "--explain", "label", "--precision", "fp32", "--json"]
     assert main(["trust", SHAPES, *FEW, *asked]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["ref"], found["images"], found["explained"]) == (SHAPES, 16, "label")
+    assert (found["ref"], found["images"], found["explained"]) == (SHAPES, 8, "label")
     assert found["precision"] == "fp32"
     assert {row["method"] for row in found["rows"]} == {"relevance", "random"}
     row = next(row for row in found["rows"] if row["method"] == "relevance")
     low, high = row["interval"]
     assert low < row["gain"] < high
-    assert len(row["like_shuffled"]) == found["sanity_images"] == 16
+    assert len(row["like_shuffled"]) == found["sanity_images"] == 8
 
 
 def test_lab_prints_a_table_and_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
