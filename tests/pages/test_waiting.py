@@ -15,6 +15,7 @@ import pytest
 from conftest import TINY, MakeRun, OpenPage
 from streamlit.testing.v1 import AppTest
 
+from vit_explore.classroom.addresses import LESSON
 from vit_explore.data import load_dataset
 from vit_explore.errors import DiskFull, NotApplicable
 from vit_explore.runs.store import RunStore
@@ -248,3 +249,24 @@ def test_of_a_dataset_the_app_keeps_no_more_than_pages_look_at(monkeypatch: pyte
     np.testing.assert_array_equal(kept.train.images, whole.train.images[:3])
     np.testing.assert_array_equal(kept.val.images, whole.val.images)
     assert (kept.mean, kept.std) == (whole.mean, whole.std)
+
+
+def test_long_work_leaves_the_cores_to_a_run_and_to_a_class(
+    home: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm: Any = SimpleNamespace(cores=4)
+    assert caches._spare(home, warm) == 4
+    make_run("finished")
+    assert caches._spare(home, warm) == 4
+    make_run("running")
+    assert caches._spare(home, warm) == 1
+    monkeypatch.setattr(RunStore, "states", lambda _: {})
+    assert caches._spare(home, warm) == 4
+    monkeypatch.setenv(LESSON, "a lesson")
+    assert caches._spare(home, warm) == 1
+
+
+def test_a_store_that_cannot_be_read_gives_long_work_one_core(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "runs.db").write_text("this is no database", encoding="utf-8")
+    assert caches._spare(home, SimpleNamespace(cores=4)) == 1  # type: ignore[arg-type]

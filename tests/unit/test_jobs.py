@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from vit_explore.errors import ModelUnavailable, NotApplicable, VitExploreError
 from vit_explore.ui.session import jobs, kept
@@ -88,6 +90,30 @@ def pool(clock: Clock) -> Iterator[Jobs]:
     yield made
     clock.now += 1e6  # whatever still runs is abandoned
     until(lambda: made._threads == 0)
+
+
+def test_long_work_takes_the_cores_that_are_spare_at_each_of_its_steps(clock: Clock) -> None:
+    """What else runs takes one."""
+    spare = chain([3, 1], repeat(2))
+    seen: dict[str, list[int]] = {"long": [], "short": [], "inside": []}
+    pool = Jobs(threads=2, clock=clock, cores=lambda: next(spare))
+
+    def counting(name: str, steps: int) -> Work[str]:
+        for _ in range(steps):
+            seen[name].append(torch.get_num_threads())
+            yield Progress()
+        return name
+
+    def long() -> Work[str]:
+        yield from counting("long", 2)
+        return (yield from within(job("inside", lambda: counting("inside", 1))))
+
+    done = pool.ask(Job(("long",), "Long", long, is_long=True), "me", LONG)
+    assert done is not None
+    assert done.value == "inside"
+    assert pool.ask(job("short", lambda: counting("short", 2)), "me", LONG) is not None
+    assert seen == {"long": [3, 1], "inside": [2], "short": [1, 1]}
+    until(lambda: pool._threads == 0)
 
 
 def test_ten_threads_that_ask_the_same_get_one_result(pool: Jobs) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from vit_explore.config import DataConfig
-from vit_explore.errors import NotAllowed
+from vit_explore.errors import NotAllowed, VitExploreError
 from vit_explore.home import home
 from vit_explore.runs.policy import check_model_name
 from vit_explore.runs.store import RunStore
@@ -43,7 +43,18 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def pool() -> Jobs:
     """The one pool of this server, which also keeps the results."""
-    return Jobs(abandoned=LATE if room.is_served() else ABANDONED)
+    folder, warm = home(), warm_up()
+    return Jobs(abandoned=LATE if room.is_served() else ABANDONED, cores=lambda: _spare(folder, warm))
+
+
+def _spare(folder: Path, warm: WarmUp) -> int:
+    """How many cores long work may take: all where nothing trains and no class is here."""
+    if room.is_served():
+        return 1
+    try:
+        return 1 if RunStore(folder).states().get("running") else warm.cores
+    except VitExploreError:  # the page itself says what is wrong with the store
+        return 1
 
 
 def opening(ref: str) -> Job[LoadedModel]:

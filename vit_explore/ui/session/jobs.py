@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from vit_explore.errors import VitExploreError
+from vit_explore.openmp import take_cores
 from vit_explore.told import Progress as Progress
 from vit_explore.ui.session.kept import Kept, make_read_only, size_of
 
@@ -96,13 +97,15 @@ _here = threading.local()  # .pool, and .tasks: the job that runs in this thread
 class Jobs:
     """The pool. Threads are started when there is work, and end without any.
 
-    clock: seconds, for tests; abandoned: seconds without anybody asking, after which a job is stopped.
+    clock: seconds, for tests; abandoned: seconds without anybody asking, after which a job is stopped. cores: how many
+    cores a long job may take, asked at each of its steps; any other takes one.
     """
 
     def __init__(
         self, threads: int = THREADS, most: int = MOST, most_bytes: int = MOST_BYTES,
-        clock: Callable[[], float] = time.monotonic, abandoned: float = ABANDONED,
+        clock: Callable[[], float] = time.monotonic, abandoned: float = ABANDONED, cores: Callable[[], int] = lambda: 1,
     ) -> None:  # fmt: skip
+        self._cores = cores
         self._most_threads, self._threads, self._clock, self._abandoned = threads, 0, clock, abandoned
         self._kept: Kept[Done[Any]] = Kept(most, most_bytes, clock)
         self._tasks: dict[tuple[str, ...], _Task] = {}  # waiting or running
@@ -205,6 +208,7 @@ class Jobs:
             except RuntimeError:  # a generator that goes on after it was closed
                 logger.exception("The job %s does not stop", task.job.key)
             finally:
+                take_cores(1)
                 with self._lock:
                     self._is_long_running &= not task.job.is_long
         _threads.discard(threading.current_thread())
@@ -232,7 +236,7 @@ class Jobs:
         try:
             with closing(task.job.work()) as work:
                 while True:
-                    task.progress = _one_step(task, work)
+                    task.progress = self._one_step(task, work)
                     yield task.progress
         except StopIteration as end:
             task.done = Done(end.value)
@@ -244,6 +248,15 @@ class Jobs:
             task.done = Done(None, JobFailed(unexpected(error)))
         finally:
             self._end(task)
+
+    def _one_step(self, task: _Task, work: Work[Any]) -> Progress:
+        tasks = _here.__dict__.setdefault("tasks", [])
+        tasks.append(task)
+        try:
+            take_cores(self._cores() if any(one.job.is_long for one in tasks) else 1)
+            return next(work)
+        finally:
+            tasks.remove(task)
 
     def _end(self, task: _Task) -> None:
         with self._lock:
@@ -296,12 +309,3 @@ def unexpected(error: Exception) -> str:
         f"This part of the page met an error of the program ({type(error).__name__}). The log of the server, in the "
         "terminal where it was started, has the details; the rest of the page works."
     )
-
-
-def _one_step(task: _Task, work: Work[Any]) -> Progress:
-    tasks = _here.__dict__.setdefault("tasks", [])
-    tasks.append(task)
-    try:
-        return next(work)
-    finally:
-        tasks.remove(task)

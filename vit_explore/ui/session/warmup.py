@@ -12,6 +12,7 @@ import streamlit as st
 
 from vit_explore.cards import card_of
 from vit_explore.errors import VitExploreError
+from vit_explore.openmp import wait_briefly
 from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import Progress, Work
 
@@ -27,10 +28,13 @@ _collecting = threading.Lock()  # held for good by the thread that collects
 
 
 class WarmUp:
-    """The thread that imports torch and starts the worker. `trouble`: why there is no worker, one sentence."""
+    """The thread that imports torch and starts the worker. `trouble`: why there is no worker, one sentence. `cores`:
+    those that torch would take."""
 
     def __init__(self) -> None:
+        wait_briefly()
         self.trouble: str | None = None
+        self.cores = 1
         self._now = threading.Event()
         self._ready = threading.Event()
         self._importing = threading.Lock()
@@ -63,7 +67,7 @@ class WarmUp:
         try:
             for name in _NEEDED:
                 self.load(name)
-            _one_thread()
+            self.cores = _one_thread()
         finally:
             self._ready.set()  # also after a failed import: the page that needs it then says what is wrong
         time.sleep(_LATER_SECONDS)
@@ -112,8 +116,10 @@ def _collect_now_and_then() -> None:
             seen = gc.get_stats()[0]["collections"]
 
 
-def _one_thread() -> None:
-    """The worker needs the cores; what the pages ask for is small."""
+def _one_thread() -> int:
+    """The worker needs the cores; most of what the pages ask for is small. Returns how many torch took before."""
     import torch
 
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    return before
