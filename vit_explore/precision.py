@@ -21,10 +21,11 @@ def has_bf16(device: torch.device) -> bool:
 
 def gains_by_bf16(device: torch.device) -> bool:
     """Whether a forward pass is surely faster in bf16: of x86 those with AVX-512 BF16 or AMX, not AVX-512 alone."""
-    can = torch.cpu.get_capabilities()
-    if device.type == "cpu" and can.get("architecture") == "x86_64":
-        return has_bf16(device) and bool(can.get("avx512_bf16") or can.get("amx_bf16"))
-    return has_bf16(device)
+    if device.type == "cpu":
+        can = torch.cpu.get_capabilities()
+        multiplies = can.get("architecture") != "x86_64" or can.get("avx512_bf16") or can.get("amx_bf16")
+        return bool(multiplies) and has_bf16(device)
+    return device.type == "cuda" and has_bf16(device)
 
 
 def settled(precision: str, device: torch.device) -> str:
