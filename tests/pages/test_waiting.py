@@ -36,9 +36,16 @@ def page() -> None:
     from vit_explore.ui.kit import waiting
     from vit_explore.ui.kit.errors import friendly
 
+    waiting.begin()
     with friendly():
         st.write(f"the result: {waiting.result(st.session_state['job'])}")
     st.write("the rest")
+
+
+def click(at: AppTest, label: str) -> AppTest:
+    """A button that the run before has drawn."""
+    (button,) = [button for button in at.button if button.label == label]
+    return button.click().run()
 
 
 def shown(at: AppTest) -> str:
@@ -54,9 +61,8 @@ def opened(job: Job[Any]) -> AppTest:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """What `slow` waits for; pages have little patience, and buttons the same key in each run of the script."""
+    """What `slow` waits for; pages have little patience."""
     monkeypatch.setattr(waiting, "PATIENCE", 0.05)
-    monkeypatch.setattr(waiting, "_new_key", lambda: "only")
     return threading.Event()
 
 
@@ -95,7 +101,9 @@ def test_what_is_there_soon_is_drawn_without_a_bar(gate: threading.Event) -> Non
 
 def test_cancel_stops_it_and_it_can_be_had_after_all(gate: threading.Event) -> None:
     at = opened(slow(gate))
-    at.button(key="cancel_only").click().run()
+    before = [button.key for button in at.button]
+    assert [button.key for button in at.run().button] == before  # or a click in the middle of a run would be lost
+    click(at, "Cancel")
     assert "Cancelled: Asking the layers." in shown(at)
     assert "the rest" in shown(at)
     assert not at.get("progress")
@@ -103,7 +111,7 @@ def test_cancel_stops_it_and_it_can_be_had_after_all(gate: threading.Event) -> N
     gate.set()
     time.sleep(0.05)
     assert "the result" not in shown(at.run())
-    at.button(key="again_only").click().run()
+    click(at, "Do it after all")
     waiting.PATIENCE = 60.0
     assert "the result: 42" in shown(at.run())
 
@@ -111,7 +119,7 @@ def test_cancel_stops_it_and_it_can_be_had_after_all(gate: threading.Event) -> N
 def test_another_session_is_not_cancelled_with_it(gate: threading.Event) -> None:
     job = slow(gate)
     mine, yours = opened(job), opened(job)
-    mine.button(key="cancel_only").click().run()
+    click(mine, "Cancel")
     gate.set()
     waiting.PATIENCE = 60.0
     assert "the result: 42" in shown(yours.run())

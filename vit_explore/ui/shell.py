@@ -10,7 +10,7 @@ import streamlit as st
 
 from vit_explore.ui import site
 from vit_explore.ui.components import address_bar
-from vit_explore.ui.kit import following, joining, model_picker, saving, store_notice
+from vit_explore.ui.kit import following, joining, model_picker, saving, store_notice, waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.style import style_everywhere
 from vit_explore.ui.session import address, room
@@ -56,6 +56,7 @@ def frame(page: StreamlitPage) -> None:
             st.switch_page(site.path("room"))
         name = page.url_path or site.HOME.name
         saving.begin(name)
+        waiting.begin()
         address.arrive(name)
         following.go_where_led()
         following.bar()

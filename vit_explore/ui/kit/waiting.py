@@ -7,7 +7,9 @@ The bar is a fragment of its own that asks for the job, and runs the page again 
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections import Counter
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -20,7 +22,13 @@ from vit_explore.ui.session.jobs import Done, Job
 T = TypeVar("T")
 PATIENCE = 0.3  # seconds that a page waits before it paints without the result
 EVERY = 0.5  # seconds between two looks
-_ASKER, _CANCELLED = "jobs_asker", "jobs_cancelled"
+_ASKER, _CANCELLED, _DRAWN = "jobs_asker", "jobs_cancelled", "jobs_drawn"
+
+
+def begin() -> None:
+    """At the start of a page: its bars are counted from anew, so that each button stays the same from run to run. A
+    click on one that the next run does not know is lost, and so is the keyboard's place."""
+    st.session_state[_DRAWN] = Counter()
 
 
 def result(job: Job[T]) -> T:
@@ -41,7 +49,7 @@ def peek(job: Job[T], patience: float | None = None) -> Done[T] | None:
 
 def watch(job: Job[Any], quiet: bool = False) -> None:
     """Draw the job's progress, and run the page again when it is done. quiet: one line, without Cancel."""
-    key = _new_key()
+    key = _key_of(job)
     if job.key in _cancelled():
         fragment(_offer_again)(job, key)
     else:
@@ -50,7 +58,7 @@ def watch(job: Job[Any], quiet: bool = False) -> None:
 
 
 def _look(job: Job[Any], key: str, quiet: bool) -> None:
-    if caches.pool().ask(job, _asker()) is not None:
+    if job.key in _cancelled() or caches.pool().ask(job, _asker()) is not None:
         address.redraw()
     progress = caches.pool().progress(job)
     if quiet:
@@ -59,23 +67,33 @@ def _look(job: Job[Any], key: str, quiet: bool) -> None:
     words = f"{job.title}: {progress.words}…" if progress.words else f"{job.title}…"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(min(max(progress.share, 0.0), 1.0), text=words)
-        if st.button("Cancel", icon=":material/close:", key=f"cancel_{key}"):
-            caches.pool().cancel(job, _asker())
-            _cancelled().add(job.key)
-            address.redraw()
+        st.button("Cancel", icon=":material/close:", key=f"cancel_{key}", on_click=_cancel, args=(job,))
+
+
+def _cancel(job: Job[Any]) -> None:
+    caches.pool().cancel(job, _asker())
+    _cancelled().add(job.key)
 
 
 def _offer_again(job: Job[Any], key: str) -> None:
+    if job.key not in _cancelled():
+        address.redraw()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Cancelled: {job.title}.", width="content")
-        if st.button("Do it after all", icon=":material/replay:", key=f"again_{key}"):
-            _cancelled().discard(job.key)
-            address.redraw()
+        st.button(
+            "Do it after all",
+            icon=":material/replay:",
+            key=f"again_{key}",
+            on_click=_cancelled().discard,
+            args=(job.key,),
+        )
 
 
-def _new_key() -> str:
-    """Of a button: two parts of a page may wait for the same job."""
-    return uuid.uuid4().hex
+def _key_of(job: Job[Any]) -> str:
+    """Of a button: the job's, and which one of its bars, since two parts of a page may wait for the same job."""
+    drawn: Counter[tuple[str, ...]] = st.session_state.setdefault(_DRAWN, Counter())
+    drawn[job.key] += 1
+    return f"{hashlib.sha256(repr(job.key).encode()).hexdigest()[:16]}_{drawn[job.key]}"
 
 
 def _asker() -> str:
