@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import confusion_matrix as sk_confusion
 from sklearn.metrics import f1_score, recall_score
+from torch import nn
 
 from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
@@ -228,6 +230,25 @@ def test_out_of_memory_suggests_a_batch_that_fits(dataset: Dataset) -> None:
         list(trainer.events())
 
 
+def test_what_the_failed_step_had_in_hand_is_let_go_before_smaller_batches_are_tried(dataset: Dataset) -> None:
+    trainer = Trainer(config(), dataset=dataset)
+    forward = trainer.model.forward
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def stingy(x: torch.Tensor) -> torch.Tensor:
+        activations = forward(x)
+        if any(of_before() is not None for of_before in held):
+            raise torch.OutOfMemoryError("out of memory: two steps at once")
+        if len(x) > 20 and trainer.step == 2:
+            held.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("out of memory")
+        return activations
+
+    trainer.model.forward = stingy
+    with pytest.raises(TrainingFailed, match=r"batch size of 32; a batch size of 16 would fit"):
+        list(trainer.events())
+
+
 def test_other_runtime_errors_are_not_called_memory() -> None:
     def broken(size: int) -> None:
         raise RuntimeError("something else")
@@ -329,6 +350,25 @@ def test_where_compiling_fails_the_run_goes_on_and_says_so(
     assert isinstance(found[-1], Finished)
     assert "cannot be compiled here" in caplog.text
     assert "no compiler here" in caplog.text
+
+
+def test_no_gradient_is_added_to_that_of_a_compiled_pass(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a CUDA graph lie in its own memory, which its next pass overwrites."""
+    without: list[bool] = []
+
+    class Compiled(nn.Module):
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            without.append(all(parameter.grad is None for parameter in self.parameters()))
+            return self.model(x)
+
+    monkeypatch.setattr(torch, "compile", lambda model, mode, dynamic: Compiled(model))
+    events(dataset, epochs=0.5, compiled="on", low_res_fraction=0.5)
+    assert len(without) == 2 * 3 + 4  # three passes at each size, and the steps
+    assert all(without)
 
 
 def test_compiling_is_for_long_runs_on_a_gpu() -> None:

@@ -19,10 +19,15 @@ def take_batch(images: Tensor, index: Tensor, augment: str, generator: torch.Gen
     rows = _shifted(h, _shift(n, reach[0], generator))
     cols = _shifted(w, _shift(n, reach[1], generator))
     cols = torch.where(flip[:, None], cols.flip(1), cols)
-    rows, cols = rows.to(device), cols.to(device)
+    rows, cols = put(rows, device), put(cols, device)
     flat = images.view(images.shape[0], 3, h * w)
     pixels = (rows[:, :, None] * w + cols[:, None, :]).view(n, 1, h * w).expand(n, 3, h * w)
     return flat[index].gather(2, pixels).view(n, 3, h, w)
+
+
+def put(drawn: Tensor, device: torch.device) -> Tensor:
+    """What was drawn on the CPU, on the device: without waiting for a GPU to be done with the step before."""
+    return drawn.to(device, non_blocking=device.type == "cuda")
 
 
 def _shift(n: int, reach: int, generator: torch.Generator) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vit_explore.data.augment import put
+
 ERASED_AREA = (0.02, 1 / 3)  # share of the image (Zhong et al. 2020)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 ATTEMPTS = 10  # to draw a box that fits
@@ -29,8 +31,8 @@ def mix(
     sides = np.floor(np.sqrt(1 - share)[:, None] * (h, w)).astype(np.int64)
     corners = numbers.integers((h, w), size=(n, 2)) - sides // 2  # a box may stand out, and is then smaller
     box = _inside(corners, sides, (h, w), device)
-    own = torch.from_numpy(share).to(device, x.dtype).view(n, 1, 1, 1)
-    own = torch.where(torch.from_numpy(cuts).to(device).view(n, 1, 1, 1), (~box).to(x.dtype), own)
+    own = put(torch.from_numpy(share).to(x.dtype), device).view(n, 1, 1, 1)
+    own = torch.where(put(torch.from_numpy(cuts), device).view(n, 1, 1, 1), (~box).to(x.dtype), own)
     target = F.one_hot(labels, classes).to(x.dtype)
     part = own.mean((2, 3)).clamp(0, 1)
     return torch.lerp(x.flip(0), x, own), torch.lerp(target.flip(0), target, part)
@@ -56,5 +58,5 @@ def _inside(corners: np.ndarray, sides: np.ndarray, size: tuple[int, int], devic
         (np.arange(side) >= corners[:, axis, None]) & (np.arange(side) < (corners + sides)[:, axis, None])
         for axis, side in enumerate(size)
     )
-    rows, columns = torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)
+    rows, columns = put(torch.from_numpy(rows), device), put(torch.from_numpy(columns), device)
     return rows[:, None, :, None] & columns[:, None, None, :]

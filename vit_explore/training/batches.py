@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vit_explore.config import TrainConfig
 from vit_explore.data import Dataset
-from vit_explore.data.augment import take_batch, to_input
+from vit_explore.data.augment import put, take_batch, to_input
 from vit_explore.data.fitting import Fitting
 from vit_explore.data.mixing import erase, mix
 from vit_explore.training.setup import generator, numbers
@@ -48,7 +48,7 @@ class Batches:
         epoch, place = divmod(step, self.per_epoch)
         if self._order_of != epoch:
             order = torch.randperm(len(self.labels), generator=generator(self.seed, epoch, ORDER))
-            self._order, self._order_of = order.to(self.images.device), epoch
+            self._order, self._order_of = put(order, self.images.device), epoch
         return self._order[place * self.size : (place + 1) * self.size]
 
     def _augmented(self, index: Tensor, step: int) -> Tensor:

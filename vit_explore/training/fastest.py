@@ -98,6 +98,7 @@ def _compiled(model: nn.Module, loss_of: LossOf, batches: list[Tensor], y: Tenso
     try:
         for x in batches:
             for _ in range(3):  # the first compiles, the second records the graph, the third replays it
+                model.zero_grad(set_to_none=True)  # gradients lie in the graph's memory: none can be added to
                 loss_of(compiled, x, y).backward()
     except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):

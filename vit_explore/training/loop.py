@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -108,6 +109,7 @@ class Trainer(Stepping):
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # what the step had in hand would still fill the memory
             raise TrainingFailed(self._out_of_memory()) from error
         finally:
             self.replicas.close()
