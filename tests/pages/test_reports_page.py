@@ -158,11 +158,14 @@ def test_own_runs_and_records_join_their_row(
     name = "report-cnn-scaled"
     monkeypatch.setattr("vit_explore.reports.from_run.preset_of", lambda config: name)
     record = record_of(store.get(run), store, name, "python …", "a processor", "2.15")
-    cut = dataclasses.replace(record, preset="report-cnn", done=0.25, top1=None)
+    looks = ((0.0, 0.0, 0.2), (0.24, 2.4, 0.375))
+    cut = dataclasses.replace(record, preset="report-cnn", done=0.25, top1=None, validation=looks)
     monkeypatch.setattr(found, "of_preset", lambda wanted: {name: [record], "report-cnn": [cut]}.get(wanted, []))
     at = open_page("reports", report="report-cnn")
     assert not at.exception
-    assert "at 25 % of it" in said(at)
+    assert "37.5 % at 24 % of it" in said(at)
+    unseen = dataclasses.replace(cut, validation=looks[:1])  # before the first step alone
+    assert words.accuracy([unseen]) == "cut short at 25 % of it: a loss alone"
     assert f"{100 * (record.top1 or 0):.1f} %" in said(at)
     rows_found = found.found_of(rows.get("report-cnn"), found.own_runs(store))
     assert [one.id for one in rows_found.own["scaled"]] == [run]

@@ -41,8 +41,10 @@ def accuracy(records: Sequence[Record]) -> str:
     if not records:
         return NOT_YET
     furthest = max(records, key=lambda record: record.done)
-    last = furthest.validation[-1][2] if furthest.validation else None
-    return f"{wording.percent(last)} at {100 * furthest.done:.0f} % of it"
+    looks = [look for look in furthest.validation if look[0] > 0]
+    if not looks:
+        return f"cut short at {100 * furthest.done:.0f} % of it: a loss alone"
+    return f"{wording.percent(looks[-1][2])} at {100 * looks[-1][0]:.0f} % of it"
 
 
 def facts(found: Found) -> dict[str, list[str]]:
