@@ -40,14 +40,16 @@ def main() -> None:
     parser.add_argument(
         "--snapshots", type=int, default=2, help="how many of its snapshots, the first and last included"
     )
+    parser.add_argument("--into", type=Path, default=WEIGHTS, help="the folder of the weights, snapshots and cards")
     options = parser.parse_args()
     store = RunStore()
     record = store.get(options.run)
-    weights, about = export(record.id, WEIGHTS / options.name, force=True)
+    options.into.mkdir(parents=True, exist_ok=True)
+    weights, about = export(record.id, options.into / options.name, force=True)
     about.write_text(
         json.dumps({**json.loads(about.read_text()), "title": options.title, "order": options.order}, indent=2) + "\n"
     )
-    folder = WEIGHTS / options.name
+    folder = options.into / options.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for step in thinned([row.step for row in store.snapshots(record.id)], options.snapshots):
@@ -56,4 +58,5 @@ def main() -> None:
     print(weights, sum(path.stat().st_size for path in folder.iterdir()) // 1024, "KiB of snapshots")
 
 
-main()
+if __name__ == "__main__":
+    main()
