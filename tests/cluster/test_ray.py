@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,14 @@ def states(store: RunStore, runs: list[str]) -> set[str]:
     return {store.get(run).state for run in runs}
 
 
-def losses_here(settings: RunConfig) -> list[float]:
-    return [event.loss for event in fit(settings) if isinstance(event, Step)]
+def losses_here(settings: RunConfig) -> tuple[float, ...]:
+    """Those of an uninterrupted run without a cluster; the same for whoever asks again."""
+    return _losses(settings.model_copy(update={"name": ""}).model_dump_json())
+
+
+@cache
+def _losses(settings: str) -> tuple[float, ...]:
+    return tuple(event.loss for event in fit(RunConfig.model_validate_json(settings)) if isinstance(event, Step))
 
 
 def seat_processes() -> list[psutil.Process]:
