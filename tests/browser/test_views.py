@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from app_server import App
 from playwright.sync_api import Page, expect
@@ -18,7 +18,8 @@ history.pushState = (...all) => { window.pushed = (window.pushed || 0) + 1; push
 
 
 def fields(page: Page) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(page.url).query))
+    """What the address says, asked of the page itself: Playwright's `page.url` hears of a change a moment later."""
+    return dict(parse_qsl(page.evaluate("location.search.slice(1)")))
 
 
 def wait_for(page: Page, **wanted: str | None) -> None:
@@ -93,7 +94,7 @@ def test_a_copied_address_is_the_same_view(page: Page, app: App, browser: Any) -
         if fields(page).items() >= {"patch": "12", "layer": "3", "head": "2"}.items():
             break
     wait_for(page, patch="12", layer="3", head="2")
-    seen, address = caption(page), page.url
+    seen, address = caption(page), page.evaluate("location.href")
     assert "Layer 3, head 2" in seen
     assert "row 2, column 4" in seen
     context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -152,7 +153,7 @@ def test_back_takes_a_patch_and_a_head_back(page: Page, app: App) -> None:
     wait_for(page, patch="12", layer="3", head="2")
     settle(page)  # on a busy machine a key on the way there may still be heard, and be an entry after this one
     for _ in range(40):  # one step back for each choice; quick ones may have become one
-        before = page.url
+        before = page.evaluate("location.href")
         page.go_back()
         page.wait_for_function(f"() => location.href !== {before!r}")
         here = fields(page)
