@@ -13,7 +13,7 @@ from vit_explore.ui.components import address_bar
 from vit_explore.ui.kit import following, joining, model_picker, saving, store_notice, waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.style import style_everywhere
-from vit_explore.ui.session import address, room
+from vit_explore.ui.session import address, room, whole_runs
 from vit_explore.ui.session.warmup import warm_up
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def frame(page: StreamlitPage) -> None:
     """Take the view from the address, settle the model, run the page, and then wake torch and the worker up."""
     try:
         style_everywhere()
+        whole_runs.keep()
         joining.keep_cookie()
         if room.came_to_teach():
             st.switch_page(site.path("room"))
