@@ -47,7 +47,7 @@ def command(name: str, changes: str) -> str:
     """The command that the card of a bundled model gives, with these settings in place of its own."""
     card = (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
     made = re.search(r"^Made by: `python -m vit_explore train (.*)`$", card, re.MULTILINE)
-    assert made, f"the card of {name} says not how it was made"
+    assert made, f"the card of {name} does not say how it was made"
     flags, new = settings(made[1]), settings(changes)
     flags = {flag: value for flag, value in flags.items() if ON_ITS_OWN.get(flag) not in new} | new
     words = [word for flag, value in flags.items() for word in (flag, value) if word]

@@ -51,9 +51,9 @@ add(
         ),
         scaled="Width 192, depth 4 and 3 heads (a fiftieth of the parameters), 1,000 images of each class.",
         differs=(
-            "86 million weights and 16,000 images: without pre-training the size cannot pay. The scaled run, with a "
-            "fiftieth of the weights and a quarter of the images, is far ahead of the printed figure in a minute: the "
-            "pictures are not the cause. Patch size and learning rate, which are not printed, may explain the rest."
+            "With the same settings validation accuracy is ahead of the printed one after each of three epochs (there "
+            "that run was cut short), and so is a fiftieth of the weights with a quarter of the images: neither the "
+            "size nor the pictures are the cause. Patch size and learning rate, which are not printed, may explain it."
         ),
         faithful=faithful,
         small=small,
