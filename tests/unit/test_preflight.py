@@ -23,6 +23,7 @@ from vit_explore.training import advice, memory, preflight
 from vit_explore.training.advice import Memory, Preflight
 
 ROOT = Path(__file__).resolve().parents[2]
+MATMUL_RATE = preflight.matmul_rate  # below, each test has a machine of a known rate
 HUGE = {"width": 1536, "patch_size": 2, "classes": None, "device": "cpu"}
 
 
@@ -278,3 +279,14 @@ def test_a_linear_probe_costs_its_features_and_next_to_nothing_else() -> None:
     assert advice.warning(preflight.estimate(config, 30, 20, may_probe=False), config) is None
     large = preflight.estimate(config.update(width=768, depth=12, num_heads=12), 10**6, 2_000, may_probe=False)
     assert "features of its images take" in (advice.warning(large, config) or "")
+
+
+def test_a_busy_moment_does_not_make_the_machine_slow_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_rates", {})
+    device, rates = torch.device("cpu"), []
+    for seconds, again in ((0.5, 10.0), (0.01, 10.0), (0.01, -1.0), (0.5, -1.0)):
+        monkeypatch.setattr(preflight, "_seconds", lambda work, device, seconds=seconds: seconds)
+        monkeypatch.setattr(preflight, "LOOKS_AGAIN", again)
+        rates.append(MATMUL_RATE(device))
+    assert rates[0] == rates[1]  # it is not looked for each time
+    assert rates[2] == rates[3] == pytest.approx(50 * rates[0])

@@ -5,6 +5,7 @@ Memory comes first (see memory.py), and nothing is built that would not fit.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ PROBE_SECONDS = 1.5  # of the probe, about; a model of which two images take lon
 EFFICIENCY = 0.5  # of the rate of a plain matrix product that a network reaches, about
 TOGETHER = 0.85  # n threads are worth about n to this power of one
 MATMUL = 1024  # side of the matrices by which that rate is found
+LOOKS_AGAIN = 10.0  # seconds after which it is looked for anew
 HEAD_STEP = 1e-3  # seconds of a step of a linear probe, about
 LARGE = 5e10  # FLOPs of a batch's forward pass; with fewer the activations take two or three GB at the most
 SHARE_OF_FREE = 0.8  # of the free memory that a run may fill
@@ -243,17 +245,22 @@ def _step(model: nn.Module, update: Optimizers, x: Tensor, numerics: Numerics) -
     update.step()
 
 
-_rates: dict[str, float] = {}
+_rates: dict[str, tuple[float, float]] = {}  # the best so far, and when it was last looked for
 
 
 def matmul_rate(device: torch.device) -> float:
-    """FLOPs a second of a product of two fp32 matrices, measured once in a process; half a blink."""
-    if str(device) not in _rates:
+    """FLOPs a second of a product of two fp32 matrices, measured in half a blink.
+
+    The best that this process has seen, looked for anew now and then: a busy moment makes a machine look slow.
+    """
+    best, looked = _rates.get(str(device), (0.0, -math.inf))
+    if time.monotonic() - looked > LOOKS_AGAIN:
         a = torch.randn(MATMUL, MATMUL, device=device)
         with _one_thread(device, None) as worth:
             seconds = min(_seconds(lambda: a @ a, device) for _ in range(4))
-        _rates[str(device)] = worth * 2 * MATMUL**3 / seconds
-    return _rates[str(device)]
+        best = max(best, worth * 2 * MATMUL**3 / seconds)
+        _rates[str(device)] = best, time.monotonic()
+    return best
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
