@@ -105,7 +105,10 @@ def upload(page: Page, seed: int) -> None:
 
 
 def moves(page: Page, url: str, count: int) -> list[float]:
-    """Pieces of a picture covered one after another: from the key to what both models say, and their maps."""
+    """Pieces of a picture covered one after another: from the key to what both models say, and their maps.
+
+    count: at most 14, since the board has 16 pieces.
+    """
     page.goto(f"{url}/rearrange?model=bundled:vit-cifar10&picture=sample:cat")
     cells = page.locator(".board .cell")
     page.get_by_text("says ").last.wait_for()

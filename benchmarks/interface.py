@@ -78,7 +78,8 @@ def waiting(page: Page, url: str, args: argparse.Namespace) -> None:
     wait_for_attention(page, url)
     page.get_by_text("Upload", exact=True).click()
     row("new photo → attention of all heads", [timed(partial(upload, page, i)) for i in range(PHOTOS)], "s")
-    row("Rearrange it: a piece covered → both models' answers and maps", moves(page, url, PHOTOS * args.repeats), "s")
+    covered = moves(page, url, min(14, PHOTOS * args.repeats))
+    row("Rearrange it: a piece covered → both models' answers and maps", covered, "s")
     points = [first_point(page, url, FIRST_POINT_SECONDS) for _ in range(args.repeats)]
     row("Start → first point, warm worker", points, "s")
 

@@ -191,6 +191,7 @@ def test_in_bf16_the_areas_are_the_same_to_rounding_and_the_maps_exactly() -> No
     assert not np.array_equal(one.deletion, other.deletion)
     np.testing.assert_allclose(other.deletion, one.deletion, atol=2**-7)  # of a probability: bf16 has 8 bits
     np.testing.assert_allclose(other.insertion, one.insertion, atol=2**-7)
+    assert all(block.attn.fused_attn for block in net.blocks)  # the explicit attention of these passes is put back
 
 
 @pytest.mark.skipif(

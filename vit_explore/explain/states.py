@@ -57,7 +57,7 @@ def switched(modules: Iterable[nn.Module], **values: Any) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def plain_pass(net: nn.Module, images: Tensor) -> Tensor:
-    """Logits (B, classes) in evaluation mode."""
-    with undisturbed(net):
+def plain_pass(net: nn.Module, images: Tensor, **switches: Any) -> Tensor:
+    """Logits (B, classes) in evaluation mode; switches: attributes of its modules for as long."""
+    with undisturbed(net), switched(net.modules(), **switches):
         return check_logits(net(images))
