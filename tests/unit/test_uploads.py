@@ -46,8 +46,12 @@ def test_no_metadata_is_kept(home: Path) -> None:
 
 
 def test_large_pictures_are_made_to_fit() -> None:
-    large = np.zeros((2 * uploads.MAX_SIDE, uploads.MAX_SIDE, 3), np.uint8)
-    assert uploads.fitting(large).shape == (uploads.MAX_SIDE, uploads.MAX_SIDE // 2, 3)
+    def fitted(height: int, width: int) -> tuple[int, ...]:
+        return uploads.fitting(np.zeros((height, width, 3), np.uint8)).shape
+
+    assert fitted(3000, 4000) == (576, 768, 3)  # the short side is the square that a model sees
+    assert fitted(2000, 500) == (1536, 384, 3)
+    assert fitted(576, 1536) == (576, 1536, 3)
     assert uploads.fitting(pixels(1)) is not None
     assert np.array_equal(uploads.fitting(pixels(1)), pixels(1))
 

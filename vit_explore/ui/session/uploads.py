@@ -18,17 +18,20 @@ from vit_explore.data.images import load_image
 from vit_explore.errors import BadImage, DiskFull
 from vit_explore.home import home
 
-MAX_SIDE = 1536  # pixels: more than any model here sees
+SHORT_SIDE, LONG_SIDE = 576, 1536  # pixels; models see a square of the short side, of 518 at most, and each session
+# holds its picture
 MAX_FILES, MAX_BYTES = 60, 200_000_000
 LASTS = 7 * 24 * 3600  # seconds since somebody last looked at one
 
 
 def fitting(pixels: np.ndarray) -> np.ndarray:
     """The picture, uint8 (H, W, 3), in the size in which it is kept."""
-    if max(pixels.shape[:2]) <= MAX_SIDE:
+    height, width = pixels.shape[:2]
+    scale = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width))
+    if scale >= 1:
         return pixels
     picture = Image.fromarray(pixels)
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    picture.thumbnail((round(width * scale), round(height * scale)))
     return np.asarray(picture)
 
 
