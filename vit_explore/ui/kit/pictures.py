@@ -231,7 +231,7 @@ def _another(source: str, last: int) -> None:
 def _upload(picture: Picture) -> Picture:
     file = st.file_uploader(
         "A picture of your own", type=_TYPES, max_upload_size=_UPLOAD_MB, key="picture_upload",
-        help=f"It is kept on this server, at most {uploads.SHORT_SIDE} pixels on its short side and without its name or "
+        help=f"It is kept on this server, its short side at most {uploads.SHORT_SIDE} pixels and without its name or "
         f"metadata, so that a reload shows it again; the oldest of {uploads.MAX_FILES} leaves first. Only who has this "
         "page's address can see it.",
     )  # fmt: skip
