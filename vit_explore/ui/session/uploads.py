@@ -18,7 +18,7 @@ from vit_explore.data.images import load_image
 from vit_explore.errors import BadImage, DiskFull
 from vit_explore.home import home
 
-# Pixels: a model sees a square of the short side, of 518 at most; and each session holds its picture.
+# Pixels: a model sees a square of the short side, seldom of more than 518; each session holds its picture.
 SHORT_SIDE, LONG_SIDE = 576, 1536
 MAX_FILES, MAX_BYTES = 60, 200_000_000
 LASTS = 7 * 24 * 3600  # seconds since somebody last looked at one
