@@ -1,28 +1,47 @@
 """A page comes whole on a busy server, too: what Streamlit (1.67) now and then drops of it.
 
-A part of a page asks to run again (`run_every`) when the page's run has just ended in its thread, while the event loop
-is behind and has not passed on what was drawn. Streamlit takes a new runner for the part, and ignores from then on what
-the old one has said: the rest of the page never reaches the browser, and nobody waits for it. A comment in
-AppSession.request_rerun tells of it. So such a question goes to the end of the loop's queue, behind what was drawn.
+A part of a page asks to run again (`run_every`), and its question crosses a run of the page:
+
+- The run has just ended in its thread, while the event loop is behind and has not passed on what was drawn. Streamlit
+  takes a new runner for the part, and ignores from then on what the old one has said: the rest of the page never
+  reaches the browser, and nobody waits for it. A comment in AppSession.request_rerun tells of it. So such a question
+  goes to the end of the loop's queue, behind what was drawn.
+- The run has just opened another page (`st.switch_page`), of which the browser has not heard. Streamlit runs the part
+  as one of the page before, and says so to the browser, which clears the page that it has by now. So a part runs in
+  the page that is open.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 
-_MARK = "waits_for_the_page"
+_MARK = "keeps_pages_whole"
 
 
 def keep() -> None:
     """From now on, in all sessions of this server."""
-    ask = AppSession.request_rerun
-    if hasattr(ask, _MARK):
-        return
+    _put(AppSession, "request_rerun", _after_what_was_drawn)
+    _put(ScriptRunner, "_run_script", _in_the_open_page)
 
+
+def _put(owner: type, name: str, change: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+    """Change a method of Streamlit's, once."""
+    method = getattr(owner, name)
+    if not hasattr(method, _MARK):
+        changed = change(method)
+        setattr(changed, _MARK, True)
+        setattr(owner, name, changed)
+
+
+def _after_what_was_drawn(ask: Callable[..., None]) -> Callable[..., None]:
     @wraps(ask)
     def request_rerun(self: AppSession, client_state: Any) -> None:
         if client_state and client_state.fragment_id and _has_ended(self):
@@ -30,11 +49,23 @@ def keep() -> None:
         else:
             ask(self, client_state)
 
-    setattr(request_rerun, _MARK, True)
-    AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
+    return request_rerun
 
 
 def _has_ended(session: AppSession) -> bool:
     """Whether the session still has a runner that takes no more: its last words may be on their way."""
     requests = getattr(getattr(session, "_scriptrunner", None), "_requests", None)
     return getattr(requests, "_state", None) is ScriptRequestType.STOP
+
+
+def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
+    @wraps(run)
+    def _run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
+        page = self._pages_manager.current_page_script_hash
+        if rerun_data.fragment_id_queue and page and rerun_data.page_script_hash != page:
+            with self._session_state.query_params() as query:
+                text = urlencode({name: query.get_all(name) for name in query}, doseq=True)
+            rerun_data = replace(rerun_data, page_script_hash=page, query_string=text)
+        run(self, rerun_data)
+
+    return _run_script
