@@ -17,12 +17,11 @@ from typing import Any
 import identity
 import pytest
 from app_server import PROJECT, free_port, stop_tree, wait_until_up
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from test_accessibility import examine
 from test_app import no_errors
 
 from vit_explore.ui import site
-from vit_explore.ui.kit.following import EVERY
 
 BEHIND = "Behind this page"
 FORBIDDEN: list[str] = []  # what a browser said that a page wanted and might not
@@ -213,54 +212,6 @@ def test_a_lesson_from_the_door_to_the_way_home(browser: Any, lesson: Lesson, tm
         no_errors(page)
         page.context.close()
     assert not FORBIDDEN
-
-
-class Line:
-    """What the app says to one browser, which it hears late while `holds`."""
-
-    def __init__(self, page: Page) -> None:
-        self.holds = False
-        self._kept: list[str | bytes] = []
-        page.route_web_socket(re.compile("_stcore/stream"), self._open)
-
-    def _open(self, browser: WebSocketRoute) -> None:
-        self._browser = browser
-        browser.connect_to_server().on_message(self._hear)
-
-    def _hear(self, message: str | bytes) -> None:
-        if self.holds:
-            self._kept.append(message)
-        else:
-            self._browser.send(message)
-
-    def release(self) -> None:
-        self.holds = False
-        for message in self._kept:
-            self._browser.send(message)
-
-
-def test_a_page_comes_whole_to_who_hears_late_that_it_was_opened(browser: Any, lesson: Lesson) -> None:
-    """Until then the parts of the page before go on asking to run."""
-    teacher = teach(browser, lesson)
-    _, bob = seat(browser)
-    line = Line(bob)
-    enter(bob, lesson, "Bob")
-    teacher.get_by_text("Show my view to all").click()
-    expect(bob.get_by_role("heading", name="Class")).to_be_visible()
-    ready(bob)
-    line.holds = True
-    teacher.get_by_role("link", name="Glossary").click()
-    ready(teacher)
-    bob.wait_for_timeout(3 * EVERY * 1000)
-    expect(bob.get_by_role("heading", name="Glossary")).to_have_count(0)
-    line.release()
-    expect(bob.get_by_role("heading", name="Glossary")).to_be_visible(timeout=30_000)
-    bob.wait_for_timeout(EVERY * 1000)
-    expect(bob.get_by_role("heading", name="Glossary")).to_be_visible()
-    ready(bob)
-    for page in (teacher, bob):
-        no_errors(page)
-        page.context.close()
 
 
 def test_every_page_is_whole_behind_the_guard(browser: Any, lesson: Lesson) -> None:

@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -28,6 +29,7 @@ from vit_explore.ui.session import whole_runs
 PART = "a part of the page"
 PLAIN = inspect.unwrap(AppSession.request_rerun)  # another test may have opened a page
 PLAIN_RUN = inspect.unwrap(ScriptRunner._run_script)
+PLAIN_REQUEST = inspect.unwrap(ScriptRequests.request_rerun)
 APP = """
 import streamlit as st
 
@@ -43,6 +45,21 @@ def head():
 
 head()
 page.run()
+"""
+FORM = """
+import streamlit as st
+
+def take():
+    st.session_state.setting = "its own"
+
+st.button("Preset", on_click=take)
+st.selectbox("Setting", ["the usual", "its own"], key="setting", persist_state="session")
+
+@st.fragment
+def look():
+    st.text(st.session_state.setting)
+
+look()
 """
 
 
@@ -101,6 +118,7 @@ def scene(monkeypatch: pytest.MonkeyPatch, runner: Runner, asked: ClientState) -
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AppSession, "request_rerun", PLAIN)
     monkeypatch.setattr(ScriptRunner, "_run_script", PLAIN_RUN)
+    monkeypatch.setattr(ScriptRequests, "request_rerun", PLAIN_REQUEST)
     whole_runs.keep()
     whole_runs.keep()  # once is enough
 
@@ -162,10 +180,16 @@ class Visit:
 
 
 @pytest.fixture
-def visit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Visit:
-    """Page one was open, page two is now."""
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit as it comes, and without a server."""
     monkeypatch.setattr("streamlit.runtime.scriptrunner.script_runner.runtime.get_instance", MagicMock())
     monkeypatch.setattr(ScriptRunner, "_run_script", PLAIN_RUN)
+    monkeypatch.setattr(ScriptRequests, "request_rerun", PLAIN_REQUEST)
+
+
+@pytest.fixture
+def visit(plain: None, tmp_path: Path) -> Visit:
+    """Page one was open, page two is now."""
     (tmp_path / "app.py").write_text(APP)
     visit = Visit(tmp_path / "app.py")
     visit.run(RerunData(query_string="of=one"))
@@ -175,25 +199,97 @@ def visit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Visit:
     return visit
 
 
-def late(visit: Visit) -> RerunData:
+def late(visit: Visit, by_clock: bool) -> RerunData:
     """The head's question from page one, which the browser still shows."""
     [part] = visit.fragments._fragments
-    return RerunData(page_script_hash=visit.opened[0], query_string="of=one", fragment_id=part, is_auto_rerun=True)
+    return RerunData(
+        page_script_hash=visit.opened[0], query_string="of=one", fragment_id=part, is_auto_rerun=by_clock,
+        widget_states=WidgetStates(),
+    )  # fmt: skip
 
 
-def test_streamlit_alone_goes_back_with_a_late_part(visit: Visit) -> None:
+@pytest.mark.parametrize("by_clock", [True, False])
+def test_streamlit_alone_goes_back_with_a_late_part(visit: Visit, by_clock: bool) -> None:
     """The browser clears the body of page two when it hears that. Where Streamlit no longer does, this can go."""
-    visit.run(late(visit))
+    visit.run(late(visit, by_clock))
     assert visit.opened[-1] == visit.opened[0]
 
 
-def test_a_late_part_runs_in_the_page_that_is_open(visit: Visit, kept: None) -> None:
-    visit.run(late(visit))
-    assert visit.opened[-1] == visit.opened[1] != visit.opened[0]
+def test_a_late_part_that_a_person_asks_for_runs_in_the_page_that_is_open(visit: Visit, kept: None) -> None:
+    visit.run(late(visit, by_clock=False))
+    assert visit.opened[2:] == visit.opened[1:2]
     assert visit.said[-1] == "head of two, asked for two"
+
+
+def test_a_late_part_that_the_clock_asks_for_is_passed_over(visit: Visit, kept: None) -> None:
+    visit.run(late(visit, by_clock=True))
+    assert len(visit.opened) == 2
+    assert len(visit.said) == 2
+
+
+def test_the_clock_does_not_keep_a_page_from_being_opened(visit: Visit, kept: None) -> None:
+    requests = ScriptRequests()
+    requests.request_rerun(RerunData(page_script_hash=visit.opened[1]))
+    requests.request_rerun(late(visit, by_clock=True))
+    assert requests.on_scriptrunner_ready().rerun_data.page_script_hash == visit.opened[1] != visit.opened[0]
 
 
 def test_a_whole_run_opens_the_page_that_it_asks_for(visit: Visit, kept: None) -> None:
     visit.run(RerunData(page_script_hash=visit.opened[0], query_string="of=one"))
     assert visit.opened[-1] == visit.opened[0]
     assert visit.said[-1] == "head of one, asked for one"
+
+
+@pytest.fixture
+def form(plain: None, tmp_path: Path) -> Visit:
+    """A form that the preset has just filled."""
+    (tmp_path / "app.py").write_text(FORM)
+    form = Visit(tmp_path / "app.py")
+    form.run(RerunData())
+    form.run(RerunData(widget_states=known(form, clicks=True)))
+    assert form.said == ["the usual", "its own"]
+    return form
+
+
+def known(form: Visit, clicks: bool = False) -> WidgetStates:
+    """What a browser knows of the form before it hears of the preset's values."""
+    names = list(form.state._new_widget_state.widget_metadata)
+    [button], [setting] = ([name for name in names if ("setting" in name) is of_it] for of_it in (False, True))
+    states = WidgetStates()
+    states.widgets.add(id=setting, string_value="the usual")
+    if clicks:
+        states.widgets.add(id=button, trigger_value=True)
+    return states
+
+
+def look(form: Visit) -> RerunData:
+    """The part's question, asked by the clock before the browser heard."""
+    [part] = form.fragments._fragments
+    page = form.opened[-1]
+    return RerunData(page_script_hash=page, widget_states=known(form), fragment_id=part, is_auto_rerun=True)
+
+
+def test_streamlit_alone_takes_the_old_values_for_a_change(form: Visit) -> None:
+    """Where it no longer does, this can go."""
+    form.run(look(form))
+    assert form.said[-1] == "the usual"
+
+
+def test_what_a_preset_filled_in_outlives_a_question_of_the_clock(form: Visit, kept: None) -> None:
+    form.run(look(form))
+    form.run(RerunData())  # such a part may run the page again
+    assert form.said[2:] == ["its own", "its own"]
+
+
+def test_what_a_person_changes_counts(form: Visit, kept: None) -> None:
+    form.run(RerunData(widget_states=known(form)))
+    assert form.said[-1] == "the usual"
+
+
+def test_a_question_of_the_clock_takes_nothing_from_a_click_that_waits(form: Visit, kept: None) -> None:
+    requests = ScriptRequests()
+    requests.request_rerun(RerunData(widget_states=known(form, clicks=True)))
+    requests.request_rerun(look(form))
+    states = requests.on_scriptrunner_ready().rerun_data.widget_states
+    assert states is not None
+    assert states == known(form, clicks=True)

@@ -1,4 +1,4 @@
-"""A page comes whole on a busy server, too: what Streamlit (1.67) now and then drops of it.
+"""A page comes whole on a busy server, too, and keeps what was chosen: what Streamlit (1.67) now and then drops of it.
 
 A part of a page asks to run again (`run_every`), and its question crosses a run of the page:
 
@@ -7,8 +7,11 @@ A part of a page asks to run again (`run_every`), and its question crosses a run
   reaches the browser, and nobody waits for it. A comment in AppSession.request_rerun tells of it. So such a question
   goes to the end of the loop's queue, behind what was drawn.
 - The run has just opened another page (`st.switch_page`), of which the browser has not heard. Streamlit runs the part
-  as one of the page before, and says so to the browser, which clears the page that it has by now. So a part runs in
-  the page that is open.
+  as one of the page before, and says so to the browser, which clears the page that it has by now. So a part that the
+  clock asks for is passed over then, and one that a person asks for runs in the page that is open.
+- The run has just given widgets new values (a preset fills a form), of which the browser has not heard. The question
+  brings all values that the browser knows, and Streamlit takes the old ones for a change of mind. So the values of a
+  question that nobody asked are left out: what a person changes, the browser says at once.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from urllib.parse import urlencode
 
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import ScriptRunner
-from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
 _MARK = "keeps_pages_whole"
 
@@ -30,9 +33,10 @@ def keep() -> None:
     """From now on, in all sessions of this server."""
     _put(AppSession, "request_rerun", _after_what_was_drawn)
     _put(ScriptRunner, "_run_script", _in_the_open_page)
+    _put(ScriptRequests, "request_rerun", _without_old_values)
 
 
-def _put(owner: type, name: str, change: Callable[[Callable[..., None]], Callable[..., None]]) -> None:
+def _put(owner: type, name: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Change a method of Streamlit's, once."""
     method = getattr(owner, name)
     if not hasattr(method, _MARK):
@@ -63,9 +67,25 @@ def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
     def _run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
         page = self._pages_manager.current_page_script_hash
         if rerun_data.fragment_id_queue and page and rerun_data.page_script_hash != page:
+            if _only_the_clock_asks(rerun_data):
+                return
             with self._session_state.query_params() as query:
                 text = urlencode({name: query.get_all(name) for name in query}, doseq=True)
             rerun_data = replace(rerun_data, page_script_hash=page, query_string=text)
         run(self, rerun_data)
 
     return _run_script
+
+
+def _without_old_values(ask: Callable[..., bool]) -> Callable[..., bool]:
+    @wraps(ask)
+    def request_rerun(self: ScriptRequests, new_data: RerunData) -> bool:
+        if new_data.is_auto_rerun and self._state is ScriptRequestType.RERUN and not self._rerun_data.fragment_id_queue:
+            return True  # the whole page is about to run, perhaps another than the clock knows
+        return ask(self, replace(new_data, widget_states=None) if new_data.is_auto_rerun else new_data)
+
+    return request_rerun
+
+
+def _only_the_clock_asks(rerun_data: RerunData) -> bool:
+    return rerun_data.is_auto_rerun and rerun_data.widget_states is None
