@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vit_explore.errors import BadConfig, ModelUnavailable
+from vit_explore.errors import BadConfig, ModelUnavailable, NotAllowed, VitExploreError
 from vit_explore.printing import say
 from vit_explore.runs.policy import Limits
 from vit_explore.runs.signals import leave_on
 
 if TYPE_CHECKING:
-    from vit_explore.runs.lessons import Begun
+    from vit_explore.runs.lessons import Begun, Lessons
+
+logger = logging.getLogger(__name__)
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 SERVED = Path(__file__).resolve().parent / "ui" / "served.py"
 BEAT_SECONDS = 5.0
 EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"
 GRACE_SECONDS = 10.0
+FAREWELL_SECONDS = 15.0  # in which all pages look again, and say that the lesson is over
 ARENAS = {"MALLOC_ARENA_MAX": "2"}  # glibc keeps what dozens of threads have freed, for each of them
 
 
@@ -49,16 +54,33 @@ def serve(arguments: argparse.Namespace) -> int:
     _check(arguments.host, arguments.port)
     lessons = Lessons()
     begun = lessons.begin(Limits(arguments.seconds, arguments.parameters, arguments.runs))
+    server = None
     try:
         with leave_on(signal.SIGINT, signal.SIGTERM) as leaving:
             server = _start(arguments.host, arguments.port, begun.lesson.id)
             _tell(arguments.host, arguments.port, begun)
             while server.poll() is None and not leaving.wait(BEAT_SECONDS):
-                lessons.beat(begun.lesson.id)
-            return _end(server) if leaving.is_set() else int(server.returncode)
+                if not _goes_on(lessons, begun.lesson.id):
+                    leaving.wait(FAREWELL_SECONDS)
+                    break
+            return server.returncode or 0
     finally:
-        lessons.end(begun.lesson.id)
+        if server is not None and server.poll() is None:
+            _end(server)
+        with suppress(NotAllowed):  # it was ended on its page
+            lessons.end(begun.lesson.id)
         say("The lesson is over; its runs stay.")
+
+
+def _goes_on(lessons: Lessons, lesson: str) -> bool:
+    """Say that the lesson's server lives; False where the teacher has ended the lesson on its page."""
+    try:
+        lessons.beat(lesson)
+    except NotAllowed:
+        return False
+    except VitExploreError as error:  # a full disk or a busy store may pass; the next beat tries again
+        logger.warning("%s", error)
+    return True
 
 
 def _check(host: str, port: int) -> None:
@@ -87,14 +109,13 @@ def _start(host: str, port: int, lesson: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=APP.parent, env=environment, stdout=subprocess.DEVNULL)
 
 
-def _end(server: subprocess.Popen[bytes]) -> int:
+def _end(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
         server.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-    return 0
 
 
 def _hosts(host: str) -> list[str]:

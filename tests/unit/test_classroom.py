@@ -269,6 +269,39 @@ def test_a_long_run_makes_room_after_its_slice_and_goes_on(store: RunStore, monk
     assert (store.get(long).step or 0) > reached
 
 
+def test_a_run_makes_no_room_while_the_queue_is_held(store: RunStore, lessons: Lessons) -> None:
+    run, _ = store.acting_as(ADA).create(SHORT), store.acting_as(BOB).create(SHORT)
+    lesson = lessons.begin().lesson
+    assert store.claim_id(me()) == run
+    assert store.is_waited_for(run)
+    lessons.hold(lesson.id, True)
+    assert not store.is_waited_for(run)
+
+
+def test_a_paused_run_that_gave_way_takes_no_turn_until_it_goes_on(store: RunStore) -> None:
+    ada, bob = store.acting_as(ADA), store.acting_as(BOB)
+    claimant, paused, other = me(), ada.create(SHORT), bob.create(SHORT)
+    assert store.claim_id(claimant) == paused
+    ada.control(paused, paused=True)
+    assert store.is_waited_for(paused)
+    assert store.requeue(paused, claimant.worker) == "queued"
+    assert store.claim_id(claimant) == other
+    assert not store.is_waited_for(other)
+    store.let_go(other, claimant.worker, "finished")
+    assert store.claim_id(claimant) is None
+    ada.control(paused, paused=False)
+    assert store.claim_id(claimant) == paused
+
+
+def test_a_run_that_was_asked_to_stop_does_not_wait_for_another_turn(store: RunStore) -> None:
+    claimant, run = me(), store.create(SHORT)
+    assert store.claim_id(claimant) == run
+    store.request_stop(run)
+    assert store.requeue(run, claimant.worker) == "stopped"
+    assert store.get(run).state == "stopped"
+    assert store.claim_id(claimant) is None
+
+
 @pytest.mark.parametrize("owner", [None, "ada"])
 def test_a_run_makes_no_room_for_its_own_owner(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, owner: str | None

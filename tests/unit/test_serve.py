@@ -18,7 +18,7 @@ from PIL import Image
 
 from vit_explore import cli, serve_command
 from vit_explore.classroom import addresses
-from vit_explore.errors import NotAllowed
+from vit_explore.errors import DiskFull, NotAllowed
 from vit_explore.runs.lessons import Lessons
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +78,60 @@ def test_a_port_that_is_taken_is_one_sentence(capsys: pytest.CaptureFixture[str]
         port = taken.getsockname()[1]
         assert cli.main(["serve", "--host", "127.0.0.1", "--port", str(port)]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
+
+
+class Server:
+    """What stands in for the app's process: it runs until it is told to end."""
+
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def terminate(self) -> None:
+        self.returncode = -15
+
+    def wait(self, _: float) -> None:
+        assert self.returncode is not None
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(serve_command, "_start", lambda *_: server)
+    for name in ("BEAT_SECONDS", "FAREWELL_SECONDS"):
+        monkeypatch.setattr(serve_command, name, 0.05)
+    return server
+
+
+def test_the_app_ends_with_a_lesson_that_was_ended_on_its_page(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beat = Lessons.beat
+    monkeypatch.setattr(Lessons, "beat", lambda self, lesson: (beat(self, lesson), self.end(lesson)))
+    assert cli.main(["serve", "--host", "127.0.0.1", "--port", str(free_port())]) == 0
+    assert server.returncode == -15
+    said = capsys.readouterr()
+    assert "The lesson is over; its runs stay." in said.out
+    assert not said.err
+
+
+def test_a_lesson_outlives_a_disk_that_is_full_for_a_while(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beats: list[str] = []
+
+    def beat(_: Lessons, lesson: str) -> None:
+        beats.append(lesson)
+        if len(beats) < 3:
+            raise DiskFull("no room")
+        server.returncode = 0
+
+    monkeypatch.setattr(Lessons, "beat", beat)
+    assert cli.main(["serve", "--host", "127.0.0.1", "--port", str(free_port())]) == 0
+    assert len(beats) == 3
+    with pytest.raises(NotAllowed, match="over"):
+        Lessons().get(beats[0])
 
 
 @pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--runs", "-1"], ["--port", "99999999"]])

@@ -55,7 +55,7 @@ def in_turns(rows: Iterable[W], served: Mapping[str | None, float]) -> list[W]:
 
 
 def queued(
-    connection: Connection, *columns: sa.Column[Any], group: str | None = None, has_owners: bool = True
+    connection: Connection, *columns: sa.ColumnElement[Any], group: str | None = None, has_owners: bool = True
 ) -> list[Any]:
     """The rows of the queue in the order in which they are taken, with these columns; of a group only where given."""
     table = schema.runs.c
@@ -68,14 +68,19 @@ def queued(
 
 
 def is_waited_for(connection: Connection, run: str) -> bool:
-    """Whether a run of somebody else waits while this one, which has an owner, trains."""
+    """Whether a run of somebody else waits, and is not paused, while this one, which has an owner, trains."""
     table = schema.runs.c
     owner = connection.execute(sa.select(table.owner).where(table.id == run)).scalar()
     if owner is None:
         return False
     others = sa.or_(table.owner != owner, table.owner.is_(None))
-    query = sa.select(table.id).where(table.state == "queued", others).limit(1)
+    query = sa.select(table.id).where(table.state == "queued", others, sa.not_(is_paused())).limit(1)
     return connection.execute(query).first() is not None
+
+
+def is_paused() -> sa.ColumnElement[bool]:
+    """In a query of runs: whether a person has paused it (see playing.py)."""
+    return sa.func.coalesce(schema.runs.c.controls, "").contains('"paused": true')
 
 
 def _served(connection: Connection) -> dict[str | None, float]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from vit_explore.errors import BadConfig, DiskFull
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase, release, update
-from vit_explore.runs.fair import is_waited_for, queued
+from vit_explore.runs.fair import is_paused, is_waited_for, queued
 from vit_explore.runs.plain import replace as replace_rows
 from vit_explore.runs.records import CLUSTER, Claimant, WorkerInfo, death_sentence, is_alive, looks_dead, process_start
 from vit_explore.upgrades import stored_config
@@ -35,6 +35,7 @@ class RunQueue(StoreBase):
 
         group: of this group only. At most one run is on a slot. A run that names a device goes to the worker of that
         device where there is one. One whose settings cannot be read is failed, with the sentence, and holds up none.
+        One that gave way and is paused would only stand still: it waits until it is to go on.
         """
         if not self.has_queued():
             return None
@@ -50,8 +51,9 @@ class RunQueue(StoreBase):
             if _is_busy(connection, claimant):
                 return None
             devices = set(connection.execute(sa.select(schema.workers.c.device)).scalars())
-            for row in () if is_held(connection) else queued(connection, *schema.runs.c, group=group):
-                device = _wished_device(connection, row)
+            paused = is_paused().label("paused")
+            for row in () if is_held(connection) else queued(connection, *schema.runs.c, paused, group=group):
+                device = None if row.paused else _wished_device(connection, row)
                 if device is not None and suits(device, claimant.device, devices):
                     take(connection, row.id, claimant)
                     return row.id
@@ -88,18 +90,26 @@ class RunQueue(StoreBase):
             if connection.execute(own).first() is not None:
                 release(connection, run, state, error)
 
-    def requeue(self, run: str, worker: str) -> None:
-        """The end of a claim for now: the run waits at the end of its owner's, and goes on from its checkpoint."""
-        own = sa.select(schema.runs.c.id).where(schema.runs.c.id == run, schema.runs.c.worker == worker)
+    def requeue(self, run: str, worker: str) -> Literal["queued", "stopped"]:
+        """The end of a claim for now: the run waits at the end of its owner's, and goes on from its checkpoint.
+
+        One that somebody has asked to stop is stopped, as one that waits is; gives the state.
+        """
+        own = sa.select(schema.runs.c.stop).where(schema.runs.c.id == run, schema.runs.c.worker == worker)
         with self._writing() as connection:
-            if connection.execute(own).first() is not None:
+            mine = connection.execute(own).first()
+            if mine is not None and mine.stop:
+                release(connection, run, "stopped")
+                return "stopped"
+            if mine is not None:
                 release(connection, run, "queued")
                 update(connection, run, ended=None, position=last_place(connection) + 1)
+        return "queued"
 
     def is_waited_for(self, run: str) -> bool:
-        """Whether a run of somebody else waits while this one trains; cheap enough for every heartbeat."""
+        """Whether a run of somebody else waits, and may start, while this one trains; cheap enough for each heartbeat."""
         with self._reading() as connection:
-            return is_waited_for(connection, run)
+            return is_waited_for(connection, run) and not is_held(connection)
 
     def set_note(self, run: str, note: str) -> None:
         """What goes on while no step is taken, for people to read: before the first, within a long one, in the test."""

@@ -86,8 +86,7 @@ def train_run(
         except Leaving:
             outcome = Outcome(left_as if leaving.is_set() else "stopped", started=told.started)
         except GivingWay:
-            store.requeue(record.id, worker)
-            return Outcome("queued", started=told.started)
+            return Outcome(store.requeue(record.id, worker), started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
         except VitExploreError as error:

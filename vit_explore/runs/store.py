@@ -141,7 +141,8 @@ class RunStore(RunMetrics, RunQueue, Playing, Guesses, Turns, Rebuilding):
         active = self.list(states=("queued", "running"))
         place = next((record.place for record in active if record.id == run), None) or 0
         training = [seconds_left(record) for record in active if record.state == "running"]
-        ahead = [seconds_left(record) for record in active if record.place is not None and record.place < place]
+        before = [record for record in active if record.place is not None and record.place < place]
+        ahead = [seconds_left(record) for record in before if not record.paused]
         return expected_wait(training, ahead, is_shared=len({record.owner for record in active}) > 1)
 
     def has(self, run: str) -> bool:

@@ -106,11 +106,13 @@ class Head:
             self.tell(f"{error}")
 
     def queue_again(self, runs: list[str]) -> None:
-        """Runs that were interrupted go on from their checkpoints, here or wherever a place is free."""
+        """Runs that were interrupted go on from their checkpoints, here or wherever a place is free; not one that
+        somebody had asked to stop."""
         for run in runs:
             with suppress(BadRunState, RunNotFound):  # someone else did, or has deleted it
-                self.store.resume(run)
-                self.tell(f"{run}: queued again")
+                if not self.store.get(run).stop_requested:
+                    self.store.resume(run)
+                    self.tell(f"{run}: queued again")
 
     def close(self) -> None:
         """Wait for the threads, which have heard `leaving`."""
