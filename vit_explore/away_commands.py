@@ -50,12 +50,13 @@ def page_of_run(arguments: argparse.Namespace) -> int:
     """runs page"""
     from vit_explore import takehome
     from vit_explore.data.images import load_image
+    from vit_explore.runs.places import check_place, write
 
-    store = open_store()
+    store, out = open_store(), Path(arguments.out)
+    check_place(out)
     picture = load_image(arguments.picture) if arguments.picture else takehome.first_sample(store, arguments.run)
     html = takehome.sheet(store, arguments.run, picture, guess=store.guess_of(arguments.run))
-    out = Path(arguments.out)
-    out.write_text(html, encoding="utf-8")
+    write(out, html.encode())
     say(f"Wrote {out}.")
     return 0
 

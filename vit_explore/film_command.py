@@ -28,9 +28,11 @@ def make_film(arguments: argparse.Namespace) -> int:
     """film"""
     from vit_explore import film
     from vit_explore.progress import Bar
+    from vit_explore.runs.places import check_place
 
     out = Path(arguments.out)
     film.check_name(out)
+    check_place(out)
     with Bar(quiet=False) as bar:
         picture = _picture(arguments, bar)
         steps = film.record_steps(arguments.ref, picture, None, arguments.frames)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
+import sqlalchemy as sa
 from conftest import TINY, MakeRun, OpenPage
 from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
@@ -14,12 +16,13 @@ from vit_explore.classroom.addresses import LESSON
 from vit_explore.config import DataConfig
 from vit_explore.errors import NotAllowed
 from vit_explore.home import uploads
-from vit_explore.runs.lessons import Begun, Lessons
-from vit_explore.runs.policy import Limits
+from vit_explore.runs import schema
+from vit_explore.runs.lessons import Begun, Lessons, digest
+from vit_explore.runs.policy import Actor, Limits
 from vit_explore.runs.store import RunStore
 from vit_explore.training import Snapshot
 from vit_explore.ui import site
-from vit_explore.ui.kit import model_head, waiting
+from vit_explore.ui.kit import model_head, taking_home, waiting
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import account, caches, choice, room
 
@@ -311,6 +314,103 @@ def test_the_teachers_view_is_sent_to_all_and_back(begun: Begun, open_page: Open
     assert Lessons().get(begun.lesson.id).follow is None
 
 
+def test_another_window_of_the_teachers_takes_nothing_from_what_is_shown(begun: Begun, open_page: OpenPage) -> None:
+    one = open_page("home", teacher=begun.secret)
+    two = open_page("home", teacher=begun.secret)
+    two.toggle(key="following_leads_toggle").set_value(True).run()
+    two.switch_page(site.path("patches")).run()
+    one.run()  # a page draws itself anew now and then
+    shown = Lessons().get(begun.lesson.id).follow
+    assert shown is not None
+    assert shown["page"] == "patches"
+    late = open_page("home", teacher=begun.secret)
+    assert not late.toggle(key="following_leads_toggle").value
+    assert Lessons().get(begun.lesson.id).follow == shown
+    one.toggle(key="following_leads_toggle").set_value(True).run()
+    led = Lessons().get(begun.lesson.id).follow
+    two.run()
+    assert Lessons().get(begun.lesson.id).follow == led != shown  # who moves leads, not who is drawn anew
+    one.toggle(key="following_leads_toggle").set_value(False).run()
+    two.run()
+    assert Lessons().get(begun.lesson.id).follow is None
+    assert not two.toggle(key="following_leads_toggle").value
+
+
+def test_a_reload_goes_on_showing(begun: Begun, open_page: OpenPage) -> None:
+    at = open_page("home", teacher=begun.secret)
+    at.toggle(key="following_leads_toggle").set_value(True).run()
+    at.switch_page(site.path("patches")).run()
+    shown = Lessons().get(begun.lesson.id).follow
+    assert shown is not None
+    again = AppTest.from_file(str(site_app()), default_timeout=60)
+    again.session_state["room_token"] = begun.secret
+    for name, value in parse_qsl(shown["query"]):
+        again.query_params[name] = value
+    again.switch_page(site.path("patches")).run()
+    assert again.toggle(key="following_leads_toggle").value
+    assert Lessons().get(begun.lesson.id).follow == shown
+
+
+def test_the_class_sees_who_guessed_only_where_the_teacher_says_so(begun: Begun, open_page: OpenPage) -> None:
+    one, two = (open_page("home", teacher=begun.secret) for _ in range(2))
+    one.toggle(key="room_names").set_value(True).run()
+    assert Lessons().get(begun.lesson.id).shows_names
+    two.run()  # a window that was opened before takes over what holds
+    assert Lessons().get(begun.lesson.id).shows_names
+    assert two.toggle(key="room_names").value
+
+
+@pytest.mark.parametrize("shows_names", [False, True])
+def test_a_students_zip_names_who_guessed_only_where_the_teacher_says_so(
+    begun: Begun, as_student: OpenPage, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, shows_names: bool
+) -> None:
+    as_student("home", "Bob")
+    as_student("home", "Eve")
+    eve, bob = (owner_of(name, begun) for name in ("Eve", "Bob"))
+    run = make_run("running", SHORT, owner=eve)
+    RunStore().acting_as(Actor(bob)).guess(run, 0.4)
+    Lessons().show_names(begun.lesson.id, shows_names)
+    named: list[dict[str, str]] = []
+    monkeypatch.setattr(taking_home, "packed", lambda _, names: named.append(names) or b"zip")
+    with Lessons()._writing() as connection:
+        connection.execute(sa.update(schema.people).where(schema.people.c.id == eve).values(token=digest("eves")))
+    at = AppTest.from_file(str(site_app()), default_timeout=60)
+    at.session_state["room_token"] = "eves"
+    at.switch_page(site.path("room")).run()
+    at.toggle(key="room_home").set_value(True).run()
+    assert not at.exception
+    assert named[-1][eve] == "Eve"
+    assert (bob in named[-1]) is shows_names
+
+
+@pytest.mark.parametrize("button", ["tune_measure", "tune_start"])
+def test_fine_tune_opens_no_file_of_the_server_for_a_student(
+    begun: Begun, as_student: OpenPage, tmp_path: Path, button: str
+) -> None:
+    at = as_student("finetune", "Ada")
+    at.session_state["tune_models"] = [str(tmp_path / "teacher.safetensors")]
+    at.run()
+    assert not at.exception
+    assert "only the teacher opens" in said(at)
+    assert at.button(key=button).disabled
+
+
+def test_a_student_fine_tunes_within_the_limits(begun: Begun, as_student: OpenPage, make_run: MakeRun) -> None:
+    at = as_student("finetune", "Ada")
+    at.selectbox(key="tune_dataset").set_value("shapes").run()
+    at.multiselect(key="tune_classes").set_value(["square", "star"])
+    at.number_input(key="tune_per_class").set_value(8)
+    at.session_state["tune_models"] = [f"run:{make_run()}"]
+    at.run()
+    assert at.number_input(key="tune_seconds").max == 30.0
+    at.button(key="tune_start").click().run()
+    assert not at.exception
+    assert not at.error
+    (run,) = RunStore().list(owner=owner_of("Ada", begun))
+    assert (run.owner, run.settings().train.seconds) == (owner_of("Ada", begun), 20.0)
+    assert run.settings().train.epochs is None
+
+
 # ------------------------------------------------------------------ accounts
 
 SignIn = Callable[..., None]
@@ -368,6 +468,15 @@ def test_a_teachers_account_teaches(begun: Begun, open_page: OpenPage, signed_in
     at = open_page("home")
     assert not at.exception
     assert "Class code" in said(at)
+
+
+def test_the_teachers_link_makes_a_teacher_of_any_account(begun: Begun, open_page: OpenPage, signed_in: SignIn) -> None:
+    signed_in("grace", "grace@school.example")
+    at = open_page("home", teacher=begun.secret)
+    assert not at.exception
+    assert at.title[0].value == "Class"
+    at.run()
+    assert at.title[0].value == "Class"
 
 
 def test_a_token_of_an_account_is_of_one_lesson_and_cannot_be_made_up(begun: Begun) -> None:

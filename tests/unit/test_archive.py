@@ -14,7 +14,7 @@ import pytest
 from run_tools import me, on_a_file, tiny_config, tiny_trainer
 
 from vit_explore import cli
-from vit_explore.errors import BadData, BadRunState, NotAllowed
+from vit_explore.errors import BadData, BadReference, BadRunState, NotAllowed
 from vit_explore.runs.archive import pack, unpack
 from vit_explore.runs.policy import Actor
 from vit_explore.runs.references import load_model
@@ -95,9 +95,25 @@ def test_a_run_that_trains_is_not_exported_and_no_file_is_replaced(store: RunSto
         pack(store, waiting, tmp_path / "x")
     store.request_stop(waiting)
     pack(store, waiting, tmp_path / "x")
-    with pytest.raises(BadRunState, match="is there already"):
+    with pytest.raises(BadReference, match="is there already"):
         pack(store, waiting, tmp_path / "x.vitrun")
     pack(store, waiting, tmp_path / "x.vitrun", force=True)
+
+
+@pytest.mark.parametrize("command", ["export", "page"])
+@pytest.mark.parametrize(
+    ("out", "said"), [(".", "names no file"), ("..", "names no file"), ("nowhere/x", "There is no folder")]
+)
+def test_a_place_that_cannot_be_written_to_is_one_sentence(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    command: str, out: str, said: str,
+) -> None:  # fmt: skip
+    run = store.create(tiny_config())
+    store.request_stop(run)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["runs", command, run, "--out", out]) == 2
+    assert said in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".vitrun", ".html")]
 
 
 def test_a_student_imports_nothing(store: RunStore, tmp_path: Path) -> None:

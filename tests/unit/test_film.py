@@ -193,6 +193,7 @@ def test_mistakes_of_the_command_are_one_sentence(tmp_path: Path, capsys: pytest
         (["film", VIT, "--out", "film.mp4"], "cannot be written as 'film.mp4'"),
         (["film", "timm:vit_tiny_patch16_224"], "name a picture with --picture FILE"),
         (["film", VIT, "--picture", str(tmp_path / "no.jpg")], "no.jpg"),
+        (["film", VIT, "--out", str(tmp_path / "nowhere" / "film.gif")], "There is no folder"),
     ):
         assert main(arguments) == 2
         err = capsys.readouterr().err

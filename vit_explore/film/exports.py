@@ -20,6 +20,7 @@ from vit_explore.film.recording import Film
 from vit_explore.html import page
 from vit_explore.plots import theme
 from vit_explore.plots.canvas import image_uri
+from vit_explore.runs import places
 
 HERE = Path(__file__).parent
 FRAME_MS = 250  # of an animated picture
@@ -75,9 +76,12 @@ FORMATS: dict[str, Callable[[Film], bytes]] = {
 
 
 def write(film: Film, path: str | Path) -> Path:
-    """Write the film to a file, whose ending says how: .html, .gif or .webp. Raises BadConfig for another."""
+    """Write the film to a file, whose ending says how: .html, .gif or .webp.
+
+    Raises BadConfig for another, BadReference for a place that cannot be written to.
+    """
     path = Path(path)
-    path.write_bytes(FORMATS[check_name(path)](film))
+    places.write(path, FORMATS[check_name(path)](film))
     return path
 
 

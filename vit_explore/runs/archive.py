@@ -24,6 +24,7 @@ from vit_explore.errors import BadData, BadRunState
 from vit_explore.runs import schema
 from vit_explore.runs.files import disk_errors, write_atomically
 from vit_explore.runs.naming import cleaned, file_stem, numbered
+from vit_explore.runs.places import check_place, write
 from vit_explore.runs.policy import check_teacher
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
@@ -46,19 +47,20 @@ _STATES = ("finished", "stopped", "failed", "interrupted")
 def pack(store: RunStore, run: str, out: Path, force: bool = False) -> Path:
     """Write a run into the file `out` (its ending is added); gives the path.
 
-    force: replace a file that is there. Raises RunNotFound, BadRunState for a run that trains or a file in the way.
+    force: replace a file that is there. Raises RunNotFound, BadRunState for a run that trains, BadReference for a place
+    that cannot be written to.
     """
     record = store.get(run)
     if record.state in ("running", "queued"):
         raise BadRunState(f"The run {run!r} is {record.state}; stop it first, or wait for its end, then export it.")
-    out = out if out.name.endswith(ENDING) else out.with_name(f"{out.name}{ENDING}")
-    if out.exists() and not force:
-        raise BadRunState(f"{out} is there already; choose another name, or add --force to replace it.")
+    if out.name not in ("", "..") and not out.name.endswith(ENDING):
+        out = out.with_name(f"{out.name}{ENDING}")
+    check_place(out, force)
     with store._reading() as connection:
         row = connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).one()
         tables = {table.name: _rows(connection, table, run) for table in _KEPT}
     about = {"format": FORMAT, "id": run, "state": record.state, **{name: getattr(row, name) for name in _COLUMNS}}
-    write_atomically(out, partial(_write, store.folder(run).path, about, tables))
+    write(out, partial(_write, store.folder(run).path, about, tables))
     return out
 
 

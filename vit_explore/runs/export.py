@@ -5,15 +5,12 @@ The bundled models have the same form.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vit_explore.errors import BadReference
-from vit_explore.runs.files import write_atomically
+from vit_explore.runs.places import check_ordinary, check_place, write
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.references import Stored, find_stored, parse_reference
 from vit_explore.runs.store import RunStore
@@ -71,13 +68,12 @@ def export(ref: str, out: Path, home: Path | None = None, force: bool = False) -
     if not stem:
         raise BadReference(f"{str(out)!r} names no file to write to; give a name, such as mine.")
     paths = out.with_name(f"{stem}.safetensors"), out.with_name(f"{stem}.json")
-    _check_place(out, paths, force)
+    check_ordinary(out)
+    for path in paths:
+        check_place(path, force)
     weights, card = exported(ref, home, stem)
     for path, data in zip(paths, (weights, card.encode()), strict=True):
-        try:
-            write_atomically(path, partial(_write, data))
-        except OSError as error:
-            raise BadReference(f"{path} cannot be written ({error.strerror}); choose another place.") from error
+        write(path, data)
     return paths
 
 
@@ -121,30 +117,3 @@ def _check(stored: Stored) -> None:
     with torch.device("meta"):
         model = create_model(stored.config.replace(pretrained=False))
     stored.check(stored.read(), model)
-
-
-def _check_place(out: Path, paths: tuple[Path, Path], force: bool) -> None:
-    if not os.path.isdir(out.parent):  # not Path.is_dir, which raises for names that are too long
-        raise BadReference(f"There is no folder {out.parent} to write to; make it, or choose another place.")
-    for path in (out, *paths):
-        mode = _mode(path)
-        if mode == "odd" or (mode == "folder" and path in paths):
-            raise BadReference(f"{path} is no ordinary file; choose another place to write to.")
-        if mode == "file" and path in paths and not force:
-            raise BadReference(f"{path} is there already; choose another name, or add --force to replace it.")
-
-
-def _mode(path: Path) -> str | None:
-    """file, folder, or odd (a device, a pipe); None where there is nothing. Raises BadReference for a name too long."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
-        raise BadReference(f"{str(path)[:80]}… cannot be written to: {reason}; choose a shorter name.") from error
-    return "file" if path.is_file() else "folder" if path.is_dir() else "odd"
-
-
-def _write(data: bytes, file: IO[bytes]) -> None:
-    file.write(data)

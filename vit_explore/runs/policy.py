@@ -86,7 +86,7 @@ def _check_budget(config: RunConfig, limits: Limits) -> None:
     if config.train.seconds is None:
         raise NotAllowed(
             f"In this lesson a run has a budget in seconds, at most {limits.seconds:g}, and this one counts epochs; "
-            "choose Seconds below Budget."
+            "start it from the page Train, with Seconds below Budget."
         )
     if config.train.seconds > limits.seconds:
         raise NotAllowed(

@@ -107,7 +107,7 @@ class RunQueue(StoreBase):
         return "queued"
 
     def is_waited_for(self, run: str) -> bool:
-        """Whether a run of somebody else waits, and may start, while this one trains; cheap enough for each heartbeat."""
+        """Whether a run of somebody else waits, and may start, while this one trains; cheap enough for a heartbeat."""
         with self._reading() as connection:
             return is_waited_for(connection, run) and not is_held(connection)
 

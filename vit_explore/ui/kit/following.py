@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from vit_explore.errors import NotAllowed
@@ -31,7 +33,7 @@ _CSS = """<style>
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
 }
 </style>"""
-_LEADS, _FOLLOWS, _SEEN = "following_leads", "following_follows", "following_seen"
+_LEADS, _FOLLOWS, _SEEN, _SENT = (f"following_{name}" for name in ("leads", "follows", "seen", "sent"))
 
 
 def bar() -> None:
@@ -45,8 +47,10 @@ def bar() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="following"):
         if who.is_teacher:
             st.markdown(f"Class code **{lesson.code}**", width="content")
+            if lesson.follow is None and st.session_state.get(_SENT) is not None:  # another window of the teacher's
+                st.session_state[_LEADS], st.session_state[_SENT] = False, None
             _toggle(
-                "Show my view to all", _LEADS, lesson.follow is not None,
+                "Show my view to all", _LEADS, lesson.follow == _view(),
                 "Every page that you open from now on opens there, too.",
             )  # fmt: skip
         else:
@@ -66,6 +70,11 @@ def _toggle(label: str, name: str, at_first: bool, words: str) -> None:
 
 def _keep(name: str) -> None:
     st.session_state[name] = st.session_state[_widget(name)]
+    lesson = room.lesson()
+    if name == _LEADS and not st.session_state[name] and lesson is not None:
+        st.session_state[_SENT] = None
+        with suppress(NotAllowed):  # the lesson is over, which the page says
+            room.lessons().show(lesson.id, None)
 
 
 def _widget(name: str) -> str:
@@ -73,13 +82,18 @@ def _widget(name: str) -> str:
 
 
 def lead() -> None:
-    """After the page: send it to all, where the teacher wants that; or no longer."""
-    lesson = room.lesson()
-    if lesson is None or not room.is_teacher():
+    """After the page: send it to all, where the teacher wants that and it is new; another window may have led since."""
+    lesson, view = room.lesson(), _view()
+    if lesson is None or not room.is_teacher() or not st.session_state.get(_LEADS):
         return
-    view = {"page": address.page(), "query": address.query()} if st.session_state.get(_LEADS) else None
-    if view != lesson.follow:
+    if view != st.session_state.get(_SENT):
+        st.session_state[_SENT] = view
         room.lessons().show(lesson.id, view)
+
+
+def _view() -> dict[str, str]:
+    """What is on the screen, as it is sent."""
+    return {"page": address.page(), "query": address.query()}
 
 
 def go_where_led() -> None:

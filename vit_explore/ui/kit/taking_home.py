@@ -47,5 +47,5 @@ def packed(runs: Sequence[RunRecord], names: dict[str, str]) -> bytes:
 
         return (yield from takehome.bundle_steps(store, [run.id for run in runs], names))
 
-    state = ",".join(f"{run.id}:{run.state}:{run.step}" for run in runs)
+    state = repr([(run.id, run.name, run.state, run.step) for run in runs])
     return result(Job(("takehome", folder, state, repr(sorted(names.items()))), "Packing", work, is_long=True))

@@ -16,7 +16,6 @@ import streamlit as st
 from vit_explore.config import DataConfig
 from vit_explore.errors import NotAllowed, VitExploreError
 from vit_explore.home import home
-from vit_explore.runs.policy import check_model_name
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.session import room
 from vit_explore.ui.session.jobs import ABANDONED, Job, Jobs, Progress, Work, report
@@ -62,7 +61,7 @@ def opening(ref: str) -> Job[LoadedModel]:
 
     The job raises the errors of `load_model`: BadReference, RunNotFound, ModelUnavailable, UnknownName.
     """
-    if room.is_student() and (refused := _refused(lambda: check_model_name(ref))):
+    if refused := _refused(lambda: room.check_model(ref)):
         return refused
     return opening_in(ref, str(home()), warm_up())
 

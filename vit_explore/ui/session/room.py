@@ -55,7 +55,8 @@ def arrive() -> Person | None:
     known = lessons()
     st.session_state[_LESSON] = lesson = known.get(os.environ[LESSON])
     token: str | None = st.session_state.get(_TOKEN) or _cookie()
-    if (signed_in := account.here()) is not None:  # the same person in every browser
+    signed_in = account.here()
+    if signed_in is not None and not (token and known.is_teacher(lesson.id, token)):  # the same in every browser
         token = known.account_token(lesson.id, signed_in.id)
     if secret := address.taken(SECRET):  # out of the address bar, for who looks over the shoulder
         token = _checked(secret)
@@ -188,6 +189,12 @@ def check_folder(path: str | None) -> None:
         policy.check_folder(path, uploads())
 
 
+def check_model(ref: str | None) -> None:
+    """Raises NotAllowed for a model that who is there may not open."""
+    if is_student():
+        policy.check_model_name(ref)
+
+
 def actor() -> Actor | None:
     """What who is there may do with runs; None: everything, on a machine of one's own.
 
@@ -197,6 +204,12 @@ def actor() -> Actor | None:
         return None
     who, now = person(), lesson()
     return who.actor(now) if who is not None and now is not None else Actor("")
+
+
+def longest() -> float | None:
+    """The seconds that a run of who is there lasts at most; None: as long as they like."""
+    who = actor()
+    return None if who is None or who.is_teacher else float(who.limits.seconds)
 
 
 def name_of(owner: str | None) -> str:

@@ -53,6 +53,7 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
     for ref in wanted:
         with friendly():
             room.check_folder(data.path)
+            room.check_model(ref)
             try:
                 found.append(waiting.result(_probing(ref, data, str(home()), warm_up())))
             except NotYet:

@@ -14,7 +14,7 @@ from vit_explore.models.timm_models import cached_weights
 from vit_explore.runs.references import Available, available_references, bundled_facts
 from vit_explore.ui.kit import starting
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import caches
+from vit_explore.ui.session import caches, room
 
 MOST = 5
 FIRST = ("bundled:vit-minute", "bundled:vit-shapes")
@@ -22,25 +22,30 @@ PARTS = {"head": "The head alone", "all": "All of it"}
 EPOCHS = {"head": 20.0, "all": 5.0}
 RATES = {"head": 3e-2, "all": 1e-3}
 _SCRATCH_RATE = 2e-3  # as the presets learn
+_SECONDS, _LOOKS = 20.0, 10  # of a run, and evaluations in it, where seconds are counted
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the form asks for. refs: model references."""
+    """What the form asks for. refs: model references; seconds: the budget in place of epochs."""
 
     refs: tuple[str, ...]
     part: str
     epochs: float
+    seconds: float | None
     lr: float
     layer_decay: float
     scratch: bool
 
     def runs(self, config: RunConfig) -> list[RunConfig]:
         """The runs of one model, from its settings as they follow from its reference."""
+        is_timed = self.seconds is not None
         tuned = config.update(
-            tune=self.part, epochs=self.epochs, lr=self.lr, layer_decay=self.layer_decay if self.part == "all" else 1.0,
+            tune=self.part, lr=self.lr, layer_decay=self.layer_decay if self.part == "all" else 1.0,
+            epochs=None if is_timed else self.epochs, seconds=self.seconds,
             optimizer="adamw", weight_decay=0.0 if self.part == "head" else 0.05, label_smoothing=0.0,
-            low_res_fraction=0.0, augment="flip", evaluations=max(2, min(40, round(self.epochs))),
+            low_res_fraction=0.0, augment="flip",
+            evaluations=_LOOKS if is_timed else max(2, min(40, round(self.epochs))),
         )  # fmt: skip
         if not self.scratch:
             return [tuned]
@@ -66,8 +71,7 @@ def form() -> None:
     )  # fmt: skip
     st.toggle(
         "Also train each from scratch", key="tune_scratch", persist_state="session",
-        help="The same architecture with fresh weights, on the same pictures, for as many epochs: what the weights "
-        "are worth.",
+        help="The same architecture with fresh weights, on the same pictures, for as long: what the weights are worth.",
     )  # fmt: skip
 
 
@@ -95,9 +99,8 @@ def part_form() -> None:
     left, right = st.columns(2)
     st.session_state.setdefault("tune_epochs", EPOCHS[part])
     st.session_state.setdefault("tune_lr", RATES[part])
-    left.number_input(
-        "Epochs", min_value=0.5, max_value=500.0, step=1.0, key="tune_epochs", persist_state="session", format="%g"
-    )
+    with left:
+        _budget_form()
     right.number_input(
         "Learning rate", min_value=1e-6, max_value=1.0, step=1e-4, key="tune_lr", persist_state="session", format="%g"
     )
@@ -111,13 +114,28 @@ def part_form() -> None:
         )  # fmt: skip
 
 
+def _budget_form() -> None:
+    """Epochs; seconds for who may train only for so long."""
+    most = room.longest()
+    if most is None:
+        st.number_input(
+            "Epochs", min_value=0.5, max_value=500.0, step=1.0, key="tune_epochs", persist_state="session", format="%g"
+        )
+        return
+    st.session_state["tune_seconds"] = min(st.session_state.get("tune_seconds", _SECONDS), most)
+    st.number_input(
+        "Seconds of each run", min_value=min(1.0, most), max_value=most, step=5.0, key="tune_seconds", format="%g",
+        persist_state="session", help=f"In this lesson a run lasts at most {most:g} seconds.",
+    )  # fmt: skip
+
+
 def read() -> Plan:
     """What the form says."""
     state = st.session_state
     refs = tuple(dict.fromkeys(ref.strip() for ref in state["tune_models"] if ref.strip()))
     return Plan(
-        refs, state["tune_part"], state["tune_epochs"], state["tune_lr"], state.get("tune_decay", 0.75),
-        bool(state.get("tune_scratch")),
+        refs, state["tune_part"], state["tune_epochs"], None if room.longest() is None else state["tune_seconds"],
+        state["tune_lr"], state.get("tune_decay", 0.75), bool(state.get("tune_scratch")),
     )  # fmt: skip
 
 

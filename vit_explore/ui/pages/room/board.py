@@ -42,7 +42,9 @@ def take_home(lesson: Lesson) -> None:
         return
     words = "Take the lesson home" if room.is_teacher() else "Take my runs home"
     if st.toggle(words, key="room_home", help="A page for each run, and tables of runs and guesses, as one zip."):
-        names = room.lessons().names([*(run.owner for run in runs), *_guessers(store, runs)])
+        may_name = lesson.shows_names or room.is_teacher()
+        guessers = _guessers(store, runs) if may_name else []
+        names = room.lessons().names([*(run.owner for run in runs), *guessers])
         st.download_button(
             f"{len(runs)} run{'s' if len(runs) > 1 else ''} as a zip", taking_home.packed(runs, names), "lesson.zip",
             "application/zip", icon=":material/folder_zip:", on_click="ignore", key="room_zip", type="primary",

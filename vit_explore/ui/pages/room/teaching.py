@@ -25,6 +25,7 @@ from vit_explore.ui.session import caches, room
 EVERY = 3.0  # seconds between two looks at who is here and what waits
 _QR = 260  # pixels
 _REFUSED = "room_refused"  # the sentence of what could not be done
+_NAMES = "room_names"
 
 
 def way_in(lesson: Lesson) -> None:
@@ -138,18 +139,20 @@ def _settings(lesson: Lesson) -> None:
         if st.form_submit_button("Set", key="room_limits_set"):
             room.lessons().limit(lesson.id, Limits(seconds, round(millions * 1e6), int(runs)))
             st.rerun()
-    shows = st.toggle("The class sees who guessed what", lesson.shows_names, key="room_names")
-    if shows != lesson.shows_names:
-        room.lessons().show_names(lesson.id, shows)
-        st.rerun()
+    st.session_state[_NAMES] = lesson.shows_names  # what holds, whichever window of the teacher's has set it
+    st.toggle("The class sees who guessed what", key=_NAMES, on_change=_show_names, args=(lesson.id,))
     st.caption(f"Since {time.strftime('%H:%M', time.localtime(lesson.started))}, served by process {os.getpid()}.")
     if st.button("End the lesson", icon=":material/logout:", key="room_end"):
         _confirm_end(lesson.id)
 
 
+def _show_names(lesson: str) -> None:
+    _do(room.lessons().show_names, lesson, st.session_state[_NAMES])
+
+
 @dialog("End the lesson?", icon=":material/logout:")
 def _confirm_end(lesson: str) -> None:
-    st.markdown("Everybody is sent out, you too. The runs stay on this machine.")
+    st.markdown("Everybody is sent out, you too, and the app ends. The runs stay on this machine.")
     yes, no = st.columns(2)
     if yes.button("End it", width="stretch", key="room_end_yes"):
         room.lessons().end(lesson)
