@@ -65,7 +65,7 @@ def rank_methods(arguments: argparse.Namespace) -> int:
     with Bar(quiet=arguments.json) as bar:
         val = _pictures(arguments, arguments.ref, model.classes, bar)
         images = torch.cat([model.preprocess(np.ascontiguousarray(one)) for one in val.images.transpose(0, 2, 3, 1)])
-        masks = val.masks if val.masks is not None and val.masks.shape[1:] == tuple(images.shape[2:]) else None
+        masks = None if val.masks is None else model.seen_masks(val.masks)
         names = arguments.methods.split(",") if arguments.methods else None
         options = {"explained": arguments.explain, "steps": arguments.steps, "precision": arguments.precision}
         for step in rank_steps(model, images, val.labels, names, masks=masks, **options):

@@ -100,3 +100,6 @@ def test_a_wrong_head_is_one_sentence() -> None:
         vx.explain.attention_maps(net, images, without=[(5, 0)])
     with pytest.raises(NotApplicable, match="choose"):
         vx.explain.head_ablation(make("our resnet"), pictures("our resnet"))
+    reported = vx.create_model(vx.ModelConfig(architecture="report-vit")).eval()  # torch's own layers
+    with pytest.raises(NotApplicable, match="choose"):
+        vx.explain.head_ablation(reported, pictures("ours"))

@@ -132,6 +132,22 @@ def test_the_cache_is_bounded(folder: Path, tmp_path: Path, monkeypatch: pytest.
     assert not left & old
 
 
+def test_a_set_goes_as_a_whole_and_is_not_said_to_be_there(folder: Path) -> None:
+    load_dataset(CONFIG)
+    sets = {path.name.rsplit("-", 2)[0] for path in data_home().iterdir()}
+    (key,) = sets
+    splits = tuple({path.name.rsplit("-", 2)[1] for path in data_home().iterdir()})
+    assert cache.has(key, splits)
+    limit = sum(path.stat().st_size for path in data_home().iterdir()) - 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "LIMIT", limit)
+        cache._trim(data_home(), keep="another")
+    assert not list(data_home().glob("*.npy"))
+    load_dataset(CONFIG)
+    next(data_home().glob("*-images.npy")).unlink()
+    assert not cache.has(key, splits)
+
+
 def spoil_garbage(path: Path) -> None:
     path.write_bytes(os.urandom(5000))
 

@@ -154,6 +154,16 @@ def test_paths_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_zip_with_an_entry_for_the_folder_itself(tmp_path: Path) -> None:
+    """As some archivers write it when they pack "."."""
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("./"), b"")
+        for name, data in tree(5, "a", "b").items():
+            archive.writestr(f"./{name}", data)
+    assert load(path).classes == ("a", "b")
+
+
 def test_nothing_is_unpacked(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "only"
     folder.mkdir()

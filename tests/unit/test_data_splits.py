@@ -106,6 +106,17 @@ def test_pixel_statistics_of_many_parts() -> None:
     np.testing.assert_allclose(std, images.std((0, 2, 3)) / 255, atol=1e-5)
 
 
+def test_a_channel_that_stands_still_is_not_scaled() -> None:
+    """Red shapes on black: 0 / 0 would be no number, and a channel of rounding errors mostly noise."""
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, 8, 8), np.uint8)
+    images[:, 1], images[:, 2] = 0, 7
+    images[0, 2, 0, 0] = 8
+    (_, green, blue), (red_std, *stds) = pixel_statistics(images)
+    assert (green, stds) == (0.0, [1.0, 1.0])
+    assert blue == pytest.approx(7 / 255, abs=1e-4)
+    assert red_std == pytest.approx(images[:, 0].std() / 255, abs=1e-5)
+
+
 def test_more_than_the_memory_holds() -> None:
     with pytest.raises(BadConfig, match=r"GB.*smaller image_size"):
         check_memory(10**9, 512)

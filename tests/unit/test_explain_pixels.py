@@ -171,6 +171,31 @@ def test_deep_lift_sums_to_the_change_of_the_logit() -> None:
     np.testing.assert_allclose(heat.sum((1, 2)), logit_change(net, images, 2), atol=1e-3)
 
 
+@pytest.mark.parametrize("name", [*EVERYWHERE, *RESNETS_ONLY])
+def test_no_method_takes_more_pictures_at_once_than_memory_holds(name: str) -> None:
+    """16 pictures of 32 points each would be 512 in one pass with gradients: 17 GB for a small ViT at 224 px."""
+    net, largest = make("our resnet"), 0
+    images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def count(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        nonlocal largest
+        largest = max(largest, len(args[0]))
+
+    net.register_forward_pre_hook(count)
+    vx.explain.attribution(net, images, name, 2, steps=32)
+    assert 0 < largest <= 32
+
+
+def test_a_mean_over_parts_is_the_mean_over_all() -> None:
+    """Gradient SHAP takes a few points at a time; with many points the parts come to what all at once come to."""
+    net, images = make("ours"), 0.3 * pictures("ours")
+    few = vx.explain.attribution(net, images[:1], "gradient_shap", 2, steps=1)
+    parts = vx.explain.attribution(net, images[:1].expand(24, -1, -1, -1), "gradient_shap", 2, steps=48)
+    whole = vx.explain.attribution(net, images[:1], "gradient_shap", 2, steps=960)
+    spread = np.abs(few - whole).mean()
+    assert np.abs(parts.mean(0) - whole[0]).mean() < 0.25 * spread
+
+
 def test_a_baseline_of_ones_is_the_image_of_nothing() -> None:
     net, images = make("ours"), torch.ones(1, 3, 32, 32)
     assert not vx.explain.attribution(net, images, "integrated_gradients", 0, baseline=1.0).any()

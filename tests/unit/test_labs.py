@@ -28,7 +28,7 @@ from vit_explore.labs import (
     texture,
 )
 from vit_explore.labs.base import LabResult, Line, labs
-from vit_explore.runs.loaded import LoadedModel
+from vit_explore.runs.loaded import LoadedModel, view_of
 from vit_explore.sweeps import sweeps
 from vit_explore.sweeps.results import Result
 from vit_explore.told import Progress
@@ -235,6 +235,32 @@ def test_a_silhouette_is_filled_with_patches_of_another_class() -> None:
         ]  # fmt: skip
         assert found
         assert all(one.labels[j] == other[i] for j in found)
+
+
+def test_masks_are_seen_as_the_pictures_are() -> None:
+    """A model that sees the middle of each picture, enlarged, has the object there, too."""
+    view = view_of(32, vx.ModelConfig(crop=0.7))
+    model = dataclasses.replace(loaded(), view=view)
+    shown = np.repeat(places()[:, None] * np.uint8(255), 3, axis=1)
+    pictured = np.stack([model.seen(one.transpose(1, 2, 0))[..., 0] > 127 for one in shown])
+    assert (model.seen_masks(places()) == pictured).all()
+    assert not (pictured == places()).all()
+    assert (loaded().seen_masks(places()) == places()).all()
+    assert torch.equal(subject(model).masks, torch.from_numpy(pictured))
+
+
+@pytest.mark.parametrize(("change", "side"), [(fgsm.attacked, 224), (occlude.looked_at, 224)])
+def test_passes_with_gradients_take_fewer_large_pictures(change: Any, side: int) -> None:
+    model = LoadedModel(net(image_size=side, patch_size=56), CLASSES, side, (0.5,) * 3, (0.2,) * 3, "large")
+    one, largest = subject(model, 24), 0
+
+    def count(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        nonlocal largest
+        largest = max(largest, len(args[0]))
+
+    one.net.register_forward_pre_hook(count)
+    change(one, 0.5)
+    assert 0 < largest <= 10
 
 
 def test_texture_or_shape_needs_to_know_where_the_object_is() -> None:

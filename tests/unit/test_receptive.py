@@ -64,6 +64,25 @@ def test_a_resnets_field_may_be_larger_than_its_picture() -> None:
     assert (fields.measured <= 64).all()
 
 
+def test_a_norm_over_channels_hides_no_connection() -> None:
+    """ConvNeXt: a 4x4/4 stem, 7x7 convolutions in its blocks, 2x2/2 between its stages."""
+    net = timm.create_model("convnext_atto", depths=(1, 1, 1, 1), dims=(8, 8, 8, 8), num_classes=7).eval()
+    fields = vx.explain.receptive_field(net)
+    expected = closed_form([(4, 4), (7, 1), *[(2, 2), (7, 1)] * 3])[1::2]
+    assert fields.theoretical.tolist() == expected
+
+
+def test_a_gate_that_looks_at_the_whole_picture_has_no_edge() -> None:
+    class Gated(Chain):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x * x.mean((2, 3), keepdim=True).sigmoid())
+
+    fields = vx.explain.receptive_field(Gated([(3, 1)]).eval(), torch.randn(2, 3, 16, 16))
+    assert np.isinf(fields.theoretical).all()
+    drawn = vx.plots.receptive_field(fields)
+    assert "can see more than 1,024 px" in drawn.data[0].text[0]
+
+
 def test_the_measured_field_is_where_the_gradient_is() -> None:
     """A convolution that reads one pixel only, to the left of its middle, sees one pixel."""
     net = Chain([(5, 1)]).eval()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def load(key: str, splits: tuple[str, ...]) -> dict[str, Split] | None:
 
 def has(key: str, splits: tuple[str, ...]) -> bool:
     """Whether `key` is stored, by the names of its files alone."""
-    return all((data_home() / f"{key}-{name}-labels.npy").is_file() for name in splits)
+    parts = [f"{key}-{name}-{part}.npy" for name in splits for part in ("images", "labels")]
+    return all((data_home() / part).is_file() for part in parts)
 
 
 def store(key: str, splits: Mapping[str, Split]) -> None:
@@ -87,15 +89,17 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 
 def _trim(folder: Path, keep: str) -> None:
-    """Remove what a killed process left half-written an hour ago, and the oldest sets beyond LIMIT."""
+    """Remove what a killed process left half-written an hour ago, and the oldest sets beyond LIMIT, each as a whole."""
     hour_ago = time.time() - 3600
     for path in folder.glob(f"*{_UNFINISHED}"):
         if path.stat().st_mtime < hour_ago:
             path.unlink(missing_ok=True)
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*.npy"))
-    excess = sum(size for _, size, _ in files) - LIMIT
-    for _, size, path in files:
-        if excess > 0 and not path.name.startswith(f"{keep}-"):
+    sets: dict[str, list[tuple[float, int, Path]]] = defaultdict(list)
+    for path in folder.glob("*.npy"):
+        sets[path.name.rsplit("-", 2)[0]].append((path.stat().st_mtime, path.stat().st_size, path))
+    excess = sum(size for files in sets.values() for _, size, _ in files) - LIMIT
+    for key, files in sorted(sets.items(), key=lambda item: max(item[1])):
+        for _, size, path in files if excess > 0 and key != keep else ():
             with contextlib.suppress(PermissionError):  # on Windows, a file that another process has mapped
                 path.unlink(missing_ok=True)
                 excess -= size

@@ -59,7 +59,10 @@ def prepare(name: str, progress: Progress | None = None) -> str:
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[Three, Three]:
-    """Mean and standard deviation per channel of uint8 images (n, 3, h, w) scaled to [0, 1]."""
+    """Mean and standard deviation per channel of uint8 images (n, 3, h, w) scaled to [0, 1].
+
+    A channel that hardly moves (less than one grey level) has nothing to be scaled: its deviation is given as 1.
+    """
     total, squares = np.zeros(3), np.zeros(3)
     step = max(1, 2**21 // images[0].size)
     for start in range(0, len(images), step):  # in parts, so that the float copy stays small
@@ -69,6 +72,7 @@ def pixel_statistics(images: np.ndarray) -> tuple[Three, Three]:
     count = images.size / 3
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    std[std < 1] = 255
     r, g, b = (mean / 255).tolist()
     sr, sg, sb = (std / 255).tolist()
     return (r, g, b), (sr, sg, sb)

@@ -123,6 +123,8 @@ def _walk(root: Path) -> Iterator[Entry]:
 def _zip_entries(archive: zipfile.ZipFile, name: str) -> Iterator[Entry]:
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
         path = PurePosixPath(info.filename.replace("\\", "/"))
+        if not path.parts:  # "./", which some archivers write
+            continue
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise BadData(
                 f"The zip {name} holds the path {info.filename!r}, which leads out of its folder; "

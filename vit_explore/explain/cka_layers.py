@@ -42,7 +42,7 @@ CARD = Explanation(
     figure="vx.plots.cka_matrix(result, vx.explain.compared_layers(model), vx.explain.compared_layers(model))",
 )
 
-BATCH = 128  # images of a minibatch; the estimate is unbiased for any
+BATCH, _PIXELS = 128, 2**21  # images, and pixels, of a minibatch; the estimate is unbiased for any
 _LEAST = 4  # images, for the unbiased HSIC
 _COLUMNS = 2**14  # features that are taken to double precision at once
 
@@ -61,6 +61,7 @@ def cka_steps(a: Any, b: Any, images: Any) -> Iterator[tuple[float, np.ndarray]]
     """As cka_matrix, batch by batch: (share done, the matrix so far)."""
     one, other = module_of(a), module_of(b)
     mine, yours = images if isinstance(images, tuple | list) else (images, images)
+    is_same = one is other and mine is yours
     mine, yours = ready_images(one, mine), ready_images(other, yours)
     if len(mine) != len(yours) or len(mine) < _LEAST:
         raise BadConfig(
@@ -68,9 +69,10 @@ def cka_steps(a: Any, b: Any, images: Any) -> Iterator[tuple[float, np.ndarray]]
         )
     names, others = compared_layers(one), compared_layers(other)
     terms, seen = np.zeros((3, len(names), len(others))), 0
-    for part in _batches(len(mine)):
+    pixels = max(x.shape[2] * x.shape[3] for x in (mine, yours))
+    for part in _batches(len(mine), min(BATCH, max(16, _PIXELS // pixels))):
         k = _grams(one, mine[part], names)
-        m = k if one is other and mine is yours else _grams(other, yours[part], others)
+        m = k if is_same else _grams(other, yours[part], others)
         cross, own_k, own_m = _hsic(k, m), np.diag(_hsic(k, k)), np.diag(_hsic(m, m))
         terms += len(k[0]) * np.stack([cross, *np.broadcast_arrays(own_k[:, None], own_m[None, :])])
         seen += len(k[0])
@@ -95,9 +97,9 @@ def compared_layers(model: Any) -> list[str]:
     return names or [name for name, part in net.named_children() if any(True for _ in part.parameters())]
 
 
-def _batches(count: int) -> list[slice]:
-    """Slices of about BATCH, none too small to be estimated from."""
-    parts = max(1, round(count / BATCH))
+def _batches(count: int, size: int) -> list[slice]:
+    """Slices of about `size`, none too small to be estimated from."""
+    parts = max(1, round(count / size))
     edges = np.linspace(0, count, parts + 1).round().astype(int)
     return [slice(start, stop) for start, stop in pairwise(edges.tolist())]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import explicit
-from vit_explore.explain.geometry import block_names, name_of
+from vit_explore.explain.geometry import block_names, is_torchvisions, name_of
 from vit_explore.explain.states import lock_of, undisturbed
 
 Head = tuple[int, int]  # (layer, head), from 0
@@ -62,6 +62,8 @@ def _heads_of(net: nn.Module, layer: int) -> tuple[nn.Module, Any, int]:
     if not 0 <= layer < len(names):
         raise BadConfig(f"There is no layer {layer}: this model's attention layers are 0 to {len(names) - 1}.")
     for module in net.get_submodule(names[layer]).modules():
+        if isinstance(module, nn.MultiheadAttention) and not is_torchvisions(net):
+            continue  # who knows what else it is given, a mask or the batch first
         projection = getattr(module, "proj", None) or getattr(module, "out_proj", None)
         count = getattr(module, "num_heads", None)
         plain = type(getattr(module, "norm", nn.Identity())) is nn.Identity  # a norm between would mix the heads

@@ -54,7 +54,8 @@ _MOST = 1024  # pixels of a canvas' side
 def receptive_field(model: Any, images: Tensor | None = None) -> ReceptiveFields:
     """Receptive fields of a CNN's layers in pixels, theoretical and measured (Luo et al. 2016).
 
-    theoretical: the side of what the centre unit is connected to, whatever the weights. measured: the root of the
+    theoretical: the side of what the centre unit is connected to, whatever the weights; inf beyond 1,024 pixels, as
+    behind a gate that looks at the whole picture; NaN where it cannot be told. measured: the root of the
     number of pixels whose mean absolute gradient over `images`, normalised (B, 3, h, w), is above 4.55 % of its peak;
     NaN without images. Raises NotApplicable for a model with patch tokens, whose attention reaches everywhere.
     """
@@ -100,6 +101,8 @@ def _theoretical(net: nn.Module, names: list[str], side: int) -> np.ndarray:
         found = np.array([(heat > 0).any(axis=0).sum() for heat in maps], dtype=np.float32)
         if found.max() < canvas or canvas == _MOST:
             break
+    found[found >= canvas] = np.inf
+    found[found == 0] = np.nan  # of a layer that gives the same whatever its input, with such weights
     return found
 
 
@@ -116,6 +119,6 @@ def _connected(net: nn.Module) -> nn.Module:
         if isinstance(module, nn.MaxPool2d):
             pool = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
             setattr(twin.get_submodule(parent), child, pool)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm):
             setattr(twin.get_submodule(parent), child, nn.Identity())
     return twin

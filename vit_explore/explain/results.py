@@ -85,7 +85,7 @@ class ReceptiveFields:
     """From how far the middle unit of each of L layers takes what it says (Luo et al. 2016), in pixels of the image."""
 
     layers: tuple[str, ...]
-    theoretical: np.ndarray  # (L,) the side of what it is connected to; may be larger than the image
+    theoretical: np.ndarray  # (L,) the side of what it is connected to; may be larger than the image, inf, or NaN
     measured: np.ndarray  # (L,) the root of the area where the gradient is clear
     maps: np.ndarray  # (L, h, w) mean absolute gradient, of a peak of 1
 

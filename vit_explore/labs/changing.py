@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIDE = 32  # pixels: the side in which shifts and the like are told; a model of another size has them enlarged
 BATCH, PIXELS = 256, 2**21  # images, and pixels of a batch
+PIXELS_OF_GRADIENTS = 2**19  # of a batch whose pass is kept for the gradients: 256 images of 32 px, 10 of 224
 Z = 1.959964  # of the 95 % interval
 UNMOVED = 1e-3  # of a logit: what rounding makes of sums in another order is less
 
@@ -123,17 +124,15 @@ def _subject(model: Any, images: np.ndarray, labels: Any, seed: int, masks: Any)
     weight = next(model.model.parameters())
     mean, std = (torch.tensor(one).view(3, 1, 1).to(weight.device) for one in (model.mean, model.std))
     known = ready_labels(labels, len(x)).to(weight.device)
-    places = None if masks is None else _resized(torch.from_numpy(np.array(masks, dtype=bool)), x).to(weight.device)
+    if masks is not None and len(masks) != len(x):
+        raise BadConfig(f"There are {len(masks)} masks for {len(x)} pictures; give one for each.")
+    places = None if masks is None else torch.from_numpy(model.seen_masks(masks)).to(weight.device)
     return Subject(model.model, x.to(weight), known, std, -mean / std, (1 - mean) / std, seed, places)
 
 
-def _resized(masks: Tensor, images: Tensor) -> Tensor:
-    """Masks (n, h, w) in the size of the images (n, 3, H, W)."""
-    import torch.nn.functional as F
-
-    if len(masks) != len(images):
-        raise BadConfig(f"There are {len(masks)} masks for {len(images)} pictures; give one for each.")
-    return F.interpolate(masks[:, None].float(), images.shape[2:], mode="nearest")[:, 0] > 0.5
+def batch_size(images: Tensor, pixels: int = PIXELS, least: int = 16) -> int:
+    """How many images (n, 3, h, w) a pass takes: fewer large ones."""
+    return max(least, min(BATCH, pixels // (images.shape[2] * images.shape[3])))
 
 
 def _pixels(subject: Subject, image: Tensor) -> np.ndarray:
@@ -148,9 +147,8 @@ def _logits(net: nn.Module, images: Tensor) -> Tensor:
 
     from vit_explore.explain.states import plain_pass
 
-    size = max(16, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
     with torch.no_grad():
-        return torch.cat([plain_pass(net, part).float() for part in images.split(size)])
+        return torch.cat([plain_pass(net, part).float() for part in images.split(batch_size(images))])
 
 
 def _line(model: Any, lab: Lab, subject: Subject, seen: list[Tensor]) -> Line:

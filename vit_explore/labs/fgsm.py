@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vit_explore.labs.changing import BATCH, Subject, changing
+from vit_explore.labs.changing import PIXELS_OF_GRADIENTS, Subject, batch_size, changing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +29,8 @@ def attacked(subject: Subject, level: float) -> Tensor:
 
     from vit_explore.explain.states import differentiable, undisturbed
 
-    parts = []
-    for x, y in zip(subject.images.split(BATCH), subject.labels.split(BATCH), strict=True):
+    parts, size = [], batch_size(subject.images, PIXELS_OF_GRADIENTS, least=2)
+    for x, y in zip(subject.images.split(size), subject.labels.split(size), strict=True):
         with differentiable(subject.net), undisturbed(subject.net):
             leaf = x.detach().clone().requires_grad_()
             loss = F.cross_entropy(subject.net(leaf).float(), y, reduction="sum")

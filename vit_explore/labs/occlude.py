@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vit_explore.labs.changing import BATCH, Subject, changing
+from vit_explore.labs.changing import PIXELS_OF_GRADIENTS, Subject, batch_size, changing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,8 +83,8 @@ def _hottest_first(subject: Subject) -> Tensor:
 
     fitting = methods_for(subject.net, subject.images)
     method = heat_methods.get(next(name for name in ("relevance", "grad_cam", "occlusion") if name in fitting))
-    orders = []
-    for x, y in zip(subject.images.split(BATCH), subject.labels.split(BATCH), strict=True):
+    orders, size = [], batch_size(subject.images, PIXELS_OF_GRADIENTS, least=2)
+    for x, y in zip(subject.images.split(size), subject.labels.split(size), strict=True):
         heats = method.run(Question(subject.net, x, y, torch.zeros_like(x[:1])))
         cells = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(np.asarray(heats, np.float32)), CELLS)
         orders.append(cells.flatten(1).argsort(dim=1, descending=True, stable=True))

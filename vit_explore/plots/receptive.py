@@ -27,7 +27,7 @@ def receptive_field(
     if fields is not None:
         depth = _depths(len(fields.layers))
         cut = np.minimum(fields.theoretical, side or np.inf)
-        texts = [f"{name}<br>can see {t:.0f} px" for name, t in zip(fields.layers, fields.theoretical, strict=True)]
+        texts = [f"{name}<br>can see {_far(t)} px" for name, t in zip(fields.layers, fields.theoretical, strict=True)]
         _line(fig, depth, cut, "ResNet: can see", texts, "dash", "square-open")
         if not np.isnan(fields.measured).all():
             texts = [f"{name}<br>does see {m:.1f} px" for name, m in zip(fields.layers, fields.measured, strict=True)]
@@ -40,6 +40,12 @@ def receptive_field(
     fig.update_xaxes(title_text="depth: first layer to last", range=[-0.03, 1.03], tickvals=[0, 0.5, 1])
     fig.update_yaxes(title_text="pixels", rangemode="tozero")
     return theme.describe(fig, _words(fields, distances))
+
+
+def _far(side: float) -> str:
+    if np.isnan(side):
+        return "nobody knows how many"
+    return "more than 1,024" if np.isinf(side) else f"{side:.0f}"
 
 
 def _depths(count: int) -> np.ndarray:
@@ -71,7 +77,7 @@ def _words(fields: ReceptiveFields | None, distances: np.ndarray | None) -> str:
     parts = []
     if fields is not None:
         measured = "" if np.isnan(fields.measured).all() else f", does see {fields.measured[-1]:.0f}"
-        parts.append(f"The last layer of the ResNet can see {fields.theoretical[-1]:.0f} pixels{measured}.")
+        parts.append(f"The last layer of the ResNet can see {_far(fields.theoretical[-1])} pixels{measured}.")
     if distances is not None:
         parts.append(f"The ViT's heads look {distances[0].mean():.1f} pixels far in layer 1, on average.")
     return " ".join(parts)

@@ -59,6 +59,12 @@ class LoadedModel:
         """
         return self.view(load_image(image), size or self.image_size)
 
+    def seen_masks(self, masks: Any) -> np.ndarray:
+        """Masks (n, H, W) of pictures as the model sees these: bool (n, size, size)."""
+        grey = np.repeat(np.asarray(masks, dtype=np.uint8)[..., None] * 255, 3, axis=-1)
+        parts = [self.view(one, self.image_size)[..., 0] > 127 for one in grey]
+        return np.stack(parts) if parts else np.zeros((0, self.image_size, self.image_size), dtype=bool)
+
     def preprocess(self, image: Any) -> Tensor:
         """Any picture that load_image takes, as the model sees it: (1, 3, h, w), resized, cropped, normalised."""
         import torch

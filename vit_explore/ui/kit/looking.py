@@ -110,7 +110,7 @@ def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renor
         if loading is not None:
             split = (yield from within(loading)).val
             images = list(split.images[:DATA_IMAGES].transpose(0, 2, 3, 1))
-            masks = None if split.masks is None else np.asarray(split.masks[:DATA_IMAGES])
+            masks = None if split.masks is None else loaded.seen_masks(split.masks[:DATA_IMAGES])
         return (yield from _attention_numbers(loaded, images, renormalise, masks))
 
     about = picture.key if data is None else data.model_dump_json()

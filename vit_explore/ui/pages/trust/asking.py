@@ -33,9 +33,7 @@ def over_images(ref: str, data: DataConfig, count: int) -> Job[Ranking]:
         loaded = yield from within(opening)
         split = (yield from within(loading)).val
         images, labels = batch_of(loaded, split, count)
-        side = images.shape[2:]
-        fits = split.masks is not None and split.masks.shape[1:] == tuple(side)
-        masks = np.asarray(split.masks[:count]) if fits and split.masks is not None else None
+        masks = None if split.masks is None else loaded.seen_masks(split.masks[:count])
         return (yield from _told(loaded, images, labels, masks, SANITY_IMAGES))
 
     key = ("trust", *opening.key, data.model_dump_json(), str(count))
