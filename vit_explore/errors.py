@@ -65,6 +65,10 @@ class NotAllowed(VitExploreError):
     """Something that a lesson leaves to others: to the teacher, or to whose run it is."""
 
 
+class LessonOver(NotAllowed):
+    """The lesson has ended."""
+
+
 class DamagedFile(BadRunState):
     """A file or a row of a run that cannot be read: cut short, empty, or not what it should be. Other runs are well."""
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vit_explore.errors import BadConfig, ModelUnavailable, NotAllowed, VitExploreError
+from vit_explore.errors import BadConfig, LessonOver, ModelUnavailable, VitExploreError
 from vit_explore.printing import say
 from vit_explore.runs.policy import Limits
 from vit_explore.runs.signals import leave_on
@@ -67,7 +67,7 @@ def serve(arguments: argparse.Namespace) -> int:
     finally:
         if server is not None and server.poll() is None:
             _end(server)
-        with suppress(NotAllowed):  # it was ended on its page
+        with suppress(LessonOver):  # it was ended on its page
             lessons.end(begun.lesson.id)
         say("The lesson is over; its runs stay.")
 
@@ -76,7 +76,7 @@ def _goes_on(lessons: Lessons, lesson: str) -> bool:
     """Say that the lesson's server lives; False where the teacher has ended the lesson on its page."""
     try:
         lessons.beat(lesson)
-    except NotAllowed:
+    except LessonOver:
         return False
     except VitExploreError as error:  # a full disk or a busy store may pass; the next beat tries again
         logger.warning("%s", error)

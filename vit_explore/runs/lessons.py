@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from vit_explore.errors import BadConfig, NotAllowed
+from vit_explore.errors import BadConfig, LessonOver, NotAllowed
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase
 from vit_explore.runs.policy import TEACHER, Actor, Limits
@@ -95,12 +95,12 @@ class Lessons(StoreBase):
         return Begun(self.get(lesson), secret)
 
     def get(self, lesson: str) -> Lesson:
-        """A lesson that goes on. Raises NotAllowed for one that is over."""
+        """A lesson that goes on. Raises LessonOver for another."""
         with self._reading() as connection:
             return _lesson(_alive(connection, lesson))
 
     def everybody(self, lesson: str) -> tuple[Lesson, dict[str, Person]]:
-        """A lesson that goes on, and who is in it, by the digest of the token. Raises NotAllowed for one that ended."""
+        """A lesson that goes on, and who is in it, by the digest of the token. Raises LessonOver for another."""
         table = schema.people
         query = sa.select(table).where(table.c.lesson == lesson, table.c.removed.is_(None))
         with self._reading() as connection:
@@ -241,7 +241,7 @@ def _alive(connection: Connection, lesson: str) -> Row[Any]:
     table = schema.lessons
     row = connection.execute(sa.select(table).where(table.c.id == lesson)).first()
     if row is None or row.ended is not None:
-        raise NotAllowed("This lesson is over.")
+        raise LessonOver("This lesson is over.")
     return row
 
 

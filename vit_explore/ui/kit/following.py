@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from vit_explore.errors import NotAllowed
+from vit_explore.errors import LessonOver
 from vit_explore.runs.lessons import Lesson
 from vit_explore.ui import site
 from vit_explore.ui.kit.fragments import fragment
@@ -73,7 +73,7 @@ def _keep(name: str) -> None:
     lesson = room.lesson()
     if name == _LEADS and not st.session_state[name] and lesson is not None:
         st.session_state[_SENT] = None
-        with suppress(NotAllowed):  # the lesson is over, which the page says
+        with suppress(LessonOver):  # the lesson is over, which the page says
             room.lessons().show(lesson.id, None)
 
 
@@ -112,7 +112,7 @@ def _follow() -> None:
     fragment lets late messages of other fragments fall into the new page."""
     try:
         who, lesson = room.glance()
-    except NotAllowed:
+    except LessonOver:
         address.redraw()  # the lesson is over: the page says so
     if who is None or lesson is None or _is_led(lesson):
         address.redraw()

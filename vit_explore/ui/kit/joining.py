@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.errors import VitExploreError
+from vit_explore.errors import LessonOver, VitExploreError
 from vit_explore.runs.lessons import LONGEST_NAME
 from vit_explore.ui.components import room_cookie
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import account, room
 
-_REFUSED = "joining_refused"
+_REFUSED, _OVER = "joining_refused", "joining_over"
+_QUIET = '<style>[data-testid="stDialog"] { display: none; }</style>'  # the app ends: nobody is to mend the connection
 _SIGNING_IN = 600  # seconds that it may take
 
 
@@ -21,17 +22,25 @@ def let_in() -> bool:
     """
     if not room.is_served():
         return True
-    st.session_state[_REFUSED] = None
+    st.session_state[_REFUSED], st.session_state[_OVER] = None, False
     try:
         return room.arrive() is not None
+    except LessonOver:
+        st.session_state[_OVER] = True
+        return False
     except VitExploreError as error:
         st.session_state[_REFUSED] = str(error)
         return False
 
 
 def door() -> None:
-    """The form to join, in place of a page."""
+    """The form to join, in place of a page; the way out, where the lesson has ended."""
     with st.container(key="joining", width=520):
+        if st.session_state.get(_OVER):
+            st.html(_QUIET)
+            st.title("This lesson is over.", anchor=False)
+            st.markdown("What was trained stays on the teacher's machine. You can close this page.")
+            return
         st.title("Join the lesson", anchor=False)
         if refused := st.session_state.get(_REFUSED):
             st.error(escaped(refused), icon=":material/error:")

@@ -48,7 +48,7 @@ def _throttle() -> Throttle:
 def arrive() -> Person | None:
     """Who is there, by the address (the teacher's link), this session, or the browser's cookie; None: nobody known yet.
 
-    Once per script run. Raises NotAllowed where the lesson is over.
+    Once per script run. Raises LessonOver where the lesson is over.
     """
     if code := address.taken(CODE):
         st.session_state[_CODE] = code[:_LONGEST_CODE]
@@ -71,7 +71,7 @@ def arrive() -> Person | None:
 
 
 def look_again() -> tuple[Person | None, Lesson | None]:
-    """Who is there and in what lesson, by now: for what is drawn again and again. Raises NotAllowed as `arrive`."""
+    """Who is there and in what lesson, by now: for what is drawn again and again. Raises LessonOver as `arrive`."""
     token = st.session_state.get(_TOKEN)
     if not is_served() or token is None:
         return None, None
