@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+JPEG = "the images are JPEG copies (quality about 75)"  # those that the bundled models were trained on
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
@@ -54,7 +55,9 @@ def main() -> None:
     folder.mkdir()
     for step in thinned([row.step for row in store.snapshots(record.id)], options.snapshots):
         shutil.copy(store.snapshot_path(record.id, step), folder / f"{step}.safetensors")
-    weights.with_suffix(".md").write_text(model_card(record, store, options.title, options.command, options.hardware))
+    images = JPEG if record.settings().data.dataset == "cifar10" else ""
+    card = model_card(record, store, options.title, options.command, options.hardware, images)
+    weights.with_suffix(".md").write_text(card)
     print(weights, sum(path.stat().st_size for path in folder.iterdir()) // 1024, "KiB of snapshots")
 
 

@@ -62,12 +62,13 @@ def page_of_run(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> str:
-    from vit_explore.flags import command_of
     from vit_explore.here import processor
     from vit_explore.runs.export import exported_from
     from vit_explore.runs.hub import push
+    from vit_explore.takehome.again import command_of_run
 
     parsed = exported_from(arguments.run)
-    record = open_store().get(parsed.name) if parsed.kind == "run" else None
-    command = command_of(record.config) if record is not None and record.config is not None else ""
+    store = open_store()
+    record = store.get(parsed.name) if parsed.kind == "run" else None
+    command = command_of_run(store, record) if record is not None and record.config is not None else ""
     return push(arguments.run, arguments.push, command, processor(), private=not arguments.public)

@@ -92,11 +92,21 @@ def command_of(config: RunConfig) -> str:
         words = [flag("dataset"), config.data.dataset, *([flag("path"), config.data.path] if config.data.path else [])]
     else:
         words = []
+    return _command(words, config, base)
+
+
+def command_of_fork(config: RunConfig, parent: RunConfig, at: str) -> str:
+    """The command of a fork with these settings, from a snapshot RUN@STEP of a run with the parent's."""
+    return _command([flag("fork"), at], config, parent)
+
+
+def _command(words: list[str], config: RunConfig, base: RunConfig) -> str:
+    """`train` with these words, and the flags in which a run differs from `base`."""
     budget = "seconds" if config.train.epochs is not None else "epochs"  # the one that is left open by the other
     for name, setting in settings().items():
         value = setting.value(config)
         if value != setting.value(base) and name != budget:
-            words += _typed(setting, value)
+            words = [*words, *_typed(setting, value)]
     return shlex.join(["python", "-m", "vit_explore", "train", *map(str, words)])
 
 

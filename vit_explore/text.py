@@ -14,6 +14,11 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _INVISIBLE = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]+")  # bidi, BOM
 
 
+def harmless(cell: object) -> object:
+    """A cell of a CSV: a spreadsheet takes a text that begins so for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
+
+
 def printable(text: str) -> str:
     """The text without escape sequences, control characters and marks that turn its direction; breaks become spaces."""
     if text.isprintable():

@@ -30,6 +30,28 @@ def test_a_piece_is_dragged_onto_another(page: Page, app: App) -> None:
     expect(page.get_by_text(re.compile(r"· was \d+ %"))).to_have_count(0)
 
 
+def test_what_was_dragged_is_what_turns(page: Page, app: App) -> None:
+    cells = opened(page, app)
+    cells.nth(0).drag_to(cells.nth(6))
+    page.get_by_role("button", name="Turn").click()
+    expect(cells.nth(6)).to_have_attribute("aria-label", "Row 2, column 3: piece 1, turned by 90 degrees")
+    expect(cells.nth(0)).to_have_attribute("aria-label", "Row 1, column 1: piece 7")
+
+
+def test_the_board_is_as_it_was_left_when_it_comes_back(page: Page, app: App) -> None:
+    cells = opened(page, app)
+    cells.nth(0).drag_to(cells.nth(6))
+    expect(page.get_by_text("Of 16 pieces 2 lie elsewhere")).to_be_visible()
+    sides = page.locator(".st-key-rearrange_side")
+    sides.get_by_text("8", exact=True).click()
+    expect(cells).to_have_count(64)
+    expect(page.get_by_text("Of 64 pieces 0 lie elsewhere")).to_be_visible()
+    sides.get_by_text("4", exact=True).click()
+    expect(cells).to_have_count(16)
+    expect(page.get_by_text("Of 16 pieces 2 lie elsewhere")).to_be_visible()
+    expect(cells.nth(6)).to_have_attribute("aria-label", "Row 2, column 3: piece 1")
+
+
 def test_the_keyboard_does_all_of_it(page: Page, app: App) -> None:
     cells = opened(page, app)
     cells.nth(5).focus()

@@ -70,9 +70,11 @@ def test_pieces_that_cannot_be_are_refused(image: np.ndarray, pieces: tuple[Piec
     ],
 )  # fmt: skip
 def test_what_the_browser_says_is_not_trusted(said: object) -> None:
-    assert _heard(said, "a", 2) == whole(2)
+    assert _heard(said, "a", whole(2)) == whole(2)
+    left = (Piece(1), Piece(0), Piece(2), Piece(3))
+    assert _heard(said, "a", left) == left
 
 
 def test_what_the_browser_says_is_heard() -> None:
-    pieces = _heard({"id": "a", "pieces": [[1, 5, 0], [0, 0, 1], [2, 0, 0], [3, 0, 0]]}, "a", 2)
+    pieces = _heard({"id": "a", "pieces": [[1, 5, 0], [0, 0, 1], [2, 0, 0], [3, 0, 0]]}, "a", whole(2))
     assert pieces == (Piece(1, 1), Piece(0, 0, True), Piece(2), Piece(3))

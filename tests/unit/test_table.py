@@ -37,6 +37,14 @@ def test_every_figure_gives_its_numbers_or_none(name: str) -> None:
     assert "<br>" not in as_csv(fig)
 
 
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x","y")', "+1", "-1", "@x"])
+def test_a_name_is_no_formula(name: str) -> None:
+    fig = plots.compare_bars([name], {name: [0.5]}, title="accuracy")
+    _, lines = rows(fig)
+    assert {cell for line in lines for cell in line if not cell[:1].isdigit()} == {f"'{name}"}
+    assert all(float(line[-1]) == 0.5 for line in lines)
+
+
 def test_a_painted_map_gives_the_values_that_it_was_painted_from() -> None:
     values = np.random.default_rng(0).random((4, 6))
     header, lines = rows(plots.attention_rollout(values))

@@ -15,11 +15,14 @@ import pytest
 from run_tools import evaluated, finished, me, snapshot, started, step, tiny_config, tiny_trainer
 
 from vit_explore import cli, takehome
+from vit_explore.config import settings
 from vit_explore.flags import command_of, config_from
 from vit_explore.presets import presets
 from vit_explore.runs.store import RunStore
+from vit_explore.takehome.again import command_of_run
 from vit_explore.takehome.curves import _ticks, chart
 from vit_explore.told import told
+from vit_explore.training.events import Changed
 
 WICKED = "<script>alert(1)</script>\"&'=1+1"
 
@@ -98,6 +101,32 @@ def test_a_run_without_results_says_what_it_has(store: RunStore) -> None:
     store.record(stopped, finished(1, stopped=True))
     store.let_go(stopped, claimant.worker, "stopped")
     assert "Do it again" in Page(takehome.sheet(store, stopped, np.zeros((8, 8, 3), np.uint8))).text
+
+
+def test_the_command_of_a_fork_goes_on_from_its_parent(store: RunStore) -> None:
+    parent = trained(store)
+    step_ = store.snapshots(parent)[1].step
+    fork = store.fork(parent, step_, me(), lr=0.01)
+    said = Page(takehome.sheet(store, fork)).text
+    assert f"A fork: it went on from step {step_} of the run {parent} (mine)" in said
+    command = command_of_run(store, store.get(fork))
+    assert command in said
+    arguments = cli._parser().parse_args(shlex.split(command)[3:])
+    assert arguments.fork == f"{parent}@{step_}"
+    changes = {name: value for name, value in vars(arguments).items() if name in settings()}
+    assert store.fork_config(parent, step_, **changes) == store.get(fork).settings()
+    store.delete(parent)
+    said = Page(takehome.sheet(store, fork)).text
+    assert "of a run that is gone" in said
+    assert command_of(store.get(fork).settings()) in said
+
+
+def test_what_was_changed_while_it_trained_is_said(store: RunStore) -> None:
+    run = store.create(tiny_config(), claimant := me())
+    store.record_all(run, [started(), snapshot(0), step(1), Changed(1, 0.5, 0.1, 0.05, "none"), step(2)])
+    store.let_go(run, claimant.worker, "stopped")
+    said = Page(takehome.sheet(store, run)).text
+    assert "which the command does not repeat: at step 1: lr × 0.1" in said
 
 
 @pytest.mark.parametrize("name", presets.names())

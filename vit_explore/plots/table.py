@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vit_explore.plots import theme
+from vit_explore.text import harmless
 
 __all__ = ["as_csv", "has_numbers"]
 
@@ -53,7 +54,7 @@ def _of_traces(fig: go.Figure) -> Iterator[list[Any]]:
     ends = ["value"] if has_cells else ["low", "high"] if has_ends else []
     yield ["series", *columns, *ends]
     for number, trace in enumerate(traces, start=1):
-        begin = [unescape(trace.name or f"series {number}")]
+        begin = [_short(trace.name or f"series {number}")]
         if len(panels) > 1:
             begin.append(_title(fig.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"]) or trace.xaxis)
         cells = _cells(trace) if trace.type == "heatmap" else _points(trace, has_ends)
@@ -109,7 +110,7 @@ def _cells(trace: Any) -> Iterator[list[Any]]:
 
 
 def _short(value: Any) -> Any:
-    """Six digits of a number; words without mark-up; nothing for none."""
+    """Six digits of a number; words without mark-up, and no formula; nothing for none."""
     if isinstance(value, float | np.floating):
         return f"{float(value):.6g}"
-    return unescape(value) if isinstance(value, str) else value
+    return harmless(unescape(value)) if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from vit_explore.runs.naming import file_stem
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.takehome.sheet import first_sample, sheet
+from vit_explore.text import harmless
 from vit_explore.told import Progress
 
 RUNS = ("who", "run", "name", "state", "test_top1", "val_top1", "macro_f1", "parameters", "flops", "images_seen",
@@ -58,10 +59,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return out.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    """A spreadsheet takes a text that begins so for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell

@@ -12,12 +12,12 @@ import numpy as np
 from vit_explore.errors import DamagedFile, NotApplicable, VitExploreError
 from vit_explore.film import record
 from vit_explore.film.panels import Bars, Pictures, panels
-from vit_explore.flags import command_of
 from vit_explore.html import page
 from vit_explore.plots.canvas import image_uri
 from vit_explore.runs.guesses import Guess
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
+from vit_explore.takehome.again import beyond_the_command, command_of_run
 from vit_explore.takehome.curves import chart
 from vit_explore.training.events import Finished
 
@@ -43,7 +43,7 @@ def sheet(
         _curves(store, record_, guess),
         *_inside(store, run, picture),
         _confusion(finished, record_),
-        *_again(record_),
+        *_again(store, record_),
     ]
     body = "\n".join(part for part in parts if part)
     return page(record_.name, CSS, f"<body>\n{body}\n</body>")
@@ -144,12 +144,13 @@ def _confusion(finished: Finished | None, record_: RunRecord) -> str:
     )
 
 
-def _again(record_: RunRecord) -> Iterator[str]:
+def _again(store: RunStore, record_: RunRecord) -> Iterator[str]:
     yield "<h2>Do it again</h2>"
     if record_.config is None:
         yield f"<p>{escape(record_.unreadable or '')}</p>"
         return
-    yield f"<pre>{escape(command_of(record_.config))}</pre>"
+    yield from (f"<p>{escape(sentence)}</p>" for sentence in beyond_the_command(store, record_))
+    yield f"<pre>{escape(command_of_run(store, record_))}</pre>"
     settings = json.dumps(record_.config.model_dump(mode="json"), indent=2, ensure_ascii=False)
     yield f"<details><summary>All settings</summary><pre>{escape(settings)}</pre></details>"
 

@@ -61,7 +61,8 @@ def _draw(side: Side, picture: Picture, controls: tuple[Heads, DataConfig | None
         return
     without = closer.attention_without(side.ref, picture, off)
     _answers(looking.model(side.ref).classes, plain, without, off)
-    st.markdown("**Where the class token looks, without it**: layers before it are as they were")
+    who = "the class token looks" if without.has_class_token else "the patches look, on average"
+    st.markdown(f"**Where {who}, without {'it' if len(off) == 1 else 'them'}**: layers before are as they were")
     figure = plots.attention_maps(without, looking.under_maps(side.ref, picture), height=min(520, 80 + 60 * heads))
     chart(figure, f"ablated_maps_{side.ref}")
 

@@ -31,7 +31,7 @@ def _draw(side: Side, picture: Picture, _: None) -> None:
     count = maps.grid[0] * maps.grid[1]
     key = min(st.session_state.get(_KEY, count // 2), count - 1)
     st.markdown(f"**From {_name(maps, token)}**: click the patch that it takes from")
-    shown = query if token >= maps.n_prefix else None
+    shown = token - maps.n_prefix if token >= maps.n_prefix else None
     under = looking.under_maps(side.ref, picture)
     figure = plots.attention_head(maps, layer, head, shown, under, height=side.picture_height - 60)
     chart(figure, f"numbers_{side.ref}", _take)

@@ -43,13 +43,9 @@ def ask(key: str, classes: Sequence[str], title: str = "Accuracy on the test ima
         if len(names) < 3:  # of two classes it is clear which are mixed up
             return top1 / 100, None
         label, more = "Which two will it mix up most?", "and"
-        one = st.selectbox(
-            label, names, index=None, key=f"{key}_one", placeholder="one class", width=240, format_func=escaped
-        )
+        one = st.selectbox(label, names, index=None, key=f"{key}_one", placeholder="one class", width=240)
         others = [name for name in names if name != one]
-        other = st.selectbox(
-            more, others, index=None, key=f"{key}_other", placeholder="another", width=200, format_func=escaped
-        )
+        other = st.selectbox(more, others, index=None, key=f"{key}_other", placeholder="another", width=200)
     return top1 / 100, (one, other) if one and other else None
 
 

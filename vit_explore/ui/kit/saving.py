@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -49,7 +48,7 @@ def _choose(drawn: Drawn, page: str) -> None:
         figure_saver(key, name, key="saving_pictures")
         known = has_numbers(drawn[key])
         st.download_button(
-            "CSV", partial(as_csv, drawn[key]), f"{name}.csv", "text/csv", on_click="ignore", key="saving_csv",
+            "CSV", lambda: as_csv(drawn[key]), f"{name}.csv", "text/csv", on_click="ignore", key="saving_csv",
             disabled=not known, help="Its numbers." if known else "This one is a picture, without numbers.",
         )  # fmt: skip
 

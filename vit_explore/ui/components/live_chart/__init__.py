@@ -68,12 +68,15 @@ def live_chart(
     levels: Iterable[Level] = (),
     marks: Iterable[Mark] = (),
 ) -> None:
-    """Draw the curves. Drag zooms along x, a double click resets; `budget` is the x at which the run will end.
+    """Draw the curves. Drag zooms along x; a double click resets, as does another first curve. budget: the x at which
+    the run will end.
 
     height: of the plot in pixels, or a CSS length of the whole chart, which then shows no legend for one curve alone.
     """
+    packed = [pack_series(one) for one in series]
     data = {
-        "series": [pack_series(one) for one in series],
+        "about": packed[0]["name"] if packed else "",
+        "series": packed,
         "xLabel": x_label,
         "yLabel": y_label,
         "height": height,

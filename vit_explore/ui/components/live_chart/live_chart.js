@@ -9,6 +9,10 @@ export default function (component) {
   const root = component.parentElement.querySelector(".live-chart");
   if (!root.chart) root.chart = build(root);
   const chart = root.chart;
+  if (chart.data && chart.data.about !== component.data.about) {
+    chart.zoom = null; // another run: what was looked at closely is not there
+    chart.hidden.clear();
+  }
   chart.data = component.data;
   stand(chart);
   updateLegend(chart);

@@ -8,9 +8,9 @@ export default function (component) {
   root.board.send = (value) => component.setStateValue("board", value);
 }
 
-function build(root, { id, image, side, cover }) {
+function build(root, { id, image, side, cover, pieces }) {
   const count = side * side;
-  const board = { id, side, picked: null, at: 0, send: () => {}, pieces: fresh(count) };
+  const board = { id, side, picked: null, at: 0, send: () => {}, pieces: pieces.map(([source, turns, covered]) => ({ source, turns, covered: !!covered })) };
   root.replaceChildren();
   root.style.setProperty("--side", side);
   root.style.setProperty("--cover", cover);
@@ -107,7 +107,9 @@ function build(root, { id, image, side, cover }) {
       if (!dropped) return;
       if (!moved) return pick(place);
       const over = under(up);
-      if (over !== null) swap(place, over);
+      if (over === null) return;
+      swap(place, over);
+      board.cells[over].focus(); // the piece that was moved stays the chosen one
     };
     made.onpointerup = (up) => end(up, true);
     made.onpointercancel = (up) => end(up, false);

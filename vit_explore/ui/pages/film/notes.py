@@ -7,7 +7,7 @@ from vit_explore.ui.kit.panel import Note
 NOTE = Note(
     title="Through time",
     what_you_see=(
-        "Every snapshot that was kept of one training, asked the same questions about one picture: its answer, where "
+        "The snapshots that were kept of one training, asked the same questions about one picture: its answer, where "
         "its class token looks, what each patch alone would answer, its position embeddings, its filters, how far and "
         "how spread its heads look. All panels always show the same step."
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from vit_explore import film
+from vit_explore.film.recording import MAX_FRAMES
 from vit_explore.home import home
 from vit_explore.ui.components.film_player import film_player
 from vit_explore.ui.kit import looking, model_head, model_picker, panel
@@ -67,8 +68,11 @@ def _filming(choice: Choice, picture: Picture) -> Job[Shown]:
 
 def _remarks(shown: Shown) -> None:
     if shown.data["missing"]:
-        st.caption(f"Not in this film, since this model has none: {', '.join(shown.data['missing'])}.")
+        names = ", ".join(shown.data["missing"])
+        st.caption(f"Not in this film, since this model has none, or more than is kept of all snapshots: {names}.")
     steps = shown.film.steps
+    if len(steps) == MAX_FRAMES:
+        st.caption(f"{len(steps)} snapshots are shown; where more are kept, those between are left out.")
     if len(steps) < 5:
         st.caption(f"Only {len(steps)} snapshots are kept of it. A run that is watched while it trains keeps more.")
 

@@ -25,7 +25,9 @@ def show(lab: Lab) -> None:
         _guess(options)
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f":material/lock: **Your guess**: the ViT is ahead from {options[marks[0]]} on.", width="content")
+        said = options[marks[0]]
+        words = f"ahead {said}" if said == NEVER else f"ahead from {said} on"
+        st.markdown(f":material/lock: **Your guess**: the ViT is {words}.", width="content")
         if st.button("Guess again", icon=":material/replay:", key="labs_again"):
             address.choose(marks=None)
             st.rerun()
