@@ -41,7 +41,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig  
 from vit_explore.data import Dataset, load_dataset  # noqa: E402
 from vit_explore.errors import RunNotFound  # noqa: E402
 from vit_explore.models import summarise  # noqa: E402
-from vit_explore.runs import recorder  # noqa: E402
+from vit_explore.runs import recording  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
 from vit_explore.runs.tidy import tidy  # noqa: E402
 from vit_explore.runs.worker import run_worker  # noqa: E402
@@ -109,8 +109,8 @@ def create(home: Path) -> str:
 
 def train(home: Path, ask: str = "") -> None:
     """Serve the queue once, with checkpoints in quick succession. ask: "stop" or "leave" at step STOP_AT."""
-    recorder.FIRST_CHECKPOINT_SECONDS = recorder.CHECKPOINT_SECONDS = 0.02
-    recorder.CHECKPOINT_SHARE, recorder.FLUSH_SECONDS = 1.0, 0.01
+    recording.FIRST_CHECKPOINT_SECONDS = recording.CHECKPOINT_SECONDS = 0.02
+    recording.CHECKPOINT_SHARE, recording.FLUSH_SECONDS = 1.0, 0.01
     run_worker("cpu", once=True, home=home, make_trainer=functools.partial(_asked, ask))
 
 

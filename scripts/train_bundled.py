@@ -22,7 +22,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from vit_explore.here import processor  # noqa: E402  (the project is not installed)
+from vit_explore import cli  # noqa: E402  (the project is not installed)
+from vit_explore.config import RunConfig  # noqa: E402
+from vit_explore.flags import config_from  # noqa: E402
+from vit_explore.here import processor  # noqa: E402
 from vit_explore.runs.records import RunRecord  # noqa: E402
 from vit_explore.runs.store import RunStore  # noqa: E402
 from vit_explore.runs.stored import WEIGHTS, bundled_cards, bundled_steps  # noqa: E402
@@ -55,17 +58,22 @@ def command(name: str, changes: str) -> str:
 
 
 def trained(home: Path, line: str) -> RunRecord:
-    """The finished run of this home: there already, resumed, or new. Raises CalledProcessError."""
+    """The finished run of this home with these settings: there already, resumed, or new. Raises CalledProcessError."""
     home.mkdir(parents=True, exist_ok=True)
-    store = RunStore(home)
-    known = store.list()[:1]
+    store, wanted = RunStore(home), asked_for(line)
+    known = [run for run in store.list() if run.config is not None and run.config.update(name="") == wanted][:1]
     if not known or known[0].state != "finished":
         goes_on = bool(known) and known[0].resume_refusal is None
         new = [sys.executable, *shlex.split(line)[1:]]
         resumed = [sys.executable, "-m", "vit_explore", "runs", "resume", known[0].id] if goes_on else new
         environment = {**os.environ, "VIT_EXPLORE_HOME": str(home)}
         subprocess.run(resumed, cwd=PROJECT, env=environment, check=True)
-    return store.list()[0]
+    return store.get(known[0].id) if known else store.list()[0]
+
+
+def asked_for(line: str) -> RunConfig:
+    """The settings that a command line gives, without the name."""
+    return config_from(cli._parser().parse_args(shlex.split(line)[3:])).update(name="")
 
 
 def bundle(name: str, home: Path, changes: str, into: Path, beside: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from vit_explore.errors import BadConfig
@@ -39,7 +40,8 @@ def _shape(arguments: argparse.Namespace) -> Shape:
 
     for name in ("cpus", "gpus", "memory", "runs"):
         value = getattr(arguments, name)
-        if value is not None and (value < 0 or (name in ("memory", "runs") and value == 0)):
+        is_number = value is None or math.isfinite(value)
+        if not is_number or (value is not None and (value < 0 or (name in ("memory", "runs") and value == 0))):
             raise BadConfig(f"--{name} {value:g} is not possible: it is a number above 0.")
     if arguments.cpus + arguments.gpus == 0:
         raise BadConfig("A run needs --cpus or --gpus; both are 0.")

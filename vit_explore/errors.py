@@ -91,3 +91,7 @@ class TrainingFailed(VitExploreError):
 
 class StoreUnusable(VitExploreError):
     """A runs.db that is corrupt, of another program, of a newer version, or that cannot be opened."""
+
+
+class StoreBusy(StoreUnusable):
+    """A store that another program holds, or a server that does not answer: it may pass."""

@@ -60,11 +60,9 @@ def sweep(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return 0
     if arguments.queue:
-        group = start(store, chosen, seeds)
-        say(f"{len(chosen.runs(seeds))} runs are queued as the group {group}; the table then: {_go_on(group)}")
-        return 0
+        return _say_queued(start(store, chosen, seeds), len(chosen.runs(seeds)), arguments.json)
     claimant = this_process(chosen.cells[0].config.train.device)
-    return _train(store, start(store, chosen, seeds), claimant, arguments)
+    return _train(store, start(store, chosen, seeds), seeds, claimant, arguments)
 
 
 def seeds_of(text: str | None) -> list[int] | None:
@@ -99,13 +97,28 @@ def _resume(store: RunStore, arguments: argparse.Namespace, seeds: list[int] | N
     found = find(store, arguments.resume)
     if arguments.name not in (None, found.sweep.name):
         raise BadConfig(f"{arguments.resume} is a sweep {found.sweep.name!r}; leave {arguments.name!r} out.")
+    seeds = seeds or list(found.seeds)
+    lacking, count = len(found.lacking(seeds)), len(found.sweep.runs(seeds))
+    if arguments.dry_run and arguments.json:
+        print(json.dumps({"group": found.name, "lacking": lacking, "runs": count}))
+    elif arguments.dry_run:
+        say(f"{found.name}: {lacking} of {count} runs are still to be trained.")
     if arguments.dry_run:
-        lacking = len(found.lacking(seeds or found.seeds))
-        say(f"{found.name}: {lacking} of {len(found.sweep.runs(seeds or found.seeds))} runs are still to be trained.")
         return 0
+    if arguments.queue:
+        go_on(store, found.name, seeds)
+        return _say_queued(found.name, lacking, arguments.json)
     claimant = this_process(found.sweep.cells[0].config.train.device)
     go_on(store, found.name, seeds)
-    return _train(store, found.name, claimant, arguments)
+    return _train(store, found.name, seeds, claimant, arguments)
+
+
+def _say_queued(group: str, count: int, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"group": group, "queued": count}))
+    else:
+        say(f"{count} runs are queued as the group {group}; the table then: {_go_on(group)}")
+    return 0
 
 
 def _say_costs(store: RunStore, chosen: Sweep, seeds: list[int], arguments: argparse.Namespace) -> None:
@@ -125,7 +138,7 @@ def _say_costs(store: RunStore, chosen: Sweep, seeds: list[int], arguments: argp
 # ---------------------------------------------------------------------- training
 
 
-def _train(store: RunStore, group: str, claimant: Claimant, arguments: argparse.Namespace) -> int:
+def _train(store: RunStore, group: str, seeds: list[int], claimant: Claimant, arguments: argparse.Namespace) -> int:
     """Train what waits of the group, here, one after another; what a worker takes meanwhile is waited for."""
     from vit_explore.progress import Bar
     from vit_explore.sweeps.group import find, stop
@@ -140,7 +153,7 @@ def _train(store: RunStore, group: str, claimant: Claimant, arguments: argparse.
     if is_left:
         say(f"{len(found.finished)} runs have finished; go on with: {_go_on(group)}", file=sys.stderr)
         return INTERRUPTED
-    return _report(store, found, arguments)
+    return _report(store, found, seeds, arguments)
 
 
 def _train_all(store: RunStore, group: str, claimant: Claimant, bar: Bar) -> bool:
@@ -186,7 +199,8 @@ def _go_on(group: str) -> str:
 # ---------------------------------------------------------------------- what came out
 
 
-def _report(store: RunStore, found: Group, arguments: argparse.Namespace) -> int:
+def _report(store: RunStore, found: Group, seeds: list[int], arguments: argparse.Namespace) -> int:
+    """seeds: those that were asked for, of all that the group has."""
     from vit_explore.sweeps.results import as_csv, as_json, command, results_of
 
     results = results_of(store, found)
@@ -196,7 +210,7 @@ def _report(store: RunStore, found: Group, arguments: argparse.Namespace) -> int
         table(found.sweep, results, say_to_stderr=arguments.json)
     if arguments.json:
         print(as_json(results, machine(), command(found.sweep, found.seeds)), end="")
-    left = found.lacking(found.seeds)
+    left = found.lacking(seeds)
     if left:
         say(f"error: {len(left)} runs did not finish; go on with: {_go_on(found.name)}", file=sys.stderr)
         say(*sorted({r.error for r in found.records.values() if r.error and r.state != "finished"}), file=sys.stderr)

@@ -15,6 +15,7 @@ from run_tools import me, on_a_file, tiny_config, tiny_trainer
 
 from vit_explore import cli
 from vit_explore.errors import BadData, BadReference, BadRunState, NotAllowed
+from vit_explore.runs import archive as archive_module
 from vit_explore.runs.archive import pack, unpack
 from vit_explore.runs.policy import Actor
 from vit_explore.runs.references import load_model
@@ -163,6 +164,55 @@ def test_a_damaged_file_is_one_sentence_and_leaves_nothing(store: RunStore, tmp_
     with pytest.raises(BadData):
         unpack(other, path)
     assert other.list() == []
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("run.json", lambda row: {**row, "top1": "abc"}),
+        ("tables.json", lambda tables: {**tables, "steps": tables["steps"] + tables["steps"][:1]}),
+    ],
+)
+def test_rows_that_the_database_refuses_are_one_sentence_and_leave_nothing(
+    store: RunStore, tmp_path: Path, part: str, change: Any
+) -> None:
+    pack(store, trained(store), tmp_path / "mine")
+    other = elsewhere(tmp_path)
+    with pytest.raises(BadData, match="is damaged"):
+        unpack(other, rewritten(tmp_path / "mine.vitrun", of_json(part, change)))
+    assert other.list() == []
+    assert other.orphans() == ()
+
+
+def test_facts_that_are_none_hide_no_other_run(store: RunStore, tmp_path: Path) -> None:
+    pack(store, trained(store), tmp_path / "mine")
+
+    def spoil(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "facts": json.dumps({**json.loads(row["facts"]), "classes": 5, "mean": "x"})}
+
+    came = unpack(store, rewritten(tmp_path / "mine.vitrun", of_json("run.json", spoil)))
+    assert {record.id for record in store.list()} >= {came}
+    assert store.get(came).classes is None
+    store.delete(came)
+
+
+def test_files_are_unpacked_while_others_write(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes on a slow disk must not hold up a run that trains."""
+    pack(store, trained(store), tmp_path / "mine")
+    copy, renamed = archive_module._copy, []
+
+    def slow(source: Any, target: Any) -> None:
+        if not renamed:
+            renamed.append(1)
+            RunStore().rename(store.list()[0].id, "renamed meanwhile")
+        copy(source, target)
+
+    monkeypatch.setattr(archive_module, "_copy", slow)
+    unpack(store, tmp_path / "mine.vitrun")
+    assert renamed
+    assert "renamed meanwhile" in {record.name for record in store.list()}
 
 
 def test_what_is_no_archive_is_one_sentence(store: RunStore, tmp_path: Path) -> None:

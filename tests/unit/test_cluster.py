@@ -18,7 +18,7 @@ from run_tools import FakeTrainer, checkpoint, evaluated, me, started, step, tin
 from vit_explore import cli
 from vit_explore.config import DataConfig
 from vit_explore.errors import BadConfig, TrainingFailed
-from vit_explore.runs import recorder
+from vit_explore.runs import recording
 from vit_explore.runs.backends import ELSEWHERE, get_backend
 from vit_explore.runs.cluster import head as heads
 from vit_explore.runs.cluster import remote
@@ -77,8 +77,8 @@ def store() -> RunStore:
 
 @pytest.fixture(autouse=True)
 def _quick_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "FIRST_CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", 0.05)
+    monkeypatch.setattr(recording, "FIRST_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(recording, "CHECKPOINT_SECONDS", 0.05)
 
 
 def train(store: RunStore, run: str, seat: Here, losses: Losses | None = None) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from run_tools import (
     tiny_trainer,
 )
 
-from vit_explore.errors import BadConfig, BadReference, BadRunState, RunNotFound
-from vit_explore.runs import base, files, recorder
+from vit_explore.errors import BadConfig, BadReference, BadRunState, DiskFull, RunNotFound
+from vit_explore.runs import base, files, forking, recording
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.records import Claimant
@@ -330,7 +331,7 @@ def stands_still(store: RunStore, run: str) -> bool:
 def test_what_a_person_does_reaches_the_trainer_and_leaves_its_marks(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "SNAPSHOT_SECONDS", 0.02)
+    monkeypatch.setattr(recording, "SNAPSHOT_SECONDS", 0.02)
     run = store.create(tiny_config(epochs=4000, batch_size=1))  # the schedule's snapshots, once an epoch, are seldom
     store.control(run, lr_factor=0.5)
     thread = threading.Thread(target=train_on, args=(store, run), daemon=True)
@@ -378,6 +379,30 @@ def test_the_settings_of_a_fork_are_refused_by_a_release_that_would_start_it_ane
     for run, version in ((parent, 1), (store.fork(parent, 4), 2), (store.duplicate(parent), 1)):
         assert store.stored_json(run)["config"]["version"] == version
         assert store.get(run).config is not None
+
+
+def test_a_fork_on_a_full_disk_leaves_nothing_behind(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = parent_of(store)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(forking.shutil, "copyfile", full)
+    with pytest.raises(DiskFull):
+        store.fork(parent, 4)
+    assert store.orphans() == ()
+    assert [record.id for record in store.list()] == [parent]
+
+
+def test_a_run_that_is_queued_again_by_itself_stays_paused(store: RunStore) -> None:
+    run, claimant = store.create(tiny_config()), me()
+    for keeps_pause in (True, False):
+        assert store.claim_id(claimant) == run
+        store.control(run, paused=True)
+        store.let_go(run, claimant.worker, "interrupted")
+        store.resume(run, keeps_pause=keeps_pause)
+        assert store.get(run).paused is keeps_pause
+        store.control(run, paused=False)
 
 
 def test_a_fork_whose_sample_images_are_gone_says_so(store: RunStore) -> None:

@@ -183,6 +183,26 @@ def test_a_sweep_may_be_left_to_others(capsys: pytest.CaptureFixture[str]) -> No
     (group,) = groups.groups_of(RunStore(), TINY)
     assert f"8 runs are queued as the group {group}" in capsys.readouterr().out
     assert RunStore().states() == {"queued": 8}
+    for record in RunStore().list()[:3]:
+        RunStore().request_stop(record.id)
+    assert cli.main(["sweep", "--resume", group, "--queue", "--json"]) == 0  # nothing is trained here
+    assert json.loads(capsys.readouterr().out) == {"group": group, "queued": 8}
+    assert RunStore().states() == {"queued": 8}
+    assert cli.main(["sweep", "tiny", "--seeds", "0", "--queue", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["queued"] == 4
+
+
+def test_seeds_that_were_not_asked_for_are_not_missed(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "tiny", "--seeds", "0"]) == 0
+    (name,) = groups.groups_of(RunStore(), TINY)
+    assert cli.main(["sweep", "--resume", name, "--seeds", "1", "--queue"]) == 0
+    for record in RunStore().list(states=("queued",)):
+        RunStore().request_stop(record.id)
+    capsys.readouterr()
+    assert cli.main(["sweep", "--resume", name, "--seeds", "0"]) == 0
+    assert "did not finish" not in capsys.readouterr().err
+    assert cli.main(["sweep", "--resume", name, "--seeds", "0,1"]) == 0
+    assert groups.find(RunStore(), name).is_whole
 
 
 def test_all_runs_are_queued_as_one_group() -> None:
@@ -268,6 +288,8 @@ def test_resume_skips_what_has_finished_and_goes_on_from_checkpoints(
 
     assert cli.main(["sweep", "--resume", name, "--dry-run"]) == 0
     assert "3 of 4" in capsys.readouterr().out
+    assert cli.main(["sweep", "--resume", name, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"group": name, "lacking": 3, "runs": 4}
     trained.at = lambda _: None
     assert cli.main(["sweep", "--resume", name, "--json"]) == 0
     out = capsys.readouterr().out

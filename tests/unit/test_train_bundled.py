@@ -9,7 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from run_tools import me
 
+from vit_explore.runs.store import RunStore
 from vit_explore.runs.stored import bundled_cards, bundled_steps
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_bundled.py"
@@ -41,6 +43,29 @@ def test_settings_take_the_place_of_the_cards(script: ModuleType) -> None:
     assert found["--batch-size"] == "256"
     assert found["--pos-embed"] == "none"
     assert shlex.split(line)[-1] == "--nesterov"
+
+
+def test_a_run_with_other_settings_is_not_taken_for_the_one_that_was_asked_for(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    """A trial of an epoch must not be bundled with a card that says two hundred."""
+    line, other = (script.command("vit-shapes", f"--epochs {epochs}") for epochs in (1, 200))
+    home.mkdir(exist_ok=True)
+    store = RunStore(home)
+    started: list[list[str]] = []
+
+    def train(words: list[str], **_: object) -> None:
+        started.append(words)
+        config = script.asked_for(shlex.join(["python", *words[1:]])).update(name="vit-shapes")
+        store.let_go(store.create(config, claimant := me()), claimant.worker, "finished")
+
+    monkeypatch.setattr(script.subprocess, "run", train)
+    first = script.trained(home, line)
+    assert script.trained(home, line).id == first.id
+    assert len(started) == 1
+    script.trained(home, other)
+    assert len(started) == 2
+    assert shlex.join(started[1]).endswith("--epochs 200")
 
 
 def test_a_name_that_does_not_come_with_the_package_is_refused(

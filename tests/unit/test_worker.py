@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from run_tools import FakeTrainer, me, on_a_file, tiny_config, tiny_trainer
 from safetensors.torch import load_file
 
-from vit_explore.errors import DiskFull, TrainingFailed
-from vit_explore.runs import files, recorder, schema
+from vit_explore.errors import DiskFull, StoreBusy, TrainingFailed, VitExploreError
+from vit_explore.runs import files, patience, recording, schema
+from vit_explore.runs import worker as worker_module
 from vit_explore.runs.backends import get_backend
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import Outcome, TrainerFactory, train_run
@@ -125,7 +126,7 @@ def test_a_full_disk_fails_the_run_and_keeps_the_metrics(store: RunStore, monkey
         replace(source, target)
 
     monkeypatch.setattr(files.os, "replace", full)
-    monkeypatch.setattr(recorder, "FIRST_CHECKPOINT_SECONDS", 0.05)
+    monkeypatch.setattr(recording, "FIRST_CHECKPOINT_SECONDS", 0.05)
     assert train(store, run, FakeTrainer(steps=40, pause=0.005)).state == "failed"
     record = store.get(run)
     assert "free some space" in (record.error or "")
@@ -145,6 +146,61 @@ def test_a_disk_too_full_for_the_end_itself(store: RunStore, monkeypatch: pytest
         patch.setattr(RunStore, "record_all", full)
         assert train(store, run, FakeTrainer()).state == "failed"
     assert store.get(run).state == "running"  # as long as this process lives and is not taken for hung
+
+
+def test_a_store_that_is_held_for_a_while_costs_time_and_no_run(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.01)
+    run, fails = store.create(tiny_config()), iter([True, True, False, False, True])
+    write, refused = type(store).record_all, []
+
+    def record_all(self: RunStore, *args: object) -> None:
+        if next(fails, False):
+            refused.append(1)
+            raise StoreBusy("held")
+        write(self, *args)
+
+    monkeypatch.setattr(type(store), "record_all", record_all)
+    assert train(store, run, FakeTrainer()).state == "finished"
+    assert len(refused) == 3
+    record, steps = store.get(run), store.steps(run)["step"].tolist()
+    assert (record.state, record.error) == ("finished", None)
+    assert steps == sorted(set(steps))
+
+
+def test_a_store_that_stays_held_leaves_a_run_that_can_go_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "BUSY_SECONDS", 0.0)
+    run = store.create(tiny_config())
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("held by another program")
+
+    monkeypatch.setattr(type(store), "record_all", busy)
+    outcome = train(store, run, FakeTrainer())
+    assert (outcome.state, str(outcome.error)) == ("interrupted", "held by another program")
+    record = store.get(run)
+    assert record.state == "interrupted"
+    assert record.resume_refusal is None
+
+
+@pytest.mark.parametrize("error", [StoreBusy("held"), DiskFull("no room")])
+def test_a_store_that_cannot_be_written_for_a_while_ends_no_worker(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, error: VitExploreError
+) -> None:
+    monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.01)
+    run, claim, refused = store.create(tiny_config()), RunStore.claim, []
+
+    def later(self: RunStore, *args: object) -> object:
+        if len(refused) < 3:
+            refused.append(1)
+            raise error
+        return claim(self, *args)
+
+    monkeypatch.setattr(RunStore, "claim", later)
+    monkeypatch.setattr(worker_module, "_warm_up", lambda: None)
+    assert run_worker("cpu", idle_exit=1.0, make_trainer=FakeTrainer()) == 0
+    assert store.get(run).state == "finished"
 
 
 def test_a_worker_that_lost_its_run_writes_nothing_more(store: RunStore) -> None:
@@ -211,9 +267,9 @@ WORKER = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
 from run_tools import tiny_trainer
-from vit_explore.runs import recorder
+from vit_explore.runs import recording
 from vit_explore.runs.worker import run_worker
-recorder.FIRST_CHECKPOINT_SECONDS = recorder.CHECKPOINT_SECONDS = 0.1
+recording.FIRST_CHECKPOINT_SECONDS = recording.CHECKPOINT_SECONDS = 0.1
 sys.exit(run_worker(make_trainer=tiny_trainer))
 """
 

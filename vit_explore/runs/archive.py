@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from vit_explore.errors import BadData, BadRunState
 from vit_explore.runs import schema
@@ -26,7 +27,7 @@ from vit_explore.runs.files import disk_errors, write_atomically
 from vit_explore.runs.naming import cleaned, file_stem, numbered
 from vit_explore.runs.places import check_place, write
 from vit_explore.runs.policy import check_teacher
-from vit_explore.runs.records import RunRecord
+from vit_explore.runs.records import RunRecord, record_of
 from vit_explore.runs.store import RunStore
 from vit_explore.text import printable
 
@@ -42,6 +43,7 @@ _COLUMNS = (  # of the run's own row: what it was and came to, not who trained i
 _FILES = re.compile(r"snapshots/[0-9]{1,9}\.safetensors|checkpoint\.pt|samples\.npz|result\.json")
 _MOST_BYTES, _MOST_FILES, _MOST_ROWS, _MOST_BLOB = 8 * 2**30, 200, 2_000_000, 64 * 2**20
 _STATES = ("finished", "stopped", "failed", "interrupted")
+_OF_LIBRARIES = (zipfile.BadZipFile, zlib.error, SQLAlchemyError)  # errors
 
 
 def pack(store: RunStore, run: str, out: Path, force: bool = False) -> Path:
@@ -100,7 +102,7 @@ def unpack(store: RunStore, path: Path) -> str:
         raise
     except FileNotFoundError:
         raise BadData(f"There is no file {path}; name one that `runs export` wrote.") from None
-    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, *_OF_LIBRARIES) as error:
         raise BadData(f"{path} is no run that `runs export` wrote, or is damaged ({type(error).__name__}).") from error
     return run
 
@@ -172,33 +174,49 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
 def _enter(
     store: RunStore, wished: str, values: dict[str, Any], rows: dict[sa.Table, list[dict[str, Any]]], unpack_files: Any
 ) -> str:
-    """The files first, then the rows in one transaction: a kill between the two leaves a folder, and no half a run."""
+    """The files first, since that takes long and holds up nobody, then the rows in one transaction: a kill between the
+    two leaves a folder, and no half a run."""
+    run = _free_id(store, wished)
+    folder = store.folder(run)
+    folder.create()
+    try:
+        with disk_errors(folder.path):
+            unpack_files(folder.path)
+        with store._writing() as connection:
+            _enter_rows(store, connection, run, values, rows)
+            record_of(connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).one(), None)
+    except BaseException:
+        folder.delete()
+        raise
+    store.keep_card(run)
+    return run
+
+
+def _free_id(store: RunStore, wished: str) -> str:
+    """The id of the file where no run here ever had it, else a new one; from now on it is taken."""
     with store._writing() as connection:
         is_free = re.fullmatch(r"[0-9a-f]{4,32}", wished) and not _is_known(connection, wished)
         run = wished if is_free and not store.folder(wished).path.exists() else store._new_id(connection)
         if not _is_known(connection, run):
             connection.execute(sa.insert(schema.ids).values(id=run))
-        name = numbered(cleaned(printable(str(values["name"]))), _names(connection))
-        owner = None if store.actor is None else store.actor.id
-        folder = store.folder(run)
-        folder.create()
-        try:
-            with disk_errors(folder.path):
-                unpack_files(folder.path)
-        except BaseException:
-            folder.delete()
-            raise
-        ended = values["ended"] or time.time()
-        own = {"id": run, "name": name, "owner": owner, "position": 0, "stop": False, "disk_bytes": folder.size()}
-        has_checkpoint = os.path.isfile(folder.checkpoint)
-        connection.execute(
-            sa.insert(schema.runs).values({**values, **own, "ended": ended, "has_checkpoint": has_checkpoint})
-        )
-        for table, found in rows.items():
-            if found:
-                connection.execute(sa.insert(table), [{"run": run, **row} for row in found])
-    store.keep_card(run)
     return run
+
+
+def _enter_rows(
+    store: RunStore, connection: sa.Connection, run: str, values: dict[str, Any],
+    rows: dict[sa.Table, list[dict[str, Any]]],
+) -> None:  # fmt: skip
+    folder = store.folder(run)
+    name = numbered(cleaned(printable(str(values["name"]))), _names(connection))
+    own = {
+        "id": run, "name": name, "owner": None if store.actor is None else store.actor.id, "position": 0, "stop": False,
+        "disk_bytes": folder.size(), "ended": values["ended"] or time.time(),
+        "has_checkpoint": os.path.isfile(folder.checkpoint),
+    }  # fmt: skip
+    connection.execute(sa.insert(schema.runs).values({**values, **own}))
+    for table, found in rows.items():
+        if found:
+            connection.execute(sa.insert(table), [{"run": run, **row} for row in found])
 
 
 def _is_known(connection: sa.Connection, run: str) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from vit_explore.errors import DiskFull, StoreUnusable, VitExploreError
+from vit_explore.errors import DiskFull, StoreBusy, StoreUnusable, VitExploreError
 from vit_explore.runs import migrations, postgres, schema
 
 APPLICATION_ID = 0x76697478  # "vitx": tells our file from another program's
@@ -201,7 +201,7 @@ def translated(path: Path) -> Iterator[None]:
                 f"The disk of {path.parent} has no room left; free some space, or delete old runs."
             ) from error
         if "locked" in text:
-            raise StoreUnusable(
+            raise StoreBusy(
                 f"The store of runs {path} is held by another program; close that program and try again."
             ) from error
         if any(words in text for words in ("not a database", "malformed", "no such table", "no such column")):

@@ -44,8 +44,10 @@ class Fork:
         folder.create()
         try:
             _copy(source, folder, step)
-        except FileNotFoundError as error:
-            folder.delete()
+        except BaseException as error:
+            folder.delete()  # else it would look like a run that the database has lost
+            if not isinstance(error, FileNotFoundError):
+                raise
             raise BadReference(
                 f"The snapshot of the run {self.parent.id!r} at step {step}, or its sample images, are gone; "
                 "choose another."

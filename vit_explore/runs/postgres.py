@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from vit_explore.errors import DiskFull, StoreUnusable, VitExploreError
+from vit_explore.errors import DiskFull, StoreBusy, StoreUnusable, VitExploreError
 from vit_explore.runs import migrations, schema
 
 VARIABLE = "VIT_EXPLORE_DB"
@@ -111,12 +111,12 @@ def known_error(error: Exception) -> VitExploreError | None:
     if state == NO_ROOM:
         return DiskFull("The disk of the database server has no room left; free some space, or delete old runs.")
     if state == LOCKED:
-        return _unusable("is held by another program; close that program and try again", advice="")
+        return _unusable("is held by another program; close that program and try again", advice="", kind=StoreBusy)
     if state == MISSING:
         return _unusable("has lost a table", advice="; put a copy of it back")
     if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
         first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-        return _unusable(f"does not answer ({first})", advice="; start it, or correct the address")
+        return _unusable(f"does not answer ({first})", advice="; start it, or correct the address", kind=StoreBusy)
     return None
 
 
@@ -130,5 +130,5 @@ def _check_folder(home: Path, name: str) -> None:
         )
 
 
-def _unusable(why: str, advice: str = "; name another one") -> StoreUnusable:
-    return StoreUnusable(f"The database of {VARIABLE} {why}{advice}.")
+def _unusable(why: str, advice: str = "; name another one", kind: type[StoreUnusable] = StoreUnusable) -> StoreUnusable:
+    return kind(f"The database of {VARIABLE} {why}{advice}.")

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from vit_explore.config import RunConfig
-from vit_explore.errors import DiskFull, VitExploreError
+from vit_explore.errors import DiskFull, StoreBusy, VitExploreError
 from vit_explore.runs import reading
 from vit_explore.runs.asked import Watch
 from vit_explore.runs.files import RunFolder
 from vit_explore.runs.initial import initial_of
 from vit_explore.runs.metrics import RunLost
+from vit_explore.runs.patience import patiently
 from vit_explore.runs.pulse import Pulse
+from vit_explore.runs.recording import Clocks, recording
 from vit_explore.runs.records import RunRecord, State
 from vit_explore.runs.store import RunStore
-from vit_explore.training.events import Checkpoint, Event, Finished, Snapshot, Started, Step
+from vit_explore.training.events import Checkpoint, Event, Finished
 
-FLUSH_SECONDS = 0.25  # steps wait this long for one transaction together
-CHECKPOINT_SECONDS = 10.0
-FIRST_CHECKPOINT_SECONDS = 2.0
-SNAPSHOT_SECONDS = 2.5  # between two snapshots, while someone watches
-CHECKPOINT_SHARE = (
-    0.05  # of the time, at most, goes into checkpoints, as much into such snapshots: fewer of large models
-)
 NOTE_SECONDS = 0.3
 LEFT = "The process that trained this run was asked to end; resume the run to go on."
 
@@ -86,9 +80,11 @@ def train_run(
         except Leaving:
             outcome = Outcome(left_as if leaving.is_set() else "stopped", started=told.started)
         except GivingWay:
-            return Outcome(store.requeue(record.id, worker), started=told.started)
+            return Outcome(patiently(lambda: store.requeue(record.id, worker)), started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
+        except StoreBusy as error:
+            outcome = Outcome("interrupted", error, started=told.started)
         except VitExploreError as error:
             outcome = Outcome("failed", error, started=told.started)
         except Exception as error:
@@ -97,8 +93,8 @@ def train_run(
             outcome = Outcome("failed", shown, started=told.started, unexpected=True)
         sentence = str(outcome.error) if outcome.error else LEFT if outcome.state == "interrupted" else None
         try:
-            store.let_go(record.id, worker, outcome.state, sentence)
-        except DiskFull as error:  # not even its end can be written: the run will show as interrupted
+            patiently(lambda: store.let_go(record.id, worker, outcome.state, sentence))
+        except (DiskFull, StoreBusy) as error:  # not even its end can be written: the run will show as interrupted
             return Outcome("failed", outcome.error or error, outcome.started)
     return outcome
 
@@ -144,7 +140,7 @@ def _train(
         **({} if initial is None else {"initial": initial}),
     )  # fmt: skip
     end: State = "finished"
-    with _recording(store, record.id, worker, clocks) as recorder:
+    with recording(store, record.id, worker, clocks) as recorder:
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
@@ -202,84 +198,6 @@ class _Notes:
         if now >= self.next:
             self.next = now + NOTE_SECONDS
             self.store.set_note(self.watch.run, f"{what} ({share:.0%})" if share else what)
-
-
-class _Clock:
-    """When the next checkpoint, or snapshot, is due: at first after `first` seconds, then more and more seldom up to
-    every `longest`, never too costly, and not before the run has moved."""
-
-    def __init__(self, first: float, longest: float) -> None:
-        self._pause, self._longest, self._next, self._moved = first, longest, math.inf, False
-
-    def start(self) -> None:
-        self._next, self._moved = time.monotonic() + self._pause, True
-
-    def moved(self) -> None:
-        """A step was taken."""
-        self._moved = True
-
-    def is_due(self) -> bool:
-        return self._moved and time.monotonic() >= self._next
-
-    def done(self, begun: float) -> None:
-        """It is written; the work on it began at `begun`."""
-        now = time.monotonic()
-        self._pause, self._moved = min(2 * self._pause, self._longest), False
-        self._next = now + max(self._pause, (now - begun) / CHECKPOINT_SHARE)
-
-
-class Clocks:
-    """That of the checkpoints and that of the snapshots for whoever watches."""
-
-    def __init__(self) -> None:
-        self.checkpoints = _Clock(FIRST_CHECKPOINT_SECONDS, CHECKPOINT_SECONDS)
-        self.snapshots = _Clock(SNAPSHOT_SECONDS, SNAPSHOT_SECONDS)
-
-    def heed(self, event: Event, begun: float) -> None:
-        """An event was written; the work on it began at `begun`."""
-        for clock, kind in ((self.checkpoints, Checkpoint), (self.snapshots, Snapshot)):
-            if isinstance(event, Started):
-                clock.start()
-            elif isinstance(event, Step):
-                clock.moved()
-            elif isinstance(event, kind):
-                clock.done(begun)
-
-
-class Recorder:
-    """Buffers steps, and writes everything else at once."""
-
-    def __init__(self, store: RunStore, run: str, worker: str, clocks: Clocks) -> None:
-        self.store, self.run, self.worker, self.clocks = store, run, worker, clocks
-        self._events: list[Event] = []
-        self._next_flush = 0.0
-
-    def add(self, event: Event) -> None:
-        """Take one event."""
-        self._events.append(event)
-        now = time.monotonic()
-        if not isinstance(event, Step) or now >= self._next_flush:
-            self.flush()
-            self._next_flush = now + FLUSH_SECONDS
-        self.clocks.heed(event, begun=now)
-
-    def flush(self) -> None:
-        """Write what is buffered."""
-        events, self._events = self._events, []
-        if events:
-            self.store.record_all(self.run, events, self.worker)
-
-
-@contextmanager
-def _recording(store: RunStore, run: str, worker: str, clocks: Clocks) -> Iterator[Recorder]:
-    """A recorder whose buffered steps are kept also when training fails."""
-    recorder = Recorder(store, run, worker, clocks)
-    try:
-        yield recorder
-    except BaseException:
-        with suppress(VitExploreError, RunLost):  # what is being raised says more than a second failure would
-            recorder.flush()
-        raise
 
 
 class _RunLog(logging.FileHandler):

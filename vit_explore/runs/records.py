@@ -238,8 +238,8 @@ def death_sentence(row: Row[Any]) -> str:
     return f"The process that trained this run ended at step {row.step or 0}; {goes_on}."
 
 
-def _maybe_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
+def _maybe_tuple(values: Any) -> tuple[Any, ...] | None:
+    return tuple(values) if isinstance(values, list) else None
 
 
 def config_json(config: RunConfig, is_fork: bool = False) -> str:

@@ -201,10 +201,11 @@ class RunStore(RunMetrics, RunQueue, Playing, Guesses, Turns, Rebuilding):
             elif state == "running":
                 update(connection, run, stop=True, **({} if test else {"skip_test": True}))
 
-    def resume(self, run: str, claimant: Claimant | None = None) -> None:
+    def resume(self, run: str, claimant: Claimant | None = None, keeps_pause: bool = False) -> None:
         """Queue a run again (or hand it to `claimant`), to go on from its checkpoint, or from the start without one.
 
-        Raises BadRunState for a run that is running, waiting, finished, or that failed before its first checkpoint.
+        keeps_pause: one that a person has paused stays so; else it goes on. Raises BadRunState for a run that is
+        running, waiting, finished, or that failed before its first checkpoint.
         """
         self.reap()
         finish_ended(self)
@@ -223,7 +224,8 @@ class RunStore(RunMetrics, RunQueue, Playing, Guesses, Turns, Rebuilding):
                 ("test_top1", "macro_f1", "test_images", "remaining", "error", "ended")
             )
             values |= {"stop": False, "skip_test": False}
-            values["controls"] = json.dumps(asdict(controls_of(row.controls).changed(paused=False)))
+            if not keeps_pause:
+                values["controls"] = json.dumps(asdict(controls_of(row.controls).changed(paused=False)))
             update(connection, run, state="queued", worker=None, position=last_place(connection) + 1, **values)
             if claimant is not None:
                 take(connection, run, claimant)

@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from vit_explore.errors import VitExploreError
+from vit_explore.errors import DiskFull, StoreBusy, VitExploreError
 from vit_explore.runs.asked import Watch
 from vit_explore.runs.fresh import replace_process, worker_command
+from vit_explore.runs.patience import patiently
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import TrainerFactory, train_run
 from vit_explore.runs.records import Claimant, RunRecord, process_start
@@ -23,6 +24,7 @@ from vit_explore.runs.tidy import tidy
 from vit_explore.text import printable
 
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 5.0  # after a store that could not be written
 
 
 def run_worker(
@@ -43,7 +45,7 @@ def run_worker(
     """
     store = RunStore(home)
     claimant = Claimant.this_process(device, slot="", worker=worker)
-    store.register(claimant, "starting")
+    patiently(lambda: store.register(claimant, "starting"))
     claimant = Claimant.this_process(device, slot=concrete_device(device), worker=claimant.worker)
     _tidy(store)
     _warm_up()
@@ -55,7 +57,7 @@ def run_worker(
         Pulse(store, claimant, registered=True, end_process=end_process) as pulse,
     ):
         while not leaving.is_set() and not idle.is_over() and store.is_there():
-            record = store.claim(claimant)
+            record = _claimed(store, claimant, leaving)
             if record is not None:
                 _serve(store, record, pulse, leaving, make_trainer)
                 idle.reset()
@@ -66,6 +68,16 @@ def run_worker(
             if record is None:
                 leaving.wait(POLL_SECONDS)
     return 0
+
+
+def _claimed(store: RunStore, claimant: Claimant, leaving: threading.Event) -> RunRecord | None:
+    """The next run, if any; a store that is busy or full for a while must not end the worker."""
+    try:
+        return store.claim(claimant)
+    except (DiskFull, StoreBusy) as error:
+        _log(f"no run can be taken: {error}")
+        leaving.wait(RETRY_SECONDS)
+        return None
 
 
 def _serve(

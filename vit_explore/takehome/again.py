@@ -23,8 +23,8 @@ def beyond_the_command(store: RunStore, record: RunRecord) -> Iterator[str]:
     """Sentences on what the command needs, or cannot repeat."""
     if (parent := _parent(store, record)) is not None:
         yield (
-            f"A fork: it went on from step {record.fork_step:,} of the run {parent.id} ({parent.name}), which has to be "
-            f"there; runs export {parent.id} takes that along."
+            f"A fork: it went on from step {record.fork_step:,} of the run {parent.id} ({parent.name}), which has to "
+            f"be there; runs export {parent.id} takes that along."
         )
     elif record.fork_step is not None:
         yield (

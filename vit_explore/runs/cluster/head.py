@@ -111,7 +111,7 @@ class Head:
         for run in runs:
             with suppress(BadRunState, RunNotFound):  # someone else did, or has deleted it
                 if not self.store.get(run).stop_requested:
-                    self.store.resume(run)
+                    self.store.resume(run, keeps_pause=True)
                     self.tell(f"{run}: queued again")
 
     def close(self) -> None:
