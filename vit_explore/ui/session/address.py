@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
+from streamlit.runtime.state import SafeSessionState
 
 from vit_explore.ui import site
 
@@ -199,6 +200,12 @@ def arrive(page: str) -> None:
     st.session_state[_NOW] = {name: known[name] for name in belong(page) if name in known}
     for sentence in sentences:
         _say(sentence)
+
+
+def query_of(session: SafeSessionState) -> str:
+    """The query of a session as Streamlit knows it by now, outside of a script run."""
+    with session.query_params() as known:
+        return urlencode({name: known.get_all(name) for name in known}, doseq=True)
 
 
 def redraw() -> NoReturn:

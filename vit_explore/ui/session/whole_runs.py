@@ -20,11 +20,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
 
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
+
+from vit_explore.ui.session import address
 
 _MARK = "keeps_pages_whole"
 
@@ -69,9 +70,8 @@ def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
         if rerun_data.fragment_id_queue and page and rerun_data.page_script_hash != page:
             if _only_the_clock_asks(rerun_data):
                 return
-            with self._session_state.query_params() as query:
-                text = urlencode({name: query.get_all(name) for name in query}, doseq=True)
-            rerun_data = replace(rerun_data, page_script_hash=page, query_string=text)
+            query = address.query_of(self._session_state)
+            rerun_data = replace(rerun_data, page_script_hash=page, query_string=query)
         run(self, rerun_data)
 
     return _run_script
