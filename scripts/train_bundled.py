@@ -61,14 +61,14 @@ def trained(home: Path, line: str) -> RunRecord:
     """The finished run of this home with these settings: there already, resumed, or new. Raises CalledProcessError."""
     home.mkdir(parents=True, exist_ok=True)
     store, wanted = RunStore(home), asked_for(line)
-    known = [run for run in store.list() if run.config is not None and run.config.update(name="") == wanted][:1]
-    if not known or known[0].state != "finished":
-        goes_on = bool(known) and known[0].resume_refusal is None
-        new = [sys.executable, *shlex.split(line)[1:]]
-        resumed = [sys.executable, "-m", "vit_explore", "runs", "resume", known[0].id] if goes_on else new
-        environment = {**os.environ, "VIT_EXPLORE_HOME": str(home)}
-        subprocess.run(resumed, cwd=PROJECT, env=environment, check=True)
-    return store.get(known[0].id) if known else store.list()[0]
+    known = next((run for run in store.list() if run.config and run.config.update(name="") == wanted), None)
+    if known is not None and known.state == "finished":
+        return known
+    goes_on = known is not None and known.resume_refusal is None
+    words = ["-m", "vit_explore", "runs", "resume", known.id] if known and goes_on else shlex.split(line)[1:]
+    environment = {**os.environ, "VIT_EXPLORE_HOME": str(home)}
+    subprocess.run([sys.executable, *words], cwd=PROJECT, env=environment, check=True)
+    return store.get(known.id) if known and goes_on else store.list()[0]
 
 
 def asked_for(line: str) -> RunConfig:

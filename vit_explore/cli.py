@@ -277,8 +277,8 @@ def _train_here(store: RunStore, run: str, claimant: Claimant, arguments: argpar
     if is_new and isinstance(outcome.error, VitExploreError) and not outcome.started and not outcome.unexpected:
         store.delete(run)  # nothing was trained: the mistake is on the screen, and the list of runs stays tidy
         raise outcome.error
-    if outcome.state == "failed":
-        say(f"error: run {run} failed: {outcome.error}", file=sys.stderr)
+    if outcome.error is not None:
+        say(f"error: run {run} {'failed' if outcome.state == 'failed' else 'ended'}: {outcome.error}", file=sys.stderr)
         return 1
     return _report(store, run, outcome, arguments)
 

@@ -128,6 +128,23 @@ def test_the_models_come_back_in_the_order_in_which_they_were_started(
     assert again.multiselect(key="tune_models").value == sources
 
 
+def test_a_group_comes_back_with_what_was_trained(open_page: OpenPage, source: str) -> None:
+    at = filled(open_page("finetune"), [source])
+    at.segmented_control(key="tune_part").set_value("all").run()
+    at.toggle(key="tune_scratch").set_value(True)
+    at.number_input(key="tune_epochs").set_value(12.0)
+    at.number_input(key="tune_lr").set_value(1e-4)
+    at.slider(key="tune_decay").set_value(0.6).run()
+    at = button(at, "tune_start")
+    again = open_page("finetune", group=str(param(at, "group")))
+    assert not again.exception
+    assert again.segmented_control(key="tune_part").value == "all"
+    assert again.toggle(key="tune_scratch").value
+    assert again.number_input(key="tune_epochs").value == 12.0
+    assert again.number_input(key="tune_lr").value == 1e-4
+    assert again.slider(key="tune_decay").value == 0.6
+
+
 def test_positions_stand_beside_those_of_the_source(
     open_page: OpenPage, source: str, events_of: Callable[..., list[Event]]
 ) -> None:

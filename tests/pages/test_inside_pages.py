@@ -185,6 +185,21 @@ def test_a_guess_comes_before_the_lab_and_stays_on_the_figure(open_page: OpenPag
     assert charts(at) == 0
 
 
+def test_a_guess_is_of_the_models_that_it_was_given_for(open_page: OpenPage, make_run: MakeRun) -> None:
+    one, other = (make_run() for _ in range(2))
+    at = open_page("labs", model=f"run:{one}", lab="shuffle")
+    at.button(key="labs_fix").click().run()
+    assert charts(at) == 1
+    at.query_params["model"] = f"run:{other}"
+    at.run()
+    assert not at.exception
+    assert param(at, "model") == f"run:{other}"
+    assert charts(at) == 0  # one guesses first
+    assert param(at, "marks") is None
+    at = open_page("labs", model=f"run:{one}", lab="shuffle", marks="40")  # a link brings a guess along
+    assert charts(at) == 1
+
+
 def test_where_the_lines_cross_is_guessed_before_they_are_shown(open_page: OpenPage, make_run: MakeRun) -> None:
     at = open_page("labs", model=f"run:{make_run()}", lab="how-much-data")
     assert not at.exception

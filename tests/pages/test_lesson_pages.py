@@ -336,6 +336,18 @@ def test_another_window_of_the_teachers_takes_nothing_from_what_is_shown(begun: 
     assert not two.toggle(key="following_leads_toggle").value
 
 
+def test_what_a_window_that_is_gone_showed_can_be_ended(begun: Begun, open_page: OpenPage) -> None:
+    at = open_page("home", teacher=begun.secret)
+    at.toggle(key="following_leads_toggle").set_value(True).run()
+    at.switch_page(site.path("patches")).run()
+    again = open_page("home", teacher=begun.secret)  # leads to Class
+    assert "following_stop" in keys(again)
+    again.button(key="following_stop").click().run()
+    assert not again.exception
+    assert Lessons().get(begun.lesson.id).follow is None
+    assert "following_stop" not in keys(again.run())
+
+
 def test_a_reload_goes_on_showing(begun: Begun, open_page: OpenPage) -> None:
     at = open_page("home", teacher=begun.secret)
     at.toggle(key="following_leads_toggle").set_value(True).run()

@@ -145,9 +145,9 @@ def fork_form(run: str) -> AppTest:
 def test_a_fork_starts_from_a_snapshot_with_what_was_changed(make_run: MakeRun) -> None:
     run, store = make_run(), RunStore()
     at, there = fork_form(run), store.snapshots(run)[-2]
-    at.select_slider(key=f"fork_step_{run}").set_value(there.step).run()
-    at.number_input(key="fork_lr").set_value(5e-4).run()
-    at.number_input(key=f"fork_more_{there.step}").set_value(3.0).run()
+    at.select_slider(key=f"fork_{run}_step").set_value(there.step).run()
+    at.number_input(key=f"fork_{run}_lr").set_value(5e-4).run()
+    at.number_input(key=f"fork_{run}_more_{there.step}").set_value(3.0).run()
     at.button(key="fork_start").click().run()
     assert not at.exception
     (new,) = [record for record in store.list() if record.parent == run]
@@ -160,7 +160,7 @@ def test_a_fork_starts_from_a_snapshot_with_what_was_changed(make_run: MakeRun) 
 def test_a_fork_without_any_more_budget_is_one_sentence(make_run: MakeRun) -> None:
     run = make_run()
     at = fork_form(run)
-    at.number_input(key=f"fork_more_{RunStore().snapshots(run)[-1].step}").set_value(0.0).run()
+    at.number_input(key=f"fork_{run}_more_{RunStore().snapshots(run)[-1].step}").set_value(0.0).run()
     at.button(key="fork_start").click().run()
     assert any("nothing left to train" in error.value for error in at.error)
     assert len(RunStore().list()) == 1
@@ -169,7 +169,7 @@ def test_a_fork_without_any_more_budget_is_one_sentence(make_run: MakeRun) -> No
 def test_a_snapshot_that_is_thinned_out_stays_chosen_and_is_refused(make_run: MakeRun) -> None:
     run, store = make_run(), RunStore()
     at, there = fork_form(run), store.snapshots(run)[-2]
-    at.select_slider(key=f"fork_step_{run}").set_value(there.step).run()
+    at.select_slider(key=f"fork_{run}_step").set_value(there.step).run()
     with store._writing() as connection:
         table = schema.snapshots
         connection.execute(sa.delete(table).where(table.c.run == run, table.c.step == there.step))
@@ -179,7 +179,7 @@ def test_a_snapshot_that_is_thinned_out_stays_chosen_and_is_refused(make_run: Ma
         f"The snapshot at step {there.step:,} is not kept any more; choose another one."
     ]
     assert at.button(key="fork_start").disabled
-    at.select_slider(key=f"fork_step_{run}").set_value(store.snapshots(run)[-1].step).run()
+    at.select_slider(key=f"fork_{run}_step").set_value(store.snapshots(run)[-1].step).run()
     assert not at.error
     assert not at.button(key="fork_start").disabled
 
@@ -188,7 +188,7 @@ def test_what_is_left_to_train_goes_with_the_snapshot(make_run: MakeRun) -> None
     run = make_run()
     at, rows = fork_form(run), RunStore().snapshots(run)
     for row in (rows[0], rows[-2], rows[0]):
-        at.select_slider(key=f"fork_step_{run}").set_value(row.step).run()
+        at.select_slider(key=f"fork_{run}_step").set_value(row.step).run()
         left = TINY.train.epochs - row.epoch
         (more,) = [one for one in at.number_input if one.label.startswith("More")]
         assert more.value == pytest.approx(left if left >= 1 else max(1, TINY.train.epochs / 2), abs=0.051)

@@ -37,6 +37,13 @@ def test_a_picture_has_no_numbers(open_page: OpenPage) -> None:
         assert not at.exception
 
 
+def test_charts_that_say_the_same_can_be_told_apart(open_page: OpenPage, make_run: MakeRun) -> None:
+    at = open_page("positions", model=f"run:{make_run()}")
+    options = at.selectbox(key="saving_which").options
+    assert len(options) > len({option.partition(" · ")[0] for option in options})  # two sides, alike in words
+    assert len(set(options)) == len(options)
+
+
 def test_a_choice_that_is_gone_gives_way(open_page: OpenPage, make_run: MakeRun) -> None:
     """The charts' keys hold the snapshot: sliding to another one leaves none of the old keys."""
     run = make_run()

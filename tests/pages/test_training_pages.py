@@ -608,3 +608,12 @@ def test_a_run_from_other_weights_takes_their_architecture(open_page: OpenPage, 
     at = at.run()
     assert any("No bundled model" in error.value for error in at.error)
     assert at.button(key="train_start").disabled
+
+
+def test_two_runs_that_differ_in_the_seed_alone_race_as_themselves(open_page: OpenPage, make_run: MakeRun) -> None:
+    """Each is the other's other seed: both sides would be the same runs."""
+    one, other = (make_run("finished", TINY.update(seed=seed)) for seed in (0, 1))
+    at = open_page("versus", one=one, other=other)
+    assert not at.exception
+    assert "race_seeds" not in {button.key for button in at.button}
+    assert "By the spread of these seeds" not in shown(at)

@@ -20,6 +20,7 @@ from vit_explore.runs.archive import pack, unpack
 from vit_explore.runs.policy import Actor
 from vit_explore.runs.references import load_model
 from vit_explore.runs.store import RunStore
+from vit_explore.runs.tidy import tidy
 
 pytestmark = on_a_file  # they need two homes, and a server is that of one
 
@@ -207,11 +208,13 @@ def test_files_are_unpacked_while_others_write(
         if not renamed:
             renamed.append(1)
             RunStore().rename(store.list()[0].id, "renamed meanwhile")
+            tidy(RunStore())  # as a worker does when it starts
         copy(source, target)
 
     monkeypatch.setattr(archive_module, "_copy", slow)
-    unpack(store, tmp_path / "mine.vitrun")
+    came = unpack(store, tmp_path / "mine.vitrun")
     assert renamed
+    assert load_model(f"run:{came}") is not None
     assert "renamed meanwhile" in {record.name for record in store.list()}
 
 

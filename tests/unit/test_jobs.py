@@ -193,6 +193,33 @@ def test_a_job_that_was_left_alone_stops(pool: Jobs, clock: Clock) -> None:
     assert gate.closed.wait(LONG)
 
 
+def test_a_page_in_a_hidden_tab_is_waited_for(pool: Jobs, clock: Clock) -> None:
+    """Browsers wake the timers of a hidden tab once a minute; a page that was left does not ask again."""
+    gate = Gate()
+    asked = job("a", gate)
+    pool.turn("me")
+    pool.ask(asked, "me")
+    gate.begun.wait(LONG)
+    for _ in range(3):
+        clock.now += 60
+        assert not gate.closed.wait(0.02)
+        pool.ask(asked, "me")
+    pool.turn("me")  # another page, which asks for something else
+    clock.now += jobs.ABANDONED / 2
+    assert not gate.closed.wait(0.02)
+    clock.now += jobs.ABANDONED
+    assert gate.closed.wait(LONG)
+
+
+def test_a_closed_tab_is_not_waited_for_long(pool: Jobs, clock: Clock) -> None:
+    gate = Gate()
+    pool.turn("me")
+    pool.ask(job("a", gate), "me")
+    gate.begun.wait(LONG)
+    clock.now += jobs.HIDDEN
+    assert gate.closed.wait(LONG)
+
+
 def test_who_waits_in_the_call_is_asking_all_the_time(pool: Jobs, clock: Clock) -> None:
     gate, answers = Gate(), []
     thread = threading.Thread(target=lambda: answers.append(pool.ask(job("a", gate), "me", LONG)))

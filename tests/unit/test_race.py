@@ -10,6 +10,7 @@ import run_tools
 
 from vit_explore.runs.store import RunStore
 from vit_explore.training.events import Changed
+from vit_explore.ui.kit.text import told_apart
 from vit_explore.ui.pages.versus import comparison, pair, sides
 from vit_explore.ui.pages.versus.sides import Side
 from vit_explore.ui.pages.versus.verdict import SEED_NOISE, Score, judge
@@ -38,6 +39,11 @@ def test_other_seeds_are_runs_that_differ_in_the_training_seed_alone(store: RunS
     found = sides.other_seeds(store.get(run), store.list(), store)
     assert [record.id for record in found] == [newer, ninth]
     assert older not in [record.id for record in found]
+
+
+def test_names_that_are_alike_are_told_apart() -> None:
+    assert told_apart({"a": "test", "b": "other", "c": "test"}) == {"a": "test · 1", "b": "other", "c": "test · 2"}
+    assert told_apart({1: "crane", 2: "crane"}, marks={1: "134", 2: "517"}) == {1: "crane · 134", 2: "crane · 517"}
 
 
 def test_a_run_that_was_stopped_is_no_other_seed(store: RunStore) -> None:

@@ -117,7 +117,7 @@ def test_the_command_of_a_fork_goes_on_from_its_parent(store: RunStore) -> None:
     assert store.fork_config(parent, step_, **changes) == store.get(fork).settings()
     store.delete(parent)
     said = Page(takehome.sheet(store, fork)).text
-    assert "of a run that is gone" in said
+    assert "of a run, which is not kept" in said
     assert command_of(store.get(fork).settings()) in said
 
 

@@ -66,6 +66,10 @@ def test_a_run_with_other_settings_is_not_taken_for_the_one_that_was_asked_for(
     script.trained(home, other)
     assert len(started) == 2
     assert shlex.join(started[1]).endswith("--epochs 200")
+    failed = store.create(script.asked_for(script.command("vit-shapes", "--epochs 3")), claimant := me())
+    store.let_go(failed, claimant.worker, "failed", "the memory is spent")
+    again = script.trained(home, script.command("vit-shapes", "--epochs 3"))
+    assert (again.state, again.id != failed) == ("finished", True)
 
 
 def test_a_name_that_does_not_come_with_the_package_is_refused(

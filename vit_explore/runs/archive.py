@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vit_explore.errors import BadData, BadRunState
 from vit_explore.runs import schema
-from vit_explore.runs.files import disk_errors, write_atomically
+from vit_explore.runs.files import UNPACKING, RunFolder, disk_errors, write_atomically
 from vit_explore.runs.naming import cleaned, file_stem, numbered
 from vit_explore.runs.places import check_place, write
 from vit_explore.runs.policy import check_teacher
@@ -174,31 +175,34 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
 def _enter(
     store: RunStore, wished: str, values: dict[str, Any], rows: dict[sa.Table, list[dict[str, Any]]], unpack_files: Any
 ) -> str:
-    """The files first, since that takes long and holds up nobody, then the rows in one transaction: a kill between the
-    two leaves a folder, and no half a run."""
-    run = _free_id(store, wished)
-    folder = store.folder(run)
-    folder.create()
+    """The files first, into a place of their own, since that takes long and is to hold up nobody; then, in one
+    transaction, their folder and the rows: a kill between the two leaves a folder, and no half a run."""
+    run = None
     try:
-        with disk_errors(folder.path):
-            unpack_files(folder.path)
-        with store._writing() as connection:
-            _enter_rows(store, connection, run, values, rows)
-            record_of(connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).one(), None)
+        with disk_errors(store.home), TemporaryDirectory(prefix=UNPACKING, dir=store.home) as place:
+            unpacked = RunFolder(Path(place), "run")
+            unpacked.create()
+            unpack_files(unpacked.path)
+            with store._writing() as connection:
+                run = _free_id(store, connection, wished)
+                store.folder(run).path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(unpacked.path, store.folder(run).path)
+                _enter_rows(store, connection, run, values, rows)
+                record_of(connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).one(), None)
     except BaseException:
-        folder.delete()
+        if run is not None:
+            store.folder(run).delete()
         raise
     store.keep_card(run)
     return run
 
 
-def _free_id(store: RunStore, wished: str) -> str:
+def _free_id(store: RunStore, connection: sa.Connection, wished: str) -> str:
     """The id of the file where no run here ever had it, else a new one; from now on it is taken."""
-    with store._writing() as connection:
-        is_free = re.fullmatch(r"[0-9a-f]{4,32}", wished) and not _is_known(connection, wished)
-        run = wished if is_free and not store.folder(wished).path.exists() else store._new_id(connection)
-        if not _is_known(connection, run):
-            connection.execute(sa.insert(schema.ids).values(id=run))
+    is_free = re.fullmatch(r"[0-9a-f]{4,32}", wished) and not _is_known(connection, wished)
+    run = wished if is_free and not store.folder(wished).path.exists() else store._new_id(connection)
+    if not _is_known(connection, run):
+        connection.execute(sa.insert(schema.ids).values(id=run))
     return run
 
 

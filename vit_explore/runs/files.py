@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_SNAPSHOTS = 64
 MAX_ON_CLOCK = 4  # snapshots beside the schedule, while a run goes on
 MAX_SNAPSHOT_BYTES = 512 * 2**20  # of one run; large models keep fewer snapshots
+UNPACKING = ".import-"  # how the folder begins that an imported run's files lie in while they are unpacked
 
 
 class RunFolder:

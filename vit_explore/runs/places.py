@@ -18,6 +18,8 @@ def check_place(path: Path, force: bool = True) -> None:
         raise BadReference(f"{str(path)!r} names no file to write to; give a name, such as mine.")
     if not os.path.isdir(path.parent):  # not Path.is_dir, which raises for names that are too long
         raise BadReference(f"There is no folder {path.parent} to write to; make it, or choose another place.")
+    if not os.access(path.parent, os.W_OK):
+        raise BadReference(f"The folder {path.parent} cannot be written to; choose another place.")
     check_ordinary(path)
     if path.is_dir():
         raise BadReference(f"{path} is no ordinary file; choose another place to write to.")
@@ -41,6 +43,7 @@ def check_ordinary(path: Path) -> None:
 def write(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None:
     """Write all of a file, or nothing. Raises BadReference for a place that cannot be written to, DiskFull."""
     check_place(path)
+    path = path.resolve()  # what a link points to is written, and not the link
     fill = content if callable(content) else lambda file: file.write(content)
     try:
         write_atomically(path, fill)

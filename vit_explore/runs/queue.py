@@ -60,10 +60,10 @@ class RunQueue(StoreBase):
         return None
 
     def has_queued(self) -> bool:
-        """Whether a run waits; cheap enough to ask ten times a second."""
+        """Whether a run waits that is not paused; cheap enough to ask ten times a second."""
+        ready = (schema.runs.c.state == "queued", sa.not_(is_paused()))
         with self._reading() as connection:
-            query = sa.select(schema.runs.c.id).where(schema.runs.c.state == "queued").limit(1)
-            return connection.execute(query).first() is not None
+            return connection.execute(sa.select(schema.runs.c.id).where(*ready).limit(1)).first() is not None
 
     def heartbeat(self, run: str, worker: str) -> Beat:
         """Say that the run is alive. "lost": it is not this worker's any more.

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -80,7 +80,7 @@ def train_run(
         except Leaving:
             outcome = Outcome(left_as if leaving.is_set() else "stopped", started=told.started)
         except GivingWay:
-            return Outcome(patiently(lambda: store.requeue(record.id, worker)), started=told.started)
+            outcome = Outcome("queued", started=told.started)
         except RunLost:
             return Outcome("lost", started=told.started)
         except StoreBusy as error:
@@ -93,7 +93,9 @@ def train_run(
             outcome = Outcome("failed", shown, started=told.started, unexpected=True)
         sentence = str(outcome.error) if outcome.error else LEFT if outcome.state == "interrupted" else None
         try:
-            patiently(lambda: store.let_go(record.id, worker, outcome.state, sentence))
+            if outcome.state == "queued":
+                return Outcome(patiently(lambda: store.requeue(record.id, worker), leaving), started=told.started)
+            patiently(lambda: store.let_go(record.id, worker, outcome.state, sentence), leaving)
         except (DiskFull, StoreBusy) as error:  # not even its end can be written: the run will show as interrupted
             return Outcome("failed", outcome.error or error, outcome.started)
     return outcome
@@ -140,7 +142,7 @@ def _train(
         **({} if initial is None else {"initial": initial}),
     )  # fmt: skip
     end: State = "finished"
-    with recording(store, record.id, worker, clocks) as recorder:
+    with recording(store, record.id, worker, clocks, leaving) as recorder:
         for event in trainer.events():
             if watch.lost.is_set():
                 raise RunLost(record.id)
@@ -197,7 +199,8 @@ class _Notes:
         now = time.monotonic()
         if now >= self.next:
             self.next = now + NOTE_SECONDS
-            self.store.set_note(self.watch.run, f"{what} ({share:.0%})" if share else what)
+            with suppress(StoreBusy):  # only words
+                self.store.set_note(self.watch.run, f"{what} ({share:.0%})" if share else what)
 
 
 class _RunLog(logging.FileHandler):

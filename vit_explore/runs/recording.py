@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,8 +66,10 @@ class Clocks:
 class Recorder:
     """Buffers steps, and writes everything else at once."""
 
-    def __init__(self, store: RunStore, run: str, worker: str, clocks: Clocks) -> None:
-        self.store, self.run, self.worker, self.clocks = store, run, worker, clocks
+    def __init__(
+        self, store: RunStore, run: str, worker: str, clocks: Clocks, leaving: threading.Event | None = None
+    ) -> None:
+        self.store, self.run, self.worker, self.clocks, self.leaving = store, run, worker, clocks, leaving
         self._events: list[Event] = []
         self._next_flush = 0.0
 
@@ -75,7 +78,7 @@ class Recorder:
         self._events.append(event)
         now = time.monotonic()
         if not isinstance(event, Step) or now >= self._next_flush:
-            patiently(self.flush)
+            patiently(self.flush, self.leaving)
             self._next_flush = now + FLUSH_SECONDS
         self.clocks.heed(event, begun=now)
 
@@ -87,9 +90,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(store: RunStore, run: str, worker: str, clocks: Clocks) -> Iterator[Recorder]:
-    """A recorder whose buffered steps are kept also when training fails."""
-    recorder = Recorder(store, run, worker, clocks)
+def recording(store: RunStore, run: str, worker: str, clocks: Clocks, leaving: threading.Event) -> Iterator[Recorder]:
+    """A recorder whose buffered steps are kept also when training fails. leaving: set when the process is to end."""
+    recorder = Recorder(store, run, worker, clocks, leaving)
     try:
         yield recorder
     except BaseException:

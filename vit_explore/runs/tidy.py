@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+
 import sqlalchemy as sa
 
 from vit_explore.runs import schema
 from vit_explore.runs.base import StoreBase, release, update
-from vit_explore.runs.files import RunFolder
+from vit_explore.runs.files import UNPACKING, RunFolder
 from vit_explore.runs.records import facts_of
+
+_A_DAY = 86_400.0  # seconds, in which any import ends
 
 
 def tidy(store: StoreBase) -> None:
-    """Finish runs that have their result; remove deleted runs' folders, checkpoints that nobody goes on from, and what
-    is half written of runs that have ended.
+    """Finish runs that have their result; remove deleted runs' folders, checkpoints that nobody goes on from, what is
+    half written of runs that have ended, and imports that were killed.
 
     Harmless beside processes that train: what a running or waiting run has is left alone. Raises DiskFull.
     """
+    for path in store.home.glob(f"{UNPACKING}*"):
+        if time.time() - path.stat().st_mtime > _A_DAY:
+            shutil.rmtree(path, ignore_errors=True)
     folders = sorted(path for path in (store.home / "runs").glob("*") if path.is_dir())  # before the rows are read
     finish_ended(store)
     known, states = _ids(store), _states(store)

@@ -57,7 +57,7 @@ def run_worker(
         Pulse(store, claimant, registered=True, end_process=end_process) as pulse,
     ):
         while not leaving.is_set() and not idle.is_over() and store.is_there():
-            record = _claimed(store, claimant, leaving)
+            record = patiently(lambda: store.claim(claimant), leaving) if once else _claimed(store, claimant, leaving)
             if record is not None:
                 _serve(store, record, pulse, leaving, make_trainer)
                 idle.reset()

@@ -28,8 +28,8 @@ def beyond_the_command(store: RunStore, record: RunRecord) -> Iterator[str]:
         )
     elif record.fork_step is not None:
         yield (
-            f"A fork: it went on from step {record.fork_step:,} of a run that is gone. The command trains with these "
-            "settings from the start."
+            f"A fork: it went on from step {record.fork_step:,} of a run, which is not kept. The command trains with "
+            "these settings from the start."
         )
     changes = [mark for mark in store.marks(record.id) if isinstance(mark, Changed)]
     if changes:
@@ -38,8 +38,9 @@ def beyond_the_command(store: RunStore, record: RunRecord) -> Iterator[str]:
 
 
 def _parent(store: RunStore, record: RunRecord) -> RunRecord | None:
-    """The run that a fork goes on from, where it is here and can be read."""
+    """The run that a fork goes on from, where it is here with that snapshot and can be read."""
     if record.fork_step is None or record.parent is None or not store.has(record.parent):
         return None
     parent = store.get(record.parent)
-    return parent if parent.config is not None else None
+    is_kept = any(row.step == record.fork_step for row in store.snapshots(parent.id))
+    return parent if parent.config is not None and is_kept else None

@@ -18,6 +18,7 @@ from typing import Protocol
 from vit_explore.errors import BadConfig, BadRunState, RunNotFound, VitExploreError
 from vit_explore.runs.cluster.remote import Losses, Put, RemoteTrainer
 from vit_explore.runs.cluster.words import AnySeat, SeatLost
+from vit_explore.runs.patience import patiently
 from vit_explore.runs.pulse import Pulse
 from vit_explore.runs.recorder import train_run
 from vit_explore.runs.records import CLUSTER, Claimant
@@ -155,13 +156,13 @@ class Place:
                 return False
             factory = partial(RemoteTrainer, self._ask, self.head.cluster.put, partial(self._lost, record.id))
             outcome = train_run(self.store, record, pulse, self.head.leaving, make_trainer=factory)
+            self.head.tell(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}")
+            if outcome.state == "interrupted":
+                patiently(lambda: self.head.queue_again([record.id]), self.head.leaving)
         except VitExploreError as error:  # of the store; the run, if there is one, will show as interrupted
             self.head.tell(f"{error}")
             self.head.leaving.wait(RETRY_SECONDS)
             return False
-        self.head.tell(f"{record.id}: {outcome.state}{f': {outcome.error}' if outcome.error else ''}")
-        if outcome.state == "interrupted":
-            self.head.queue_again([record.id])
         return True
 
     @property

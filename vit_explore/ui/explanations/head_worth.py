@@ -29,7 +29,7 @@ def _controls(_: str) -> tuple[Heads, DataConfig | None]:
         if data is None:
             st.caption("What each head is worth over many images needs the model's own data, which are not here.")
         else:
-            label = f"Measure every head over {COUNT:,} validation images"
+            label = f"Measure every head over up to {COUNT:,} validation images"
             st.toggle(label, key=_ASKED, persist_state="session")
         st.button("All heads on", icon=":material/undo:", on_click=_all_on, disabled=not off, key="heads_all_on")
     return off, data if st.session_state.get(_ASKED) else None

@@ -217,4 +217,4 @@ def ablation(ref: str, data: DataConfig, count: int) -> np.ndarray:
         return lost
 
     key = ("ablation", *opening.key, data.model_dump_json(), str(count))
-    return result(Job(key, f"Switching off one head after another over {count:,} images", work, is_long=True))
+    return result(Job(key, f"Switching off one head after another over up to {count:,} images", work, is_long=True))

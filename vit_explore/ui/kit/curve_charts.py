@@ -12,7 +12,7 @@ from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.components.live_chart import Level, LiveSeries, Mark, live_chart
 from vit_explore.ui.kit.curves import AXES, Curves
-from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.kit.text import escaped, told_apart
 from vit_explore.ui.session import address
 
 ON_TRAINING = "on training images"  # the name of that curve, beside the axis of the accuracy
@@ -42,10 +42,11 @@ def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
+    names = told_apart(others, marks={run: run for run in others})
     with st.container(horizontal=True):
         choose_axis("live_axis")
         st.multiselect(
-            "Compare with earlier runs", list(others), format_func=lambda run: others.get(run, run),
+            "Compare with earlier runs", list(names), format_func=lambda run: names.get(run, run),
             key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
             default=[run for run in _first(record) if run in others], persist_state="page",
         )  # fmt: skip

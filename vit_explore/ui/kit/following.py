@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import streamlit as st
 
 from vit_explore.errors import LessonOver
@@ -47,12 +45,18 @@ def bar() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="following"):
         if who.is_teacher:
             st.markdown(f"Class code **{lesson.code}**", width="content")
-            if lesson.follow is None and st.session_state.get(_SENT) is not None:  # another window of the teacher's
+            if lesson.follow is None and st.session_state.get(_SENT):  # ended in another window of the teacher's
                 st.session_state[_LEADS], st.session_state[_SENT] = False, None
             _toggle(
                 "Show my view to all", _LEADS, lesson.follow == _view(),
                 "Every page that you open from now on opens there, too.",
             )  # fmt: skip
+            if lesson.follow is not None and not st.session_state[_LEADS] and st.session_state.get(_SENT) is None:
+                title = site.page(lesson.follow["page"]).title
+                st.button(
+                    "Stop showing", type="tertiary", icon=":material/cast:", key="following_stop", on_click=_take_over,
+                    help=f"Another window shows {title} to all.",
+                )  # fmt: skip
         else:
             st.markdown(f"**{escaped(who.nickname)}**", width="content")
             _toggle(
@@ -70,11 +74,11 @@ def _toggle(label: str, name: str, at_first: bool, words: str) -> None:
 
 def _keep(name: str) -> None:
     st.session_state[name] = st.session_state[_widget(name)]
-    lesson = room.lesson()
-    if name == _LEADS and not st.session_state[name] and lesson is not None:
-        st.session_state[_SENT] = None
-        with suppress(LessonOver):  # the lesson is over, which the page says
-            room.lessons().show(lesson.id, None)
+
+
+def _take_over() -> None:
+    """What another window shows to all, or one that is closed, is this one's to end."""
+    st.session_state[_LEADS], st.session_state[_SENT] = False, {}
 
 
 def _widget(name: str) -> str:
@@ -82,13 +86,15 @@ def _widget(name: str) -> str:
 
 
 def lead() -> None:
-    """After the page: send it to all, where the teacher wants that and it is new; another window may have led since."""
-    lesson, view = room.lesson(), _view()
-    if lesson is None or not room.is_teacher() or not st.session_state.get(_LEADS):
+    """After the page: send it to all, where the teacher wants that and it is new (another window may have led since);
+    or show nothing any more, where this window did."""
+    lesson, sent = room.lesson(), st.session_state.get(_SENT)
+    if lesson is None or not room.is_teacher():
         return
-    if view != st.session_state.get(_SENT):
-        st.session_state[_SENT] = view
+    view = _view() if st.session_state.get(_LEADS) else None
+    if view != sent:
         room.lessons().show(lesson.id, view)
+        st.session_state[_SENT] = view
 
 
 def _view() -> dict[str, str]:

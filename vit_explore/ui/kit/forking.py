@@ -41,7 +41,8 @@ def button(record: RunRecord, key: str, on_train: bool = False) -> None:
 
 def _open(run: str, key: str) -> None:
     st.session_state[_OPEN] = run, key
-    st.session_state.pop(_step_key(run), None)  # chosen when it was open before
+    for key in [key for key in st.session_state if str(key).startswith(_key_of("", run))]:
+        del st.session_state[key]  # chosen when it was open before
 
 
 def close() -> None:
@@ -112,7 +113,12 @@ def _snapshot(rows: list[SnapshotRow], record: RunRecord) -> int:
 
 
 def _step_key(run: str) -> str:
-    return f"fork_step_{run}"
+    return _key_of("step", run)
+
+
+def _key_of(name: str, run: str) -> str:
+    """Of a widget: another run has other ones, since a dialog's live on when it is closed."""
+    return f"fork_{run}_{name}"
 
 
 def _say_gone(step: int) -> None:
@@ -132,13 +138,16 @@ def _changes(record: RunRecord) -> dict[str, Any]:
     """The settings that differ from those of the run."""
     train, known = record.settings().train, settings()
     lr, decay, augment = st.columns(3)
+    kinds = known["augment"].options
     chosen = {
-        "lr": lr.number_input("Learning rate", value=train.lr, format="%g", step=train.lr / 2, key="fork_lr"),
+        "lr": lr.number_input(
+            "Learning rate", value=train.lr, format="%g", step=train.lr / 2, key=_key_of("lr", record.id)
+        ),
         "weight_decay": decay.number_input(
-            "Weight decay", value=train.weight_decay, format="%g", step=0.05, key="fork_decay"
+            "Weight decay", value=train.weight_decay, format="%g", step=0.05, key=_key_of("decay", record.id)
         ),
         "augment": augment.selectbox(
-            "Augmentation", known["augment"].options, known["augment"].options.index(train.augment), key="fork_augment"
+            "Augmentation", kinds, kinds.index(train.augment), key=_key_of("augment", record.id)
         ),
     }
     return {name: value for name, value in chosen.items() if value != known[name].value(record.settings())}
@@ -154,7 +163,7 @@ def _budget(record: RunRecord, at: SnapshotRow) -> dict[str, float]:
     left = total - had
     offered = left if left >= least else max(least, total / 2)
     more = st.number_input(
-        f"More {kind}", value=float(round(offered, 1)), format="%g", key=f"fork_more_{at.step}",
+        f"More {kind}", value=float(round(offered, 1)), format="%g", key=_key_of(f"more_{at.step}", record.id),
         help="The learning rate goes on where its schedule is at that share of the whole.",
     )  # fmt: skip
     return {kind: had + more}

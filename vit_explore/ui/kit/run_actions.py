@@ -53,5 +53,6 @@ def active_runs(store: RunStore) -> list[RunRecord]:
 
 def run_ahead(store: RunStore, record: RunRecord) -> str | None:
     """The name of the run that a queued one waits for."""
-    before = [other for other in active_runs(store) if (other.place or 0) < (record.place or 0)]
+    before = [run for run in active_runs(store) if (run.place or 0) < (record.place or 0)]
+    before = [run for run in before if run.state == "running" or not run.paused]
     return before[-1].name if before else None

@@ -11,6 +11,7 @@ from vit_explore.plots import theme
 from vit_explore.plots.table import as_csv, has_numbers
 from vit_explore.ui.components.figure_saver import figure_saver
 from vit_explore.ui.kit.fragments import fragment
+from vit_explore.ui.kit.text import told_apart
 
 _PAGE, _DRAWN, _OFFERED = "saving_page", "saving_drawn", "saving_offered"
 _LONGEST = 70  # letters of a chart's name in the list
@@ -42,7 +43,8 @@ def offer() -> None:
 def _choose(drawn: Drawn, page: str) -> None:
     key = next(iter(drawn))
     if len(drawn) > 1:
-        key = st.selectbox("Which one?", list(drawn), format_func=lambda key: _title(drawn[key]), key="saving_which")
+        titles = told_apart({key: _title(fig) for key, fig in drawn.items()})
+        key = st.selectbox("Which one?", list(titles), format_func=titles.__getitem__, key="saving_which")
     name = "-".join(re.findall(r"[A-Za-z0-9]+", f"{page} {key}")).lower()
     with st.container(horizontal=True, vertical_alignment="center"):
         figure_saver(key, name, key="saving_pictures")

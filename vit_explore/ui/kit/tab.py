@@ -12,7 +12,7 @@ from vit_explore.explain.catalogue import EXPLANATIONS
 from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side
 from vit_explore.ui.kit.pictures import Picture
-from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.kit.text import escaped, told_apart
 
 _PREDICTED = -1
 
@@ -63,11 +63,11 @@ class Tab:
 def pick_target(ref: str) -> int | None:
     """The class to explain; None for the one that the chosen model predicts. Raises NotApplicable without classes."""
     looking.check_classes(ref)
-    classes = looking.model(ref).classes
+    classes = dict(enumerate(looking.model(ref).classes))
+    names = {_PREDICTED: "the predicted one", **told_apart(classes, marks={i: str(i) for i in classes})}
     chosen = st.selectbox(
-        "Explain the class", [_PREDICTED, *range(len(classes))], key="attention_target", persist_state="page",
-        format_func=lambda i: "the predicted one" if i == _PREDICTED else classes[i],
-    )  # fmt: skip
+        "Explain the class", list(names), key="attention_target", persist_state="page", format_func=names.__getitem__
+    )
     return None if chosen == _PREDICTED else chosen
 
 

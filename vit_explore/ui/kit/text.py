@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import TypeVar
+
+K = TypeVar("K")
 
 _ACTIVE = re.compile(r"[\\`*_\[\]<>$~|#:&@]|(?<=www)\.", re.IGNORECASE)  # the last one makes a link of what follows
+
+
+def told_apart(names: Mapping[K, str], marks: Mapping[K, str] | None = None) -> dict[K, str]:
+    """The names, those that come more than once with a mark (or a number): a picker takes equal ones for one."""
+    counts, nth, told = Counter(names.values()), Counter[str](), dict[K, str]()
+    for key, name in names.items():
+        nth[name] += 1
+        mark = str(nth[name]) if marks is None else marks[key]
+        told[key] = name if counts[name] == 1 else f"{name} · {mark}"
+    return told
 
 
 def escaped(text: str) -> str:

@@ -27,8 +27,10 @@ _ASKER, _CANCELLED, _DRAWN = "jobs_asker", "jobs_cancelled", "jobs_drawn"
 
 def begin() -> None:
     """At the start of a page: its bars are counted from anew, so that each button stays the same from run to run. A
-    click on one that the next run does not know is lost, and so is the keyboard's place."""
+    click on one that the next run does not know is lost, and so is the keyboard's place. And jobs of the page before
+    are not waited for any more."""
     st.session_state[_DRAWN] = Counter()
+    caches.pool().turn(_asker())
 
 
 def result(job: Job[T]) -> T:

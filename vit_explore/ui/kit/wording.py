@@ -130,6 +130,8 @@ def progress_of(record: RunRecord) -> float:
 
 def state_line(record: RunRecord, ahead: str | None = None) -> str:
     """The run's state in one sentence. `ahead`: the name of the run that it waits for."""
+    if record.state == "queued" and record.paused:
+        return "Paused: it takes no turn until it is to go on."
     if record.state == "queued":
         place = "next" if (record.place or 1) == 1 else ordinal(record.place or 1)
         behind = f" behind “{escaped(ahead)}”" if ahead else ""

@@ -25,10 +25,11 @@ from vit_explore.ui.session.kept import Kept, make_read_only, size_of
 
 T = TypeVar("T")
 ABANDONED = 10.0  # the slowest page asks each 4 s
+HIDDEN = 90.0  # a page that still waits, in a tab that is hidden for minutes: browsers wake its timers once a minute
 LAST_SECONDS = 4.0  # that the end of the process waits for what cannot be left at once
 ERROR_SECONDS = 20.0  # a refusal is kept so long: what was missing may come
 THREADS = 3
-MOST, MOST_BYTES = 512, 3 * 2**27
+MOST, MOST_BYTES, MOST_ASKERS = 512, 3 * 2**27, 4096
 logger = logging.getLogger("vit_explore")
 
 
@@ -81,10 +82,11 @@ class Done(Generic[T]):
 
 @dataclass(eq=False)
 class _Task:
-    """A job that waits or runs. askers: who wants it, and when each asked last."""
+    """A job that waits or runs. askers: who wants it, and when each asked last; turns: in which turn of each."""
 
     job: Job[Any]
     askers: dict[str, float] = field(default_factory=dict)
+    turns: dict[str, int | None] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     done: Done[Any] | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -110,8 +112,17 @@ class Jobs:
         self._kept: Kept[Done[Any]] = Kept(most, most_bytes, clock)
         self._tasks: dict[tuple[str, ...], _Task] = {}  # waiting or running
         self._waiting: list[_Task] = []
+        self._turns: dict[str, int] = {}  # of each asker
         self._is_long_running = False
         self._lock = threading.Lock()
+
+    def turn(self, asker: str) -> None:
+        """The asker's page is drawn anew: what it does not ask for again is left soon, what it asks for is kept even
+        where it is silent for a while."""
+        with self._lock:
+            self._turns[asker] = self._turns.pop(asker, 0) + 1
+            while len(self._turns) > MOST_ASKERS:
+                del self._turns[next(iter(self._turns))]
 
     def ask(self, job: Job[T], asker: str, patience: float = 0.0) -> Done[T] | None:
         """The end of the job, or None while it is not there after `patience` seconds. Starts it where it must."""
@@ -121,6 +132,7 @@ class Jobs:
                 return kept
             task = self._task_of(job)
             task.askers[asker] = math.inf  # as long as it waits here
+            task.turns[asker] = self._turns.get(asker)
             self._start_a_thread()
         task.ended.wait(patience)
         with self._lock:
@@ -178,8 +190,12 @@ class Jobs:
             return self._is_unwanted(task)
 
     def _is_unwanted(self, task: _Task) -> bool:
-        now = self._clock()
-        return _is_over.is_set() or all(now - asked >= self._abandoned for asked in task.askers.values())
+        return _is_over.is_set() or all(self._has_left(task, asker) for asker in task.askers)
+
+    def _has_left(self, task: _Task, asker: str) -> bool:
+        turn = task.turns.get(asker)
+        still_waits = turn is not None and turn == self._turns.get(asker)
+        return self._clock() - task.askers[asker] >= (max(HIDDEN, self._abandoned) if still_waits else self._abandoned)
 
     def _task_of(self, job: Job[Any]) -> _Task:
         task = self._tasks.get(job.key)

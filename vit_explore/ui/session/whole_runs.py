@@ -67,11 +67,14 @@ def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
     @wraps(run)
     def _run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
         page = self._pages_manager.current_page_script_hash
+        is_of_the_clock = _only_the_clock_asks(rerun_data)
         if rerun_data.fragment_id_queue and page and rerun_data.page_script_hash != page:
-            if _only_the_clock_asks(rerun_data):
+            if is_of_the_clock:
                 return
             query = address.query_of(self._session_state)
             rerun_data = replace(rerun_data, page_script_hash=page, query_string=query)
+        if is_of_the_clock:  # what the app has set counts as told by now: as with values, which the question has lost
+            self._session_state.on_script_will_rerun(None)
         run(self, rerun_data)
 
     return _run_script
@@ -80,8 +83,13 @@ def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
 def _without_old_values(ask: Callable[..., bool]) -> Callable[..., bool]:
     @wraps(ask)
     def request_rerun(self: ScriptRequests, new_data: RerunData) -> bool:
-        if new_data.is_auto_rerun and self._state is ScriptRequestType.RERUN and not self._rerun_data.fragment_id_queue:
-            return True  # the whole page is about to run, perhaps another than the clock knows
+        pending = self._rerun_data
+        if new_data.fragment_id and self._state is ScriptRequestType.RERUN and not pending.fragment_id_queue:
+            if new_data.is_auto_rerun:
+                return True  # the whole page is about to run
+            new_data = replace(  # perhaps another page than the browser knows
+                new_data, page_script_hash=pending.page_script_hash, query_string=pending.query_string
+            )
         return ask(self, replace(new_data, widget_states=None) if new_data.is_auto_rerun else new_data)
 
     return request_rerun

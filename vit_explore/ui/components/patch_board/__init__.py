@@ -26,10 +26,11 @@ def patch_board(image: np.ndarray, side: int, cover: str, *, key: str) -> tuple[
     """
     name = f"{hashlib.sha256(image.tobytes()).hexdigest()[:16]}-{side}"
     left: dict[str, tuple[Piece, ...]] = st.session_state.setdefault(f"{key}_left", {})
-    before = left.pop(name, whole(side))
+    before = left.get(name, whole(side))
     pieces = [[piece.source, piece.turns, int(piece.is_covered)] for piece in before]
     data = {"id": name, "image": image_uri(image), "side": side, "cover": cover, "pieces": pieces}
     result = _mount(key=key, data=data, default={"board": None}, on_board_change=lambda: None)
+    left.pop(name, None)  # the latest comes last
     left[name] = _heard(result.get("board"), name, before)
     while len(left) > _MOST:
         left.pop(next(iter(left)))

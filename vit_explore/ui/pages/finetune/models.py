@@ -80,6 +80,17 @@ def fill(configs: list[RunConfig]) -> None:
     refs = [config.model.init_from for config in configs if config.model.init_from is not None]
     latest = {f"{offer.ref}@{offer.steps[-1]}": offer.ref for offer in available_references(home()) if offer.steps}
     st.session_state["tune_models"] = list(dict.fromkeys(latest.get(ref, ref) for ref in refs))[:MOST]
+    tuned = next((config.train for config in configs if config.model.init_from is not None), None)
+    if tuned is None or tuned.tune not in PARTS:
+        return
+    st.session_state["tune_part"], st.session_state["tune_lr"] = tuned.tune, tuned.lr
+    st.session_state["tune_scratch"] = any(config.model.init_from is None for config in configs)
+    if tuned.epochs is not None:
+        st.session_state["tune_epochs"] = tuned.epochs
+    if tuned.seconds is not None:
+        st.session_state["tune_seconds"] = tuned.seconds
+    if tuned.tune == "all":
+        st.session_state["tune_decay"] = tuned.layer_decay
 
 
 def part_form() -> None:

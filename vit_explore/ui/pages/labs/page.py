@@ -19,6 +19,7 @@ from vit_explore.ui.session.choice import Choice, choose
 WITH_MASKS = ("shapes",)  # datasets that say where the object is
 SHAPES = "bundled:vit-shapes"
 TILE = 104  # pixels of a changed picture on the page
+_GUESSED = "labs_guessed"  # the references of the models that the guess is of
 Models = list[tuple[str, str]]
 
 
@@ -88,7 +89,10 @@ def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
         if any(ref == SHAPES for ref in model_picker.offered()):
             st.button("Look at the model of Shapes", icon=":material/visibility:", on_click=choose, args=(SHAPES,))
         return
-    marks = address.get("marks")
+    marks, refs = address.get("marks"), tuple(ref for _, ref in models)
+    if marks is not None and st.session_state.setdefault(_GUESSED, refs) != refs:
+        address.settle(marks=None)  # a guess is of the models that it was given for
+        marks = None
     if marks is None or len(marks) != len(models):
         _guess(lab, models)
         return
@@ -98,7 +102,7 @@ def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
         if st.button("Guess again", icon=":material/replay:", key="labs_again"):
             address.choose(marks=None)
             st.rerun()
-    found = asking.outcome(lab.name, tuple(ref for _, ref in models), data)
+    found = asking.outcome(lab.name, refs, data)
     _figure(lab, found, models, marks)
     st.markdown(f"#### :material/gavel: {escaped(_titled(found.verdict, models))}")
     for line in found.findings:
@@ -119,6 +123,7 @@ def _guess(lab: Lab, models: Models) -> None:
             for i, (title, _) in enumerate(models)
         ]
         if st.button("That is my guess: run it", type="primary", icon=":material/lock:", key="labs_fix"):
+            st.session_state[_GUESSED] = tuple(ref for _, ref in models)
             address.choose(marks=tuple(marks))
             st.rerun()
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 
-def layers(refs: Pair, data: DataConfig, count: int) -> dict[Pair, np.ndarray]:
-    """CKA of all layers: of the first with itself, of the second, and of the two, by pairs of references."""
+def layers(refs: Pair, data: DataConfig, count: int) -> tuple[dict[Pair, np.ndarray], int]:
+    """CKA of all layers: of the first with itself, of the second, and of the two, by pairs of references; and over how
+    many images, `count` at most."""
     openings, loading = [caches.opening(ref) for ref in refs], caches.loading(data)
 
-    def work() -> Work[dict[Pair, np.ndarray]]:
+    def work() -> Work[tuple[dict[Pair, np.ndarray], int]]:
         split = (yield from within(loading)).val
         models: list[LoadedModel] = []
         for opening in openings:
@@ -39,10 +40,10 @@ def layers(refs: Pair, data: DataConfig, count: int) -> dict[Pair, np.ndarray]:
             for share, matrix in explain.cka_steps(models[i], models[j], images):
                 found[refs[i], refs[j]] = matrix
                 yield Progress((at + share) / len(pairs), f"{at + 1} of {len(pairs)}")
-        return found
+        return found, len(batches[0])
 
     key = ("cka", *openings[0].key, *openings[1].key, data.model_dump_json(), str(count))
-    return result(Job(key, f"Comparing all layers over {count} images", work, is_long=True))
+    return result(Job(key, f"Comparing all layers over up to {count} images", work, is_long=True))
 
 
 def names_of(ref: str) -> list[str]:

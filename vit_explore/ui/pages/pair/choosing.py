@@ -13,6 +13,7 @@ from vit_explore.runs.references import (
     parse_reference,
     snapshot_steps,
 )
+from vit_explore.ui.kit.text import told_apart
 from vit_explore.ui.session import address
 from vit_explore.ui.session.choice import Choice
 
@@ -26,9 +27,9 @@ def second(choice: Choice) -> Choice:
     said = address.get("beside")
     known = _known(said, options, offers) if said is not None else None
     shown = known or next(iter(options.values()))
-    names = {ref: option.title for ref, option in options.items()}
-    if shown.ref not in names:
-        names[shown.ref] = shown.title
+    titles = {ref: option.title for ref, option in options.items()}
+    titles.setdefault(shown.ref, shown.title)
+    names = told_apart(titles, marks={ref: ref for ref in titles})
     names[_TYPED] = "Another one, by its reference…"
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     key = "pair_second"

@@ -98,7 +98,7 @@ def _same_class(ref: str, name: str) -> int | None:
 def layers(both: Both, data: DataConfig) -> None:
     """A-A, B-B and A-B."""
     refs = (both[0].ref, both[1].ref)
-    found = asking.layers(refs, data, CKA_IMAGES)
+    found, count = asking.layers(refs, data, CKA_IMAGES)
     names = {one.ref: asking.names_of(one.ref) for one in both}
     titles = [escaped(one.title) for one in both]
     panels = (
@@ -117,7 +117,7 @@ def layers(both: Both, data: DataConfig) -> None:
     across = found[refs]
     row, column = np.unravel_index(np.nanargmax(across), across.shape)
     st.caption(
-        f"Over {CKA_IMAGES} validation images of {escaped(data.dataset)}. Most alike across the two: layer {row + 1} "
+        f"Over {count} validation images of {escaped(data.dataset)}. Most alike across the two: layer {row + 1} "
         f"and layer {column + 1}, {across[row, column]:.2f}. Trained apart, even two equal models are not 1 everywhere."
     )
 

@@ -40,6 +40,8 @@ def row(record: RunRecord) -> dict[str, Any]:
 
 def state_words(record: RunRecord) -> str:
     """The state, with the place in the queue or the share that is done."""
+    if record.state == "queued" and record.paused:
+        return "paused"
     if record.state == "queued":
         return f"waiting ({wording.ordinal(record.place or 1)})"
     if record.state == "running":

@@ -37,7 +37,7 @@ def over_images(ref: str, data: DataConfig, count: int) -> Job[Ranking]:
         return (yield from _told(loaded, images, labels, masks, SANITY_IMAGES))
 
     key = ("trust", *opening.key, data.model_dump_json(), str(count))
-    return Job(key, f"Ranking the methods over {count} images", work, is_long=True)
+    return Job(key, f"Ranking the methods over up to {count} images", work, is_long=True)
 
 
 def _told(loaded: object, images: object, labels: object, masks: np.ndarray | None, sanity: int) -> Work[Ranking]:

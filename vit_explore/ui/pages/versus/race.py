@@ -32,13 +32,13 @@ _HEIGHT = 300  # pixels of the chart, so that all of a race is seen at once in a
 
 def race(one: RunRecord, other: RunRecord, records: list[RunRecord]) -> None:
     """Both sides, live while a run of them is active. records: all runs, the newest first, to find other seeds in."""
-    titles = comparison.titles(one, other)
+    titles, is_repeat = comparison.titles(one, other), sides.repeats(one, other)
     both = [
-        Side(title, (record, *sides.other_seeds(record, records, caches.store())))
+        Side(title, (record, *(() if is_repeat else sides.other_seeds(record, records, caches.store()))))
         for title, record in zip(titles, (one, other), strict=True)
-    ]
+    ]  # of two that differ in the seed alone each stands for itself: else both sides would be the same runs
     active = any(side.active for side in both)
-    _head(both, active)
+    _head(both, active, may_repeat=not is_repeat)
     ids: Ids = tuple((side.title, tuple(record.id for record in side.records)) for side in both)
     fragment(_race, every=1.0 if active else None)(ids, active)
 
@@ -46,12 +46,12 @@ def race(one: RunRecord, other: RunRecord, records: list[RunRecord]) -> None:
 # ---------------------------------------------------------------------- above the chart
 
 
-def _head(both: list[Side], active: bool) -> None:
+def _head(both: list[Side], active: bool, may_repeat: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="race_head"):
         st.subheader(" against ".join(escaped(side.title) for side in both), anchor=False)
         if active:
             _stop_button(both)
-        elif sides.missing(both) and all(side.shown in side.tested for side in both):
+        elif may_repeat and sides.missing(both) and all(side.shown in side.tested for side in both):
             _seeds_button(both)
 
 

@@ -48,13 +48,13 @@ def other_seeds(record: RunRecord, records: Iterable[RunRecord], store: RunStore
     """
     alike: dict[int, RunRecord] = {}
     for other in records:
-        counts = other.state in (*ACTIVE, "finished") and other.config is not None and _repeats(other, record)
+        counts = other.state in (*ACTIVE, "finished") and other.config is not None and repeats(other, record)
         if counts and not _touched(other, store):
             alike.setdefault(other.settings().train.seed, other)
     return [alike[seed] for seed in sorted(alike)][: MOST - 1]
 
 
-def _repeats(one: RunRecord, other: RunRecord) -> bool:
+def repeats(one: RunRecord, other: RunRecord) -> bool:
     """Whether the two differ in the training seed alone, and do differ in it."""
     a, b = one.settings(), other.settings()
     if one.fork_step is not None or a.train.seed == b.train.seed or a.data != b.data or a.model != b.model:
