@@ -213,7 +213,8 @@ def _report(store: RunStore, found: Group, seeds: list[int], arguments: argparse
     left = found.lacking(seeds)
     if left:
         say(f"error: {len(left)} runs did not finish; go on with: {_go_on(found.name)}", file=sys.stderr)
-        say(*sorted({r.error for r in found.records.values() if r.error and r.state != "finished"}), file=sys.stderr)
+        asked = [record for record in found.records.values() if record.settings().train.seed in seeds]
+        say(*sorted({one.error for one in asked if one.error and one.state != "finished"}), file=sys.stderr)
     return 1 if left else 0
 
 

@@ -196,6 +196,12 @@ def test_a_guess_is_of_the_models_that_it_was_given_for(open_page: OpenPage, mak
     assert param(at, "model") == f"run:{other}"
     assert charts(at) == 0  # one guesses first
     assert param(at, "marks") is None
+    at.button(key="labs_fix").click().run()
+    assert charts(at) == 1
+    at.query_params["model"], at.query_params["marks"] = f"run:{one}", "40"  # Back, or a teacher's view, has its own
+    at.run()
+    assert charts(at) == 1
+    assert "40 %" in shown(at)
     at = open_page("labs", model=f"run:{one}", lab="shuffle", marks="40")  # a link brings a guess along
     assert charts(at) == 1
 

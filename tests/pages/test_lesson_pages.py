@@ -348,6 +348,16 @@ def test_what_a_window_that_is_gone_showed_can_be_ended(begun: Begun, open_page:
     assert "following_stop" not in keys(again.run())
 
 
+def test_showing_ends_on_a_page_that_stops_early(begun: Begun, open_page: OpenPage) -> None:
+    at = open_page("home", teacher=begun.secret)
+    at.toggle(key="following_leads_toggle").set_value(True).run()
+    assert Lessons().get(begun.lesson.id).follow is not None
+    at.query_params["model"] = "run:none"
+    at.switch_page(site.path("patches")).run()
+    at.toggle(key="following_leads_toggle").set_value(False).run()
+    assert Lessons().get(begun.lesson.id).follow is None
+
+
 def test_a_reload_goes_on_showing(begun: Begun, open_page: OpenPage) -> None:
     at = open_page("home", teacher=begun.secret)
     at.toggle(key="following_leads_toggle").set_value(True).run()

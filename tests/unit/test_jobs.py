@@ -204,6 +204,10 @@ def test_a_page_in_a_hidden_tab_is_waited_for(pool: Jobs, clock: Clock) -> None:
         clock.now += 60
         assert not gate.closed.wait(0.02)
         pool.ask(asked, "me")
+    clock.now += 60
+    pool.turn("me")  # the same page is drawn anew after a silence
+    assert not gate.closed.wait(0.02)
+    pool.ask(asked, "me")
     pool.turn("me")  # another page, which asks for something else
     clock.now += jobs.ABANDONED / 2
     assert not gate.closed.wait(0.02)

@@ -42,8 +42,8 @@ def test_other_seeds_are_runs_that_differ_in_the_training_seed_alone(store: RunS
 
 
 def test_names_that_are_alike_are_told_apart() -> None:
-    assert told_apart({"a": "test", "b": "other", "c": "test"}) == {"a": "test · 1", "b": "other", "c": "test · 2"}
-    assert told_apart({1: "crane", 2: "crane"}, marks={1: "134", 2: "517"}) == {1: "crane · 134", 2: "crane · 517"}
+    assert told_apart({"a": "test", "b": "other", "c": "test"}) == {"a": "test", "b": "other", "c": "test · 2"}
+    assert told_apart({1: "crane", 2: "crane"}, marks={1: "134", 2: "517"}) == {1: "crane", 2: "crane · 517"}
 
 
 def test_a_run_that_was_stopped_is_no_other_seed(store: RunStore) -> None:

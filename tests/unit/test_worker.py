@@ -169,6 +169,18 @@ def test_a_store_that_is_held_for_a_while_costs_time_and_no_run(
     assert steps == sorted(set(steps))
 
 
+def test_a_run_whose_end_is_written_is_not_lost_for_what_follows(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise StoreBusy("held")
+
+    run = store.create(tiny_config())
+    monkeypatch.setattr(RunStore, "_tidy_files", busy)
+    assert train(store, run, FakeTrainer()).state == "finished"
+    assert store.get(run).state == "finished"
+
+
 def test_a_store_that_stays_held_leaves_a_run_that_can_go_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "BUSY_SECONDS", 0.0)
     run = store.create(tiny_config())

@@ -179,7 +179,7 @@ def _enter(
     transaction, their folder and the rows: a kill between the two leaves a folder, and no half a run."""
     run = None
     try:
-        with disk_errors(store.home), TemporaryDirectory(prefix=UNPACKING, dir=store.home) as place:
+        with disk_errors(store.home), _a_place_in(store.home) as place:
             unpacked = RunFolder(Path(place), "run")
             unpacked.create()
             unpack_files(unpacked.path)
@@ -189,12 +189,17 @@ def _enter(
                 os.replace(unpacked.path, store.folder(run).path)
                 _enter_rows(store, connection, run, values, rows)
                 record_of(connection.execute(sa.select(schema.runs).where(schema.runs.c.id == run)).one(), None)
+            entered, run = run, None  # it stays from now on
     except BaseException:
         if run is not None:
             store.folder(run).delete()
         raise
-    store.keep_card(run)
-    return run
+    store.keep_card(entered)
+    return entered
+
+
+def _a_place_in(home: Path) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix=UNPACKING, dir=home, ignore_cleanup_errors=True)
 
 
 def _free_id(store: RunStore, connection: sa.Connection, wished: str) -> str:

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from vit_explore.config import ModelConfig
-from vit_explore.errors import SnapshotGone
+from vit_explore.errors import SnapshotGone, StoreBusy
 from vit_explore.runs import reading, schema, sidecars
 from vit_explore.runs.base import StoreBase, update
 from vit_explore.runs.files import clock_snapshots_to_drop, snapshots_to_drop
@@ -68,6 +69,11 @@ class RunMetrics(StoreBase):
             self._check_owner(connection, run, worker)
             for kind, group in itertools.groupby(events, key=type):
                 INSERT[kind](connection, run, list(group), sizes)
+        with suppress(StoreBusy):  # what was said is written, and is not to be said again
+            self._after(run, events)
+
+    def _after(self, run: str, events: list[Event]) -> None:
+        """The files that follow from events that are written."""
         if any(isinstance(event, Started) for event in events):
             self.keep_card(run)
         if any(isinstance(event, Finished) and not event.stopped for event in events):

@@ -16,6 +16,7 @@ def check_place(path: Path, force: bool = True) -> None:
     """Whether a file can be written there; force: in place of one that is there. Raises BadReference."""
     if path.name in ("", ".", ".."):
         raise BadReference(f"{str(path)!r} names no file to write to; give a name, such as mine.")
+    path = Path(os.path.realpath(path))  # what a link points to is written, and not the link
     if not os.path.isdir(path.parent):  # not Path.is_dir, which raises for names that are too long
         raise BadReference(f"There is no folder {path.parent} to write to; make it, or choose another place.")
     if not os.access(path.parent, os.W_OK):
@@ -43,7 +44,7 @@ def check_ordinary(path: Path) -> None:
 def write(path: Path, content: bytes | Callable[[IO[bytes]], Any]) -> None:
     """Write all of a file, or nothing. Raises BadReference for a place that cannot be written to, DiskFull."""
     check_place(path)
-    path = path.resolve()  # what a link points to is written, and not the link
+    path = Path(os.path.realpath(path))
     fill = content if callable(content) else lambda file: file.write(content)
     try:
         write_atomically(path, fill)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -22,8 +23,9 @@ def tidy(store: StoreBase) -> None:
     Harmless beside processes that train: what a running or waiting run has is left alone. Raises DiskFull.
     """
     for path in store.home.glob(f"{UNPACKING}*"):
-        if time.time() - path.stat().st_mtime > _A_DAY:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # it has just ended
+            if time.time() - path.stat().st_mtime > _A_DAY:
+                shutil.rmtree(path, ignore_errors=True)
     folders = sorted(path for path in (store.home / "runs").glob("*") if path.is_dir())  # before the rows are read
     finish_ended(store)
     known, states = _ids(store), _states(store)

@@ -42,11 +42,12 @@ def refresh(curves: Curves, store: RunStore, record: RunRecord) -> None:
 
 def choose_curves(record: RunRecord, others: dict[str, str]) -> None:
     """What lies along the axis, and which of the other runs (id -> name) are laid into the same axes."""
-    names = told_apart(others, marks={run: run for run in others})
+    oldest_first = dict(reversed(others.items()))
+    names = told_apart(oldest_first, marks={run: run for run in others})
     with st.container(horizontal=True):
         choose_axis("live_axis")
         st.multiselect(
-            "Compare with earlier runs", list(names), format_func=lambda run: names.get(run, run),
+            "Compare with earlier runs", list(others), format_func=lambda run: names.get(run, run),
             key=_compare_key(record.id), placeholder="none", max_selections=4, select_all=False,
             default=[run for run in _first(record) if run in others], persist_state="page",
         )  # fmt: skip
@@ -77,7 +78,10 @@ def draw_chosen(store: RunStore, record: RunRecord, curves: Curves, height: str,
         shown.append((name, more, theme.PALETTE[(i + 2) % len(theme.PALETTE)], True))
     x, y = curves.accuracy_on_training(axis)
     beside = LiveSeries(ON_TRAINING, x, y, colour=role_colour(record), of=record.name)
-    draw_curves(shown, axis, key="live", budget=_budget(record, axis), height=height, beside=[beside], levels=levels)
+    draw_curves(
+        shown, axis, key="live", budget=_budget(record, axis), height=height, beside=[beside], levels=levels,
+        about=record.id,
+    )  # fmt: skip
 
 
 def _first(record: RunRecord) -> list[str]:
@@ -102,10 +106,12 @@ def draw_curves(
     height: int | str = 300,
     beside: Iterable[LiveSeries] = (),
     levels: Iterable[Level] = (),
+    about: str = "",
 ) -> None:
     """Validation accuracy and loss of runs, side by side, over one axis.
 
-    height: of a chart, as `live_chart` takes it; beside, levels: more curves, and heights, among those of the accuracy.
+    height: of a chart, as `live_chart` takes it; beside, levels: more curves, and heights, among those of the accuracy;
+    about: what all is about, as `live_chart` takes it.
     A chart keeps its zoom while it grows; another axis is another chart.
     """
     marks = marks_of(shown, axis)
@@ -118,7 +124,7 @@ def draw_curves(
             ]
             + list(beside),
             key=f"{key}_accuracy_{axis}", x_label=AXES[axis], y_label="validation accuracy", budget=budget,
-            y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks, levels=levels,
+            y_range=(0.0, 1.0), y_format="percent", height=height, marks=marks, levels=levels, about=about,
         )  # fmt: skip
     with right:
         live_chart(
@@ -127,7 +133,7 @@ def draw_curves(
                 for name, curves, colour, dash in shown
             ],
             key=f"{key}_loss_{axis}", x_label=AXES[axis], y_label="training loss", budget=budget, height=height,
-            marks=marks,
+            marks=marks, about=about,
         )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vit_explore.errors import LessonOver
+from vit_explore.errors import LessonOver, VitExploreError
 from vit_explore.runs.lessons import Lesson
 from vit_explore.ui import site
 from vit_explore.ui.kit.fragments import fragment
@@ -54,8 +54,8 @@ def bar() -> None:
             if lesson.follow is not None and not st.session_state[_LEADS] and st.session_state.get(_SENT) is None:
                 title = site.page(lesson.follow["page"]).title
                 st.button(
-                    "Stop showing", type="tertiary", icon=":material/cast:", key="following_stop", on_click=_take_over,
-                    help=f"Another window shows {title} to all.",
+                    "Stop showing", type="tertiary", icon=":material/cast:", key="following_stop",
+                    on_click=_stop_showing, help=f"Another window shows {title} to all.",
                 )  # fmt: skip
         else:
             st.markdown(f"**{escaped(who.nickname)}**", width="content")
@@ -74,11 +74,23 @@ def _toggle(label: str, name: str, at_first: bool, words: str) -> None:
 
 def _keep(name: str) -> None:
     st.session_state[name] = st.session_state[_widget(name)]
+    if name == _LEADS and not st.session_state[name]:
+        _stop_showing()
 
 
-def _take_over() -> None:
-    """What another window shows to all, or one that is closed, is this one's to end."""
-    st.session_state[_LEADS], st.session_state[_SENT] = False, {}
+def _stop_showing() -> None:
+    """Nobody is led any more, by this window or another one; in a callback, since a page may end early."""
+    lesson = room.lesson()
+    try:
+        if lesson is not None:
+            room.lessons().show(lesson.id, None)
+    except LessonOver:
+        pass  # the page says so
+    except VitExploreError as error:
+        st.session_state[_LEADS] = True
+        st.toast(escaped(str(error)), icon=":material/error:")
+        return
+    st.session_state[_LEADS], st.session_state[_SENT] = False, None
 
 
 def _widget(name: str) -> str:
@@ -86,13 +98,11 @@ def _widget(name: str) -> str:
 
 
 def lead() -> None:
-    """After the page: send it to all, where the teacher wants that and it is new (another window may have led since);
-    or show nothing any more, where this window did."""
-    lesson, sent = room.lesson(), st.session_state.get(_SENT)
-    if lesson is None or not room.is_teacher():
+    """After the page: send it to all, where the teacher wants that and it is new; another window may have led since."""
+    lesson, view = room.lesson(), _view()
+    if lesson is None or not room.is_teacher() or not st.session_state.get(_LEADS):
         return
-    view = _view() if st.session_state.get(_LEADS) else None
-    if view != sent:
+    if view != st.session_state.get(_SENT):
         room.lessons().show(lesson.id, view)
         st.session_state[_SENT] = view
 

@@ -13,12 +13,15 @@ _ACTIVE = re.compile(r"[\\`*_\[\]<>$~|#:&@]|(?<=www)\.", re.IGNORECASE)  # the l
 
 
 def told_apart(names: Mapping[K, str], marks: Mapping[K, str] | None = None) -> dict[K, str]:
-    """The names, those that come more than once with a mark (or a number): a picker takes equal ones for one."""
-    counts, nth, told = Counter(names.values()), Counter[str](), dict[K, str]()
+    """The names, those that came before with a mark (or a number): a picker takes equal ones for one.
+
+    The first of equal names stays as it is, so that it stays chosen when another one comes.
+    """
+    nth, told = Counter[str](), dict[K, str]()
     for key, name in names.items():
         nth[name] += 1
         mark = str(nth[name]) if marks is None else marks[key]
-        told[key] = name if counts[name] == 1 else f"{name} · {mark}"
+        told[key] = name if nth[name] == 1 else f"{name} · {mark}"
     return told
 
 

@@ -214,8 +214,8 @@ def redraw() -> NoReturn:
     """Run the page again from a part of it that looks now and then. Ends the script run.
 
     The browser may have asked for that look just before it heard what the person chose last; its URL would undo that.
-    So the view stays what it is. What the page has just said goes out first: the new run takes what has not, and with
-    it the values that it gave to widgets, which are said once (`st.switch_page` waits as long for the same).
+    So the view stays what it is. What the page has just said has time to go out (as long as `st.switch_page` gives it):
+    the new run takes what has not, and with it the values that the page gave to widgets, which are said once.
     """
     st.session_state[_AGAIN] = st.query_params.to_dict()
     time.sleep(2 * MESSAGE_FLUSH_INTERVAL_SECS)

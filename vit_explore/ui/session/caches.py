@@ -42,8 +42,8 @@ def store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def pool() -> Jobs:
     """The one pool of this server, which also keeps the results."""
-    folder, warm = home(), warm_up()
-    return Jobs(abandoned=LATE if room.is_served() else ABANDONED, cores=lambda: _spare(folder, warm))
+    folder = home()
+    return Jobs(abandoned=LATE if room.is_served() else ABANDONED, cores=lambda: _spare(folder, warm_up()))
 
 
 def _spare(folder: Path, warm: WarmUp) -> int:

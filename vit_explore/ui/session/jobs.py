@@ -120,7 +120,11 @@ class Jobs:
         """The asker's page is drawn anew: what it does not ask for again is left soon, what it asks for is kept even
         where it is silent for a while."""
         with self._lock:
-            self._turns[asker] = self._turns.pop(asker, 0) + 1
+            before = self._turns.pop(asker, 0)
+            for task in self._tasks.values():
+                if task.turns.get(asker) == before and asker in task.askers:  # after a silence, too, it may ask again
+                    task.askers[asker] = max(task.askers[asker], self._clock())
+            self._turns[asker] = before + 1
             while len(self._turns) > MOST_ASKERS:
                 del self._turns[next(iter(self._turns))]
 

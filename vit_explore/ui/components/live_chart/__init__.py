@@ -67,16 +67,16 @@ def live_chart(
     y_format: Literal["number", "percent"] = "number",
     levels: Iterable[Level] = (),
     marks: Iterable[Mark] = (),
+    about: str = "",
 ) -> None:
-    """Draw the curves. Drag zooms along x; a double click resets, as does another first curve. budget: the x at which
+    """Draw the curves. Drag zooms along x, a double click resets, as does another `about`; `budget` is the x at which
     the run will end.
 
     height: of the plot in pixels, or a CSS length of the whole chart, which then shows no legend for one curve alone.
     """
-    packed = [pack_series(one) for one in series]
     data = {
-        "about": packed[0]["name"] if packed else "",
-        "series": packed,
+        "about": about,
+        "series": [pack_series(one) for one in series],
         "xLabel": x_label,
         "yLabel": y_label,
         "height": height,

@@ -76,15 +76,15 @@ def form() -> None:
 
 
 def fill(configs: list[RunConfig]) -> None:
-    """Put the models of some runs into the form."""
+    """Put the models of some runs into the form, in the order in which they were started, and what the last trained."""
     refs = [config.model.init_from for config in configs if config.model.init_from is not None]
     latest = {f"{offer.ref}@{offer.steps[-1]}": offer.ref for offer in available_references(home()) if offer.steps}
     st.session_state["tune_models"] = list(dict.fromkeys(latest.get(ref, ref) for ref in refs))[:MOST]
-    tuned = next((config.train for config in configs if config.model.init_from is not None), None)
+    tuned = next((config.train for config in reversed(configs) if config.model.init_from is not None), None)
     if tuned is None or tuned.tune not in PARTS:
         return
     st.session_state["tune_part"], st.session_state["tune_lr"] = tuned.tune, tuned.lr
-    st.session_state["tune_scratch"] = any(config.model.init_from is None for config in configs)
+    st.session_state["tune_scratch"] = configs[-1].model.init_from is None  # the last of each model
     if tuned.epochs is not None:
         st.session_state["tune_epochs"] = tuned.epochs
     if tuned.seconds is not None:

@@ -19,7 +19,7 @@ from vit_explore.ui.session.choice import Choice, choose
 WITH_MASKS = ("shapes",)  # datasets that say where the object is
 SHAPES = "bundled:vit-shapes"
 TILE = 104  # pixels of a changed picture on the page
-_GUESSED = "labs_guessed"  # the references of the models that the guess is of
+_GUESSED = "labs_guessed"  # the last guess, with the references of the models that it is of
 Models = list[tuple[str, str]]
 
 
@@ -90,9 +90,13 @@ def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
             st.button("Look at the model of Shapes", icon=":material/visibility:", on_click=choose, args=(SHAPES,))
         return
     marks, refs = address.get("marks"), tuple(ref for _, ref in models)
-    if marks is not None and st.session_state.setdefault(_GUESSED, refs) != refs:
-        address.settle(marks=None)  # a guess is of the models that it was given for
-        marks = None
+    if marks is not None:
+        before = st.session_state.get(_GUESSED, (refs, marks))
+        if before[0] != refs and before[1] == marks:
+            address.settle(marks=None)  # a guess is of the models that it was given for
+            marks = None
+        else:
+            st.session_state[_GUESSED] = refs, marks
     if marks is None or len(marks) != len(models):
         _guess(lab, models)
         return
@@ -123,7 +127,7 @@ def _guess(lab: Lab, models: Models) -> None:
             for i, (title, _) in enumerate(models)
         ]
         if st.button("That is my guess: run it", type="primary", icon=":material/lock:", key="labs_fix"):
-            st.session_state[_GUESSED] = tuple(ref for _, ref in models)
+            st.session_state[_GUESSED] = tuple(ref for _, ref in models), tuple(marks)
             address.choose(marks=tuple(marks))
             st.rerun()
 
