@@ -46,16 +46,6 @@ def head():
 head()
 page.run()
 """
-TICKING = """
-import streamlit as st
-
-@st.fragment
-def look():
-    st.session_state.setdefault("box", True)
-    st.checkbox("Box", key="box")
-
-look()
-"""
 FORM = """
 import streamlit as st
 
@@ -167,7 +157,6 @@ class Visit:
     fragments: MemoryFragmentStorage = field(default_factory=MemoryFragmentStorage)
     opened: list[str] = field(default_factory=list)  # the page that the browser is told of, run by run
     said: list[str] = field(default_factory=list)
-    set_values: list[bool] = field(default_factory=list)  # whether the checkbox is to take a value of the app's
 
     def __post_init__(self) -> None:
         self.pages = PagesManager(str(self.script), ScriptCache(), setup_watcher=False)
@@ -186,12 +175,8 @@ class Visit:
     def _note(self, sender: Any, event: ScriptRunnerEvent, **about: Any) -> None:
         if event is ScriptRunnerEvent.SCRIPT_STARTED:
             self.opened.append(about["page_script_hash"])
-        elif event is ScriptRunnerEvent.ENQUEUE_FORWARD_MSG:
-            element = about["forward_msg"].delta.new_element
-            if element.HasField("checkbox"):
-                self.set_values.append(element.checkbox.set_value)
-            elif element.text.body:
-                self.said.append(element.text.body)
+        elif event is ScriptRunnerEvent.ENQUEUE_FORWARD_MSG and about["forward_msg"].delta.new_element.text.body:
+            self.said.append(about["forward_msg"].delta.new_element.text.body)
 
 
 @pytest.fixture
@@ -280,8 +265,8 @@ def known(form: Visit, clicks: bool = False) -> WidgetStates:
 def look(form: Visit) -> RerunData:
     """The part's question, asked by the clock before the browser heard."""
     [part] = form.fragments._fragments
-    page, states = form.opened[-1], known(form) if form.said else WidgetStates()
-    return RerunData(page_script_hash=page, widget_states=states, fragment_id=part, is_auto_rerun=True)
+    page = form.opened[-1]
+    return RerunData(page_script_hash=page, widget_states=known(form), fragment_id=part, is_auto_rerun=True)
 
 
 def test_streamlit_alone_takes_the_old_values_for_a_change(form: Visit) -> None:
@@ -294,16 +279,6 @@ def test_what_a_preset_filled_in_outlives_a_question_of_the_clock(form: Visit, k
     form.run(look(form))
     form.run(RerunData())  # such a part may run the page again
     assert form.said[2:] == ["its own", "its own"]
-
-
-def test_what_the_app_sets_is_told_once_and_not_at_each_question(plain: None, kept: None, tmp_path: Path) -> None:
-    """Told again, it would undo what a person changes while the question is under way."""
-    (tmp_path / "app.py").write_text(TICKING)
-    ticking = Visit(tmp_path / "app.py")
-    ticking.run(RerunData())
-    for _ in range(3):
-        ticking.run(look(ticking))
-    assert ticking.set_values == [True, False, False, False]
 
 
 def test_a_click_on_a_part_does_not_keep_a_page_from_being_opened(visit: Visit, kept: None) -> None:

@@ -11,14 +11,12 @@ URL twice when a page is left, so that Back does not find the view again (Stream
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
-from streamlit.runtime.runtime_util import MESSAGE_FLUSH_INTERVAL_SECS
 from streamlit.runtime.state import SafeSessionState
 
 from vit_explore.ui import site
@@ -214,11 +212,9 @@ def redraw() -> NoReturn:
     """Run the page again from a part of it that looks now and then. Ends the script run.
 
     The browser may have asked for that look just before it heard what the person chose last; its URL would undo that.
-    So the view stays what it is. What the page has just said has time to go out (as long as `st.switch_page` gives it):
-    the new run takes what has not, and with it the values that the page gave to widgets, which are said once.
+    So the view stays what it is.
     """
     st.session_state[_AGAIN] = st.query_params.to_dict()
-    time.sleep(2 * MESSAGE_FLUSH_INTERVAL_SECS)
     st.rerun()
 
 

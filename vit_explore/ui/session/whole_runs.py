@@ -67,14 +67,11 @@ def _in_the_open_page(run: Callable[..., None]) -> Callable[..., None]:
     @wraps(run)
     def _run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
         page = self._pages_manager.current_page_script_hash
-        is_of_the_clock = _only_the_clock_asks(rerun_data)
         if rerun_data.fragment_id_queue and page and rerun_data.page_script_hash != page:
-            if is_of_the_clock:
+            if _only_the_clock_asks(rerun_data):
                 return
             query = address.query_of(self._session_state)
             rerun_data = replace(rerun_data, page_script_hash=page, query_string=query)
-        if is_of_the_clock:  # what the app has set counts as told by now: as with values, which the question has lost
-            self._session_state.on_script_will_rerun(None)
         run(self, rerun_data)
 
     return _run_script
