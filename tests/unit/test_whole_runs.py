@@ -276,18 +276,10 @@ def test_streamlit_alone_takes_the_old_values_for_a_change(form: Visit) -> None:
 
 
 def test_what_a_preset_filled_in_outlives_a_question_of_the_clock(form: Visit, kept: None) -> None:
-    form.run(look(form))
+    for _ in range(3):  # as long as the browser has not heard
+        form.run(look(form))
     form.run(RerunData())  # such a part may run the page again
-    assert form.said[2:] == ["its own", "its own"]
-
-
-def test_a_click_on_a_part_does_not_keep_a_page_from_being_opened(visit: Visit, kept: None) -> None:
-    requests = ScriptRequests()
-    requests.request_rerun(RerunData(page_script_hash=visit.opened[1], query_string="of=two"))
-    requests.request_rerun(late(visit, by_clock=False))
-    asked = requests.on_scriptrunner_ready().rerun_data
-    assert (asked.page_script_hash, asked.query_string) == (visit.opened[1], "of=two")
-    assert not asked.fragment_id_queue
+    assert form.said[2:] == ["its own"] * 4
 
 
 def test_what_a_person_changes_counts(form: Visit, kept: None) -> None:
@@ -295,10 +287,33 @@ def test_what_a_person_changes_counts(form: Visit, kept: None) -> None:
     assert form.said[-1] == "the usual"
 
 
+def test_a_change_counts_after_a_question_of_the_clock(form: Visit, kept: None) -> None:
+    form.run(look(form))
+    form.run(RerunData(widget_states=known(form)))
+    assert form.said[-1] == "the usual"
+    form.run(look(form))
+    assert form.said[-1] == "the usual"
+
+
+def test_a_question_of_the_clock_brings_what_nobody_set(plain: None, kept: None, tmp_path: Path) -> None:
+    """A change whose own question was dropped (its part was gone) comes with the next one, as in Streamlit alone."""
+    (tmp_path / "app.py").write_text(FORM)
+    form = Visit(tmp_path / "app.py")
+    form.run(RerunData())
+    asked = look(form)
+    asked.widget_states.widgets[0].string_value = "its own"
+    form.run(asked)
+    assert form.said[-1] == "its own"
+
+
 def test_a_question_of_the_clock_takes_nothing_from_a_click_that_waits(form: Visit, kept: None) -> None:
-    requests = ScriptRequests()
-    requests.request_rerun(RerunData(widget_states=known(form, clicks=True)))
-    requests.request_rerun(look(form))
-    states = requests.on_scriptrunner_ready().rerun_data.widget_states
-    assert states is not None
-    assert states == known(form, clicks=True)
+    [part] = form.fragments._fragments
+    for whole in (True, False):
+        click = RerunData(widget_states=known(form, clicks=True), fragment_id=None if whole else part)
+        requests = ScriptRequests()
+        requests.request_rerun(click)
+        requests.request_rerun(look(form))
+        asked = requests.on_scriptrunner_ready().rerun_data
+        assert asked.widget_states is not None
+        assert {state.id for state in asked.widget_states.widgets} == {s.id for s in known(form, clicks=True).widgets}
+        assert not asked.is_auto_rerun
