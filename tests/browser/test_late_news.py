@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, WebSocketRoute, expect
 from test_app import no_errors
-from test_lesson import enter, ready, seat, served, teach
+from test_lesson import Lesson, enter, ready, seat, served, teach
 
 from vit_explore.ui.kit.following import EVERY
 
@@ -39,12 +41,22 @@ class Line:
             self._browser.send(message)
 
 
-def test_a_page_comes_whole_to_who_hears_late_that_it_was_opened(browser: Any, tmp_path: Path) -> None:
-    with served(tmp_path / "home") as lesson:
+@contextmanager
+def late(browser: Any, home: Path) -> Iterator[tuple[Lesson, Page, Page, Line]]:
+    """A lesson with its teacher, and Bob, whose line can be held; no page of theirs has shown an error at the end."""
+    with served(home) as lesson:
         teacher = teach(browser, lesson)
         _, bob = seat(browser)
         line = Line(bob)
         enter(bob, lesson, "Bob")
+        yield lesson, teacher, bob, line
+        for page in (teacher, bob):
+            no_errors(page)
+            page.context.close()
+
+
+def test_a_page_comes_whole_to_who_hears_late_that_it_was_opened(browser: Any, tmp_path: Path) -> None:
+    with late(browser, tmp_path / "home") as (_, teacher, bob, line):
         teacher.get_by_text("Show my view to all").click()
         expect(bob.get_by_role("heading", name="Class")).to_be_visible()
         ready(bob)
@@ -57,17 +69,10 @@ def test_a_page_comes_whole_to_who_hears_late_that_it_was_opened(browser: Any, t
         bob.wait_for_timeout(ROUNDS)
         expect(bob.get_by_role("heading", name="Glossary")).to_be_visible()
         ready(bob)
-        for page in (teacher, bob):
-            no_errors(page)
-            page.context.close()
 
 
 def test_a_preset_stays_chosen_where_the_page_is_drawn_again_before_one_hears(browser: Any, tmp_path: Path) -> None:
-    with served(tmp_path / "home") as lesson:
-        teacher = teach(browser, lesson)
-        _, bob = seat(browser)
-        line = Line(bob)
-        enter(bob, lesson, "Bob")
+    with late(browser, tmp_path / "home") as (lesson, teacher, bob, line):
         for page in (teacher, bob):
             page.goto(f"{lesson.url}/train?run=new")
             ready(page)
@@ -82,6 +87,3 @@ def test_a_preset_stays_chosen_where_the_page_is_drawn_again_before_one_hears(br
         bob.wait_for_timeout(ROUNDS)
         expect(bob.get_by_role("combobox", name="Dataset")).to_have_value("Shapes")
         expect(bob.locator(".st-key-train_start_box")).to_contain_text("Ten drawn shapes")
-        for page in (teacher, bob):
-            no_errors(page)
-            page.context.close()
