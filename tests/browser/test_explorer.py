@@ -66,3 +66,19 @@ def test_a_choice_that_is_not_sent_yet_holds(page: Page) -> None:
     assert shown(page) == "Layer 2"
     page.wait_for_function("() => window.sent.length === 1")
     assert page.evaluate("() => window.sent[0].layer") == 1
+
+
+def test_what_python_said_is_no_choice(page: Page) -> None:
+    """Beside another explorer: a head that is chosen here does not bring back the patch from before."""
+    mount(page, layer=0, heard=0)
+    heads = page.get_by_role("application", name="All heads of all layers")
+    heads.press("ArrowRight")
+    page.wait_for_function("() => window.sent.length === 1")
+    assert page.evaluate("() => window.sent[0].chosen") == ["layer"]
+    heads.press("ArrowUp")  # Python has not heard of the layer yet, for all that is known here
+    page.wait_for_function("() => window.sent.length === 2")
+    assert page.evaluate("() => window.sent[1].chosen") == ["layer", "head"]
+    mount(page, layer=1, heard=page.evaluate("() => window.sent[1].sent"))
+    heads.press("ArrowRight")
+    page.wait_for_function("() => window.sent.length === 3")
+    assert page.evaluate("() => window.sent[2].chosen") == ["layer"]

@@ -87,6 +87,19 @@ def test_the_state_of_the_browser_is_read() -> None:
     assert explorer._view({"layer": 2, "head": "<b>", "patch": 1.5}, View(0)) == View(2)
 
 
+def test_only_what_the_person_chose_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two explorers stand side by side, and one may not know yet where the other has gone."""
+    for told, expected in (
+        ({"layer": 2, "head": None, "patch": 7, "chosen": ["head", "layer"]}, {"layer": 2, "head": None}),
+        ({"layer": 2, "head": None, "patch": 7, "chosen": []}, {}),
+        ({"layer": 2, "head": None, "patch": 7, "chosen": ["<b>", 3]}, {}),
+        ({"layer": 2, "head": None, "patch": 7}, {}),
+        (None, {}),
+    ):
+        monkeypatch.setattr(explorer.st, "session_state", {"e": {"view": told}})
+        assert explorer._chosen("e") == expected
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 799, 800, 801, 1600, 5000, 123_457])
 def test_thinning_keeps_the_ends_and_the_limit(n: int) -> None:
     kept = thin_indices(n, 800)

@@ -70,6 +70,6 @@ def frame(page: StreamlitPage) -> None:
             saving.offer()
         model_picker.show_notices(notices)  # what the page itself could not show
         following.lead()
-        address_bar.complete(page.url_path, address.query(), address.FIELDS)
+        address_bar.complete(page.url_path, address.query(), address.known(), address.FIELDS)
     finally:
         warm_up()  # also where the page ends with st.stop(); after it, so that the first paint comes first

@@ -6,7 +6,6 @@ from vit_explore.explain.results import AttentionMaps
 from vit_explore.ui.components.attention_explorer import (
     View,
     attention_explorer,
-    explorer_view,
     needs_layer,
     pack_attention,
 )
@@ -28,12 +27,8 @@ def _draw(side: Side, picture: Picture, _: None) -> None:
     packed = pack_attention(maps, layer=view.layer if needs_layer(maps) else None, beside=beside)
     # one for a model before training and one for it now: it keeps its place in the page while a person slides
     key = f"explorer_{side.ref.partition('@')[0]}_{'start' if side.step == 0 else 'now'}"
-
-    def moved() -> None:
-        seen = explorer_view(key, view)
-        address.choose(layer=seen.layer, head=seen.head, patch=seen.patch)
-
-    attention_explorer(packed, looking.under_maps(side.ref, picture), key=key, view=view, on_change=moved)
+    under = looking.under_maps(side.ref, picture)
+    attention_explorer(packed, under, key=key, view=view, on_change=lambda chosen: address.choose(**chosen))
 
 
 def _addressed(maps: AttentionMaps) -> View:

@@ -315,6 +315,11 @@ def query() -> str:
     return urlencode(_ordered())
 
 
+def known() -> str:
+    """What the browser's URL says of this page's fields as far as the server knows, as `query`."""
+    return urlencode({name: text for name, text in st.query_params.to_dict().items() if name in FIELDS})
+
+
 def widget(name: str, key: str, value: Any, words: Mapping[Any, Any] | None = None) -> dict[str, Any]:
     """The arguments `key`, `on_change` and `args` of a widget that shows and changes a field.
 

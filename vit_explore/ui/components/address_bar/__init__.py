@@ -16,10 +16,15 @@ _COUNT = "address_bar_count"
 _mount = declared(__file__)
 
 
-def complete(path: str, query: str, fields: Iterable[str]) -> None:
-    """Let the URL say `query`, while the browser is still at `path`. fields: the names that a query may hold."""
+def complete(path: str, query: str, known: str, fields: Iterable[str]) -> None:
+    """Let the URL say `query`, while the browser is still at `path` and what it says is what the server knew: `known`.
+
+    fields: the names that a query may hold.
+    """
     st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1  # each script run is carried out once
     _mount(
         key="address_bar",
-        data={"path": path, "query": query, "fields": list(fields), "count": st.session_state[_COUNT]},
-    )
+        data={
+            "path": path, "query": query, "known": known, "fields": list(fields), "count": st.session_state[_COUNT],
+        },
+    )  # fmt: skip

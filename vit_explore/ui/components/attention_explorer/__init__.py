@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,12 @@ def attention_explorer(
     *,
     key: str,
     view: View | None = None,
-    on_change: Callable[[], None] = lambda: None,
+    on_change: Callable[[dict[str, int | None]], None] = lambda _: None,
 ) -> View:
     """Mount the explorer over `image`, uint8 (h, w, 3), and give back what the person looks at.
 
-    view: what it shows, unless the person has moved on and Python has not heard of it. on_change: the person moved.
+    view: what it shows, unless the person has moved on and Python has not heard of it. on_change: takes what the person
+    chose since, by name; what stayed is no choice, and may be out of date where two explorers move each other.
     """
     start = view or View(packed["layers"] - 1)
     data = {
@@ -54,14 +55,8 @@ def attention_explorer(
         "view": {"layer": start.layer, "head": start.head, "patch": start.patch},
         "heard": _heard(key),
     }
-    result = _mount(key=key, data=data, default={"view": None}, on_view_change=on_change)
+    result = _mount(key=key, data=data, default={"view": None}, on_view_change=lambda: on_change(_chosen(key)))
     return _view(result.get("view"), start)
-
-
-def explorer_view(key: str, default: View) -> View:
-    """What the explorer with this key showed last; known before it is mounted, so that its layer can be packed."""
-    state = st.session_state.get(key)
-    return _view(state.get("view") if state else None, default)
 
 
 def needs_layer(maps: AttentionMaps) -> bool:
@@ -140,12 +135,25 @@ def _default_query(maps: AttentionMaps, index: int, layers: slice) -> np.ndarray
     return weights[:, :, 0, n:] if maps.has_class_token else weights[:, :, n:, n:].mean(axis=2)
 
 
-def _heard(key: str) -> float:
-    """When the browser sent the latest choice that has come here, in its own milliseconds; 0 before the first."""
+def _told(key: str) -> dict[str, Any]:
+    """What the browser said of the explorer with this key last; nothing before that."""
     state = st.session_state.get(key)
     view = state.get("view") if state else None
-    sent = view.get("sent") if isinstance(view, dict) else None
+    return view if isinstance(view, dict) else {}
+
+
+def _heard(key: str) -> float:
+    """When the browser sent the latest choice that has come here, in its own milliseconds; 0 before the first."""
+    sent = _told(key).get("sent")
     return sent if isinstance(sent, int | float) else 0
+
+
+def _chosen(key: str) -> dict[str, int | None]:
+    """The parts of the view that the person chose and Python had not said."""
+    told = _told(key)
+    parts = told.get("chosen")
+    view = _view(told, View(0))
+    return {name: value for name, value in asdict(view).items() if isinstance(parts, list) and name in parts}
 
 
 def _view(state: Any, default: View) -> View:
