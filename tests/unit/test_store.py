@@ -472,6 +472,25 @@ def test_many_claim_and_each_run_is_taken_once(store: RunStore) -> None:
     assert set(claimed) == runs
 
 
+def test_a_class_starts_its_first_runs_at_once(tmp_path: Path) -> None:
+    """Threads of one server, in a home without anything in it: each run is entered, and none of them fails."""
+    for round_ in range(4):
+        home = tmp_path / str(round_)
+        home.mkdir()
+        with ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(lambda _: RunStore(home).create(tiny_config()), range(8)))  # noqa: B023
+        assert len(set(runs)) == 8
+        assert not list(home.rglob("*.tmp"))
+
+
+def test_many_threads_write_the_same_file_and_it_is_whole(tmp_path: Path) -> None:
+    path, parts = tmp_path / "file", [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda part: files.write_atomically(path, lambda file: file.write(part)), parts * 5))
+    assert path.read_bytes() in parts
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("state", ["queued", "running", "finished"])
 def test_what_cannot_be_resumed_says_why(store: RunStore, state: str) -> None:
     run, claimant = running(store)

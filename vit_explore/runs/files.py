@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_SNAPSHOTS = 64
 MAX_ON_CLOCK = 4  # snapshots beside the schedule, while a run goes on
 MAX_SNAPSHOT_BYTES = 512 * 2**20  # of one run; large models keep fewer snapshots
+_COUNT = itertools.count()
 UNPACKING = ".import-"  # how the folder begins that an imported run's files lie in while they are unpacked
 
 
@@ -139,7 +141,8 @@ def _remove(path: Path) -> None:
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside `path` and move into place, so that a reader, or a kill, never sees half a file."""
-    temporary = path.with_name(f".{path.name[-40:]}.{os.getpid()}.tmp")  # no longer than names may be
+    # no longer than names may be, and no other's: the threads of a server may write the same file at the same time
+    temporary = path.with_name(f".{path.name[-40:]}.{os.getpid()}-{next(_COUNT)}.tmp")
     with disk_errors(path), _in_the_way(path):
         try:
             with open(temporary, "wb") as file:
