@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -231,3 +232,15 @@ def test_a_changed_folder_is_read_again(tmp_path: Path) -> None:
 def test_there_is_nothing_to_get() -> None:
     with pytest.raises(BadConfig, match="your own pictures"):
         prepare("folder")
+
+
+def test_a_picture_that_comes_or_goes_is_noticed(tmp_path: Path) -> None:
+    """In a class folder, and in one of a split."""
+    for prefix in ("", "train/"):
+        root = unpack(tmp_path / f"own{len(prefix)}", tree(2, f"{prefix}fox", f"{prefix}owl"))
+        for folder in (root, *root.rglob("*")):
+            os.utime(folder, ns=(10**18, 10**18))
+        before = members.last_change(root)
+        (root / f"{prefix}owl" / "new.png").write_bytes(PNG)
+        assert members.last_change(root) > before
+    assert members.last_change(tmp_path / "nowhere") == 0

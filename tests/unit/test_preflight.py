@@ -180,6 +180,25 @@ def test_a_run_like_it_tells_better(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.source, found.images_per_second) == ("run", 1234.0)
 
 
+def test_own_pictures_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, count in (("boot", 50), ("shoe", 50), ("other", 900)):
+        (tmp_path / "shoes" / name).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / "shoes" / name / f"{number}.png").touch()
+    own = minute(dataset="folder", path=str(tmp_path / "shoes"), image_size=512, patch_size=64)
+    assert foreseeing.images_of(own.update(classes=["boot", "shoe"])) == (2, 64, 20)
+    assert foreseeing.images_of(own.update(classes=None)) == (3, 640, 200)
+    assert foreseeing.images_of(own.update(classes=None, per_class=20)) == (3, 60, 200)
+    (tmp_path / "split" / "test" / "boot").mkdir(parents=True)
+    (tmp_path / "split" / "test" / "boot" / "1.png").touch()
+    (tmp_path / "shoes").rename(tmp_path / "split" / "train")
+    split = own.update(path=str(tmp_path / "split"), classes=["boot", "shoe"], val_fraction=0.1)
+    assert foreseeing.images_of(split) == (2, 90, 1)
+    words = ["train", "--dataset", "folder", "--path", str(tmp_path / "nowhere"), "--epochs", "1", "--dry-run"]
+    assert cli.main(words) == 2
+    assert "There is no folder or zip" in capsys.readouterr().err
+
+
 def record(config: RunConfig, rate: float) -> Any:
     from types import SimpleNamespace
 

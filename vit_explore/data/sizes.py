@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from vit_explore.config import ModelConfig, RunConfig
-from vit_explore.data.base import DatasetStatus, datasets
+from pathlib import Path
+
+from vit_explore.config import DataConfig, ModelConfig, RunConfig
+from vit_explore.data.base import DatasetStatus, check_classes, datasets
 from vit_explore.data.loading import dataset_status
+from vit_explore.data.members import counted
+from vit_explore.data.splits import TEST_FRACTION
 
 TEST_SHARE = 0.2  # test images for each training image, about, as in CIFAR-10 and CIFAR-100
 
@@ -50,6 +54,21 @@ def test_images(config: RunConfig, status: DatasetStatus | None) -> int | None:
     """About how many images the run is tested on, which `per_class` does not cut; None where only the data can tell."""
     pool = _pool(config, status)
     return None if pool is None else round(TEST_SHARE * pool)
+
+
+def own_images(data: DataConfig) -> tuple[int, int, int]:
+    """(classes, about how many training images, about how many test images) of a person's own pictures, by their names.
+
+    Raises BadData where there is no folder or zip of class folders, BadConfig for a class that it does not have.
+    """
+    counts = counted(Path(data.path or "").expanduser())
+    names = data.classes or tuple(counts["train"])
+    check_classes(data.dataset, tuple(counts["train"]), names)
+    pool = {split: sum(by_class[name] for name in names) for split, by_class in counts.items()}
+    test = pool.get("test", round(TEST_FRACTION * pool["train"]))
+    train = pool["train"] - (0 if "test" in pool else test)
+    train -= 0 if "val" in pool else round(data.val_fraction * train)
+    return len(names), train if data.per_class is None else min(train, len(names) * data.per_class), test
 
 
 def _pool(config: RunConfig, status: DatasetStatus | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vit_explore.config import RunConfig
-from vit_explore.data.sizes import model_of, status_of, test_images, training_images
+from vit_explore.data.sizes import count_classes, own_images, status_of, test_images, training_images
 from vit_explore.runs.records import RunRecord
 from vit_explore.runs.store import RunStore
 from vit_explore.training.advice import Preflight
@@ -18,15 +18,26 @@ _PACE = (
 def foresee(config: RunConfig, store: RunStore, may_probe: bool = True) -> Preflight:
     """What the run will ask of this machine. may_probe: try the model where no run like it was trained here.
 
-    Nothing is tried while another run trains. Raises as preflight.estimate.
+    Nothing is tried while another run trains. Raises as preflight.estimate and images_of.
     """
     from vit_explore.training.preflight import estimate
 
-    status = status_of(config.data.dataset)
-    trained, tested = training_images(config, status) or UNKNOWN, test_images(config, status) or UNKNOWN // 5
-    sized = config.model_copy(update={"model": model_of(config, status)})
+    classes, trained, tested = images_of(config)
+    sized = config.model_copy(update={"model": config.model.replace(num_classes=classes) if classes else config.model})
     may_probe = may_probe and not store.states().get("running")
     return estimate(sized, trained, tested, may_probe, known_rate(config, store))
+
+
+def images_of(config: RunConfig) -> tuple[int, int, int]:
+    """(classes, training images, test images), about; classes is 0 where only the data can tell.
+
+    Raises BadData, BadConfig for a person's own pictures that cannot be counted.
+    """
+    if config.data.dataset == "folder":
+        return own_images(config.data)
+    status = status_of(config.data.dataset)
+    trained, tested = training_images(config, status) or UNKNOWN, test_images(config, status) or UNKNOWN // 5
+    return count_classes(config, status), trained, tested
 
 
 def known_rate(config: RunConfig, store: RunStore) -> float | None:

@@ -7,9 +7,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from vit_explore.config import RunConfig
-from vit_explore.data.sizes import status_of, test_images, training_images
 from vit_explore.runs.files import MAX_SNAPSHOTS
-from vit_explore.runs.foresee import UNKNOWN, foresee
+from vit_explore.runs.foresee import foresee, images_of
 from vit_explore.runs.store import RunStore
 from vit_explore.training.advice import memory_words, took
 
@@ -65,9 +64,8 @@ def estimate(runs: Sequence[RunConfig], store: RunStore) -> Estimate:
 
 def seconds_of(config: RunConfig, rate: float) -> float:
     """Wall time of a run that trains on `rate` images/s: its steps, its looks on the way, the last look, the test."""
-    status, train = status_of(config.data.dataset), config.train
-    trained = training_images(config, status) or UNKNOWN
-    tested = test_images(config, status) or UNKNOWN // 5
+    train = config.train
+    _, trained, tested = images_of(config)
     held_out = config.data.val_fraction / (1 - config.data.val_fraction) * trained
     looks = 1.5 * (train.evaluations + 1) * min(train.val_images, held_out)  # half as many training images beside them
     steps = train.seconds if train.seconds is not None else (train.epochs or 0.0) * trained / rate
@@ -76,7 +74,7 @@ def seconds_of(config: RunConfig, rate: float) -> float:
 
 def snapshots_of(config: RunConfig, rate: float) -> float:
     """About how many a run keeps: at each power of two in the first epoch, then one an epoch."""
-    trained = training_images(config, status_of(config.data.dataset)) or UNKNOWN
+    _, trained, _ = images_of(config)
     epochs = config.train.epochs or (config.train.seconds or 0.0) * rate / trained
     steps = max(1, trained // config.train.batch_size)
     return min(MAX_SNAPSHOTS, math.log2(max(2.0, min(1.0, epochs) * steps)) + 2 + epochs)

@@ -11,6 +11,7 @@ from vit_explore.runs.foresee import foresee
 from vit_explore.runs.store import RunStore
 from vit_explore.training.advice import Preflight
 from vit_explore.ui.kit import waiting
+from vit_explore.ui.session import caches, room
 from vit_explore.ui.session.jobs import Job, Work
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
@@ -40,8 +41,9 @@ def _counting(model: ModelConfig) -> Job[ModelSummary]:
 def preflight(config: RunConfig, is_busy: bool) -> Preflight | None:
     """What the run will ask of this machine, or None while that is found out. is_busy: another run trains.
 
-    Raises BadConfig, ModelUnavailable, DeviceUnavailable.
+    Raises BadConfig, BadData, ModelUnavailable, DeviceUnavailable, NotAllowed.
     """
+    room.check_folder(config.data.path)
     done = waiting.peek(_foreseeing(config, is_busy), patience=0.0)
     return None if done is None else done.value
 
@@ -55,7 +57,7 @@ def _foreseeing(config: RunConfig, is_busy: bool) -> Job[Preflight]:
     warm, folder = warm_up(), home()
     config = config.update(name="", seed=0)  # these cost nothing, and make no other estimate
     return Job(
-        ("preflight", str(folder), str(is_busy), config.model_dump_json()),
+        ("preflight", str(folder), str(is_busy), config.model_dump_json(), caches.key_of(config.data)),
         "Estimating what a step costs here", lambda: _foresee(config, folder, warm),
     )  # fmt: skip
 

@@ -161,7 +161,7 @@ def strangeness(ref: str, picture: Picture, data: DataConfig) -> tuple[Strangene
         near = [(int(place), float(cosine)) for place, cosine in zip(places, cosines, strict=True)]
         return familiar.meter.of(logits, features), near
 
-    key = ("strange", *opening.key, picture.key, data.model_dump_json())
+    key = ("strange", *opening.key, picture.key, caches.key_of(data))
     is_long = caches.pool().kept(known) is None  # what it is held against is worked out first, once for a model
     return *result(Job(key, "Asking whether it knows such pictures", work, is_long=is_long)), result(known)
 
@@ -182,7 +182,7 @@ def _familiar(ref: str, data: DataConfig) -> Job[Familiar]:
             parts.append(trust.features_of(loaded, batch_of(loaded, part, KNOWN)[0])[1])
         return Familiar(meter, np.concatenate(parts), train)
 
-    key = ("familiar", *opening.key, data.model_dump_json())
+    key = ("familiar", *opening.key, caches.key_of(data))
     return Job(key, "Looking at what it was trained on", work, is_long=True)
 
 
@@ -200,7 +200,7 @@ def reliability(ref: str, data: DataConfig) -> Reliability:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return trust.reliability(odds / odds.sum(axis=1, keepdims=True), labels)
 
-    key = ("reliability", *opening.key, data.model_dump_json())
+    key = ("reliability", *opening.key, caches.key_of(data))
     return result(Job(key, "Comparing how sure it is with how often it is right", work, is_long=True))
 
 
@@ -216,5 +216,5 @@ def ablation(ref: str, data: DataConfig, count: int) -> np.ndarray:
             yield Progress(share, f"{int((~np.isnan(lost)).sum())} of {lost.size} heads")
         return lost
 
-    key = ("ablation", *opening.key, data.model_dump_json(), str(count))
+    key = ("ablation", *opening.key, caches.key_of(data), str(count))
     return result(Job(key, f"Switching off one head after another over up to {count:,} images", work, is_long=True))

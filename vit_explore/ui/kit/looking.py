@@ -113,7 +113,7 @@ def attention_numbers(ref: str, picture: Picture, data: DataConfig | None, renor
             masks = None if split.masks is None else loaded.seen_masks(split.masks[:DATA_IMAGES])
         return (yield from _attention_numbers(loaded, images, renormalise, masks))
 
-    about = picture.key if data is None else data.model_dump_json()
+    about = picture.key if data is None else caches.key_of(data)
     key = ("numbers", *opening.key, about, str(renormalise))
     return result(Job(key, "Measuring the heads", work, is_long=data is not None))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from vit_explore.config import DataConfig
+from vit_explore.data.members import last_change
 from vit_explore.errors import NotAllowed, VitExploreError
 from vit_explore.home import home
 from vit_explore.runs.store import RunStore
@@ -72,6 +73,12 @@ def opening_in(ref: str, folder: str, warm: WarmUp) -> Job[LoadedModel]:
     return Job(("model", folder, ref), "Opening the model", lambda: open_model(ref, folder, warm), is_long=is_timm)
 
 
+def key_of(config: DataConfig) -> str:
+    """What names the images of a config: its JSON, and for a person's own pictures when they were changed last."""
+    path = config.path if config.dataset == "folder" else None
+    return config.model_dump_json() + (f" {last_change(Path(path).expanduser())}" if path else "")
+
+
 def loading(config: DataConfig) -> Job[Dataset]:
     """Reads the dataset of a config, and keeps TRAINING_IMAGES of its training images at most.
 
@@ -79,7 +86,7 @@ def loading(config: DataConfig) -> Job[Dataset]:
     """
     if refused := _refused(lambda: room.check_folder(config.path)):
         return refused
-    key = ("dataset", str(home()), config.model_dump_json())
+    key = ("dataset", str(home()), key_of(config))
     return Job(key, f"Reading {config.dataset}", lambda: _load(config), is_long=True)
 
 

@@ -19,11 +19,11 @@ from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import NotYet, friendly
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.finetune import models
-from vit_explore.ui.session import room
+from vit_explore.ui.session import caches, room
 from vit_explore.ui.session.jobs import Job, Work, relayed, report
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
-_MEASURED = "tune_measured"  # the baselines that this session asked for: (data as JSON, reference)
+_MEASURED = "tune_measured"  # the baselines that this session asked for: (data, reference) -> reference with its step
 ZERO_SHOT = (
     "An **untrained head** is random numbers, so it is right as often as guessing is; the report calls this "
     "“zero-shot”. It is not CLIP's zero-shot: CLIP compares a picture with *words* for the classes, and so knows "
@@ -34,12 +34,18 @@ ZERO_SHOT = (
 
 def ask(data: DataConfig, refs: Sequence[str]) -> None:
     """Measure these from now on."""
-    st.session_state[_MEASURED] = {*_asked(), *((data.model_dump_json(), ref) for ref in refs)}
+    st.session_state[_MEASURED] = _asked() | {(caches.key_of(data), ref): models.exact(ref) for ref in refs}
 
 
 def is_asked(data: DataConfig, refs: Sequence[str]) -> bool:
-    """Whether all of these were asked for."""
-    return all((data.model_dump_json(), ref) in _asked() for ref in refs)
+    """Whether all of these were asked for; a run that has learned on since then was not."""
+    return all(_asked().get((caches.key_of(data), ref)) == models.exact(ref) for ref in refs)
+
+
+def asked(data: DataConfig, refs: Sequence[str]) -> list[str]:
+    """Those of these that were asked for, each with the step that it was at then."""
+    found = [_asked().get((caches.key_of(data), ref)) for ref in refs]
+    return [ref for ref in found if ref is not None]
 
 
 def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str], float], order: Sequence[str]) -> None:
@@ -48,9 +54,8 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
     trained: what training came to, for bars beside them: (what was trained, title of the model) -> test accuracy.
     order: of the titles, which gives them the colours that they have in the curves.
     """
-    wanted = [ref for ref in refs if (data.model_dump_json(), ref) in _asked()]
     found, refused = [], set()
-    for ref in wanted:
+    for ref in asked(data, refs):
         with friendly():
             room.check_folder(data.path)
             room.check_model(ref)
@@ -68,8 +73,8 @@ def show(data: DataConfig, refs: Sequence[str], trained: Mapping[tuple[str, str]
         _table(found, bool(trained))
 
 
-def _asked() -> set[tuple[str, str]]:
-    return st.session_state.get(_MEASURED, set())
+def _asked() -> dict[tuple[str, str], str]:
+    return st.session_state.get(_MEASURED, {})
 
 
 def _probing(ref: str, data: DataConfig, folder: str, warm: WarmUp) -> Job[Probed]:
@@ -81,7 +86,7 @@ def _probing(ref: str, data: DataConfig, folder: str, warm: WarmUp) -> Job[Probe
 
         return (yield from relayed(probe(ref, data, "cpu", RunStore(Path(folder)), note=report)))
 
-    return Job(("baselines", folder, ref, data.model_dump_json()), "Measuring the baselines", work, is_long=True)
+    return Job(("baselines", folder, ref, caches.key_of(data)), "Measuring the baselines", work, is_long=True)
 
 
 def _bars(found: list[Probed], trained: Mapping[tuple[str, str], float], order: Sequence[str]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import streamlit as st
 
 from vit_explore.config import DataConfig
 from vit_explore.data import dataset_status, datasets
-from vit_explore.data.members import pictures_of
+from vit_explore.data.members import last_change, pictures_of
 from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
@@ -135,13 +134,4 @@ def _looking_into(path: Path) -> Job[dict[str, int]]:
         yield Progress(0.0, "counting its pictures")
         return pictures_of(path)
 
-    return Job(("folder", str(path), str(_changed(path))), "Looking into the folder", work)
-
-
-def _changed(path: Path) -> float:
-    """When it, or a folder in it, was changed last."""
-    try:
-        inside = [entry.stat().st_mtime for entry in os.scandir(path)] if path.is_dir() else []
-        return max([path.stat().st_mtime, *inside])
-    except OSError:
-        return 0.0
+    return Job(("folder", str(path), str(last_change(path))), "Looking into the folder", work)

@@ -160,6 +160,15 @@ def config_of(ref: str, data: DataConfig) -> RunConfig:
     return starting.followed(RunConfig(data=data, model=ModelConfig(init_from=ref), train=TrainConfig(epochs=1)))
 
 
+def exact(ref: str) -> str:
+    """The reference with the step that a run is at by now, which is what training would start from."""
+    kind, _, name = ref.partition(":")
+    if kind != "run" or "@" in name or not caches.store().has(name):
+        return ref
+    steps = [row.step for row in caches.store().snapshots(name)]
+    return f"{ref}@{steps[-1]}" if steps else ref
+
+
 def title_of(ref: str) -> str:
     """What a reference is called on this page: its run's name, or the end of it."""
     kind, _, name = ref.partition(":")

@@ -65,7 +65,7 @@ def _steps(images: DataConfig, plan: Plan, can_read: bool) -> None:
         st.info("Choose a model to start from.", icon=":material/hub:")
     group = data.group_of(images)
     runs = caches.store().list(group=group)
-    if any(before.is_asked(images, [ref]) for ref in plan.refs):
+    if before.asked(images, plan.refs):
         trained = after.accuracies(runs)
         st.subheader("Before and after" if trained else "Before: frozen features", anchor=False)
         before.show(images, plan.refs, trained, after.order(runs))

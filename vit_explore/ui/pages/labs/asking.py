@@ -29,5 +29,5 @@ def outcome(lab: str, refs: tuple[str, ...], data: DataConfig) -> LabResult:
             yield step
         raise AssertionError("a lab ends with its result")
 
-    key = ("lab", lab, *(part for opening in openings for part in opening.key), data.model_dump_json())
+    key = ("lab", lab, *(part for opening in openings for part in opening.key), caches.key_of(data))
     return result(Job(key, "Running the lab", work, is_long=True))

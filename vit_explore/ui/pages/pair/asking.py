@@ -42,7 +42,7 @@ def layers(refs: Pair, data: DataConfig, count: int) -> tuple[dict[Pair, np.ndar
                 yield Progress((at + share) / len(pairs), f"{at + 1} of {len(pairs)}")
         return found, len(batches[0])
 
-    key = ("cka", *openings[0].key, *openings[1].key, data.model_dump_json(), str(count))
+    key = ("cka", *openings[0].key, *openings[1].key, caches.key_of(data), str(count))
     return result(Job(key, f"Comparing all layers over up to {count} images", work, is_long=True))
 
 
@@ -66,5 +66,5 @@ def fields(ref: str, data: DataConfig, count: int) -> ReceptiveFields:
         yield Progress(0.2, "following the gradients")
         return explain.receptive_field(loaded, batch_of(loaded, split, count)[0])
 
-    key = ("fields", *opening.key, data.model_dump_json(), str(count))
+    key = ("fields", *opening.key, caches.key_of(data), str(count))
     return result(Job(key, "Measuring how far it sees", work, is_long=True))

@@ -36,7 +36,7 @@ def over_images(ref: str, data: DataConfig, count: int) -> Job[Ranking]:
         masks = None if split.masks is None else loaded.seen_masks(split.masks[:count])
         return (yield from _told(loaded, images, labels, masks, SANITY_IMAGES))
 
-    key = ("trust", *opening.key, data.model_dump_json(), str(count))
+    key = ("trust", *opening.key, caches.key_of(data), str(count))
     return Job(key, f"Ranking the methods over up to {count} images", work, is_long=True)
 
 
