@@ -64,13 +64,42 @@ def test_a_head_switched_off_changes_the_answer_and_comes_back(open_page: OpenPa
     run = make_run()
     at = open_page("attention", model=f"run:{run}", tab="head_ablation", compare="off")
     assert "Every head is on." in shown(at)
-    at.session_state["heads_off"] = ((0, 1),)
+    at.session_state["heads_off"] = {f"run:{run}": ((0, 1),)}
     at.run()
     assert not at.exception
     assert "Without head 1.2 (layer.head)" in shown(at)
     assert [metric.label.partition(" ")[0] for metric in at.metric][-3:] == ["Logit", "Its", "The"]
+    other = open_page("attention", model=f"run:{make_run()}", tab="head_ablation", compare="off")
+    other.session_state["heads_off"] = {f"run:{run}": ((0, 1),)}
+    other.run()
+    assert "Every head is on." in shown(other)  # of this model
     at.button(key="heads_all_on").click().run()
     assert "Every head is on." in shown(at)
+
+
+def test_class_and_method_are_in_the_address(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("attention", model=f"run:{run}", tab="attribution", target="2", method="saliency")
+    assert not at.warning
+    assert "Saliency:" in shown(at)
+    assert at.selectbox(key="attention_target").value == 1
+    at.selectbox(key="attention_target").select(0).run()
+    at.selectbox(key="attribution_method").select("occlusion").run()
+    assert (param(at, "target"), param(at, "method")) == ("1", "occlusion")
+    at.selectbox(key="attention_target").select(-1).run()
+    assert param(at, "target") is None
+    at = open_page("attention", model=f"run:{run}", tab="attribution", target="99", method="<b>")
+    assert len(at.warning) == 2
+    assert not at.exception
+
+
+def test_the_latest_step_is_one_click_away(open_page: OpenPage, make_run: MakeRun) -> None:
+    run = make_run()
+    at = open_page("labs", model=f"run:{run}", step="0")
+    at.button(key="model_latest").click().run()
+    assert param(at, "step") != "0"
+    assert "model_latest" not in [button.key for button in at.button]
+    assert not at.exception
 
 
 def test_every_head_is_measured_over_the_models_own_images(open_page: OpenPage, make_run: MakeRun) -> None:

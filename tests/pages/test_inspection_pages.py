@@ -622,6 +622,11 @@ def test_a_model_without_a_head_shows_attention_and_no_classes(open_page: OpenPa
         assert not at.error
         assert len([info for info in at.info if "has no classes" in info.value]) == (1 if works else 2)
         assert bool(at.get("plotly_chart")) == works
+    at.session_state["heads_off"] = {HEADLESS.partition("@")[0]: ((0, 1),)}
+    choose_tab(at, "head_ablation")
+    assert not at.exception
+    assert "This model has no classes, so what changes is where it looks." in shown(at)
+    assert not [metric for metric in at.metric if "Logit" in metric.label]
 
 
 @pytest.mark.parametrize("view", ["relevance", "grad_cam"])

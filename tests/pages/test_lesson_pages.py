@@ -20,10 +20,14 @@ from vit_explore.runs import schema
 from vit_explore.runs.lessons import Begun, Lessons, digest
 from vit_explore.runs.policy import Actor, Limits
 from vit_explore.runs.store import RunStore
+from vit_explore.sweeps import group as groups
+from vit_explore.sweeps import sweeps
 from vit_explore.training import Snapshot
 from vit_explore.ui import site
 from vit_explore.ui.kit import model_head, taking_home, waiting
 from vit_explore.ui.kit.text import escaped
+from vit_explore.ui.pages.room import board
+from vit_explore.ui.pages.room import page as room_page
 from vit_explore.ui.session import account, caches, choice, room
 
 SHORT = TINY.update(epochs=None, seconds=5.0)
@@ -403,6 +407,48 @@ def test_a_students_zip_names_who_guessed_only_where_the_teacher_says_so(
     assert not at.exception
     assert named[-1][eve] == "Eve"
     assert (bob in named[-1]) is shows_names
+
+
+def test_the_way_home_appears_with_the_first_step_of_a_run(
+    begun: Begun, as_student: OpenPage, make_run: MakeRun
+) -> None:
+    at = as_student("room", "Eve")
+    assert "room_home" not in [toggle.key for toggle in at.toggle]
+    eve = Lessons().people(begun.lesson.id)[0].id
+    make_run("running", SHORT, owner=eve)
+    at.run()
+    assert "room_home" in [toggle.key for toggle in at.toggle]
+
+
+def test_the_page_notices_what_can_be_taken_home(
+    begun: Begun, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was drawn before the first run began: the next look at the board draws it again."""
+    redrawn: list[bool] = []
+    monkeypatch.setattr(room_page.address, "redraw", lambda: redrawn.append(True))
+    monkeypatch.setattr(room_page.room, "look_again", lambda: (None, begun.lesson))
+    monkeypatch.setattr(room_page.board, "board", lambda _: None)
+    monkeypatch.setattr(room, "is_teacher", lambda: True)
+    monkeypatch.setattr(room, "actor", lambda: Actor("teacher", is_teacher=True))
+    drawn = board.signature(board.to_take_home(begun.lesson))
+    room_page._board(drawn)
+    assert not redrawn
+    run = make_run("running", SHORT)
+    room_page._board(drawn)
+    assert redrawn
+    drawn = board.signature(board.to_take_home(begun.lesson))
+    with RunStore()._writing() as connection:
+        connection.execute(sa.update(schema.runs).where(schema.runs.c.id == run).values(state="finished"))
+    room_page._board(drawn)
+    assert len(redrawn) == 2
+
+
+def test_who_may_not_change_a_sweep_is_offered_no_stop(begun: Begun, as_student: OpenPage, make_run: MakeRun) -> None:
+    groups.start(RunStore(), sweeps.get("shapes"), (0,))
+    at = as_student("scaling", "Ada", sweep="shapes")
+    assert not at.exception
+    assert "0 of 4 runs finished" in str([bar.proto.text for bar in at.get("progress")])
+    assert "sweep_stop" not in [button.key for button in at.button]
 
 
 @pytest.mark.parametrize("button", ["tune_measure", "tune_start"])

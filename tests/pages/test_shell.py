@@ -10,6 +10,8 @@ from conftest import MakeRun
 from streamlit.testing.v1 import AppTest
 
 from vit_explore.ui import pages, site
+from vit_explore.ui.pages.home import machine
+from vit_explore.ui.pages.home import page as home_page
 
 PICTURE = "import numpy as np, streamlit as st\nst.image(np.zeros((2, 2), np.uint8), {})"
 
@@ -45,3 +47,13 @@ def test_a_page_is_a_folder_a_row_and_a_file_that_shows_it(
     assert row.title in [
         link.proto.label for link in at.get("page_link")
     ]  # it looks inside: a run that is over leads there
+
+
+def test_home_notices_that_the_worker_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    redrawn: list[bool] = []
+    monkeypatch.setattr(home_page.address, "redraw", lambda: redrawn.append(True))
+    monkeypatch.setattr(home_page.machine, "facts", lambda: 4 * [machine.Fact("memory", "", "", "")])
+    for was, now in ((True, True), (False, False), (True, False)):
+        monkeypatch.setattr(home_page.machine, "is_waking", lambda now=now: now)
+        home_page.this_machine(was)
+        assert redrawn == ([True] if was and not now else [])

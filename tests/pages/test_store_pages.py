@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from vit_explore.runs import database, migrations
 from vit_explore.runs.store import RunStore
+from vit_explore.ui import site
 from vit_explore.ui.kit.text import escaped
 
 
@@ -114,3 +115,31 @@ def test_a_database_that_was_replaced_is_opened_anew(open_page: OpenPage, make_r
         path.unlink()
     at.run()
     assert "was lost or cut off" in warnings(at)
+
+
+def _deletion(runs: list[str]) -> None:
+    from vit_explore.ui.pages.runs.view import _confirm_deletion
+
+    _confirm_deletion(runs)
+
+
+def test_what_runs_stays_when_several_are_deleted(make_run: MakeRun) -> None:
+    old, running, new = make_run(), make_run("running"), make_run()
+    at = AppTest.from_function(_deletion, default_timeout=60, kwargs={"runs": [old, running, new]}).run()
+    assert any(running in warning.value and "not deleted" in warning.value for warning in at.warning)
+    at.button(key="runs_delete_yes").click().run()
+    assert not at.exception
+    assert not at.error
+    assert [record.id for record in RunStore().list()] == [running]
+
+
+def test_only_what_began_can_race(open_page: OpenPage, make_run: MakeRun) -> None:
+    one, other, never = make_run(), make_run(), make_run("queued")
+    RunStore().request_stop(never)
+    for chosen, offered in (([one, other], True), ([one, never], False)):
+        at = open_page("home")
+        at.session_state["runs_selected"] = chosen
+        at.switch_page(site.path("runs")).run()
+        assert any(link.proto.label == "Race them" for link in at.get("page_link")) is offered
+    at = open_page("versus", one=one, other=never)
+    assert any(f"The run {never} never began" in warning.value for warning in at.warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from conftest import TINY, MakeRun, OpenPage, param
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +22,7 @@ from vit_explore.data import sizes
 from vit_explore.data.base import DatasetStatus
 from vit_explore.errors import BadData
 from vit_explore.presets import DEFAULT, presets
+from vit_explore.runs import schema
 from vit_explore.runs.store import RunStore
 from vit_explore.ui.kit import background, forms, uploaded
 
@@ -447,6 +450,20 @@ def test_a_race_in_any_state(open_page: OpenPage, make_run: MakeRun, state: str)
     assert not at.warning
     text = shown(at)
     assert ("disagree" in text) == (state == "finished")
+
+
+def test_a_race_draws_no_confusion_of_a_run_that_was_not_tested(open_page: OpenPage, make_run: MakeRun) -> None:
+    vit, resnet = make_run("finished"), make_run("finished", RESNET)
+    with RunStore()._writing() as connection:
+        found = connection.execute(sa.select(schema.finishes.c.scalars).where(schema.finishes.c.run == resnet)).scalar()
+        scalars = json.dumps({**json.loads(found or "{}"), "test_images": 0})
+        connection.execute(sa.update(schema.finishes).where(schema.finishes.c.run == resnet).values(scalars=scalars))
+    at = open_page("versus", one=vit, other=resnet)
+    assert not at.exception
+    keys = " ".join(element.proto.id for element in at.get("plotly_chart"))
+    assert f"race_confusion_{vit}" in keys
+    assert f"race_confusion_{resnet}" not in keys
+    assert "disagree" not in shown(at)
 
 
 def test_a_race_ends_with_a_verdict_and_the_way_to_more_seeds(open_page: OpenPage, make_run: MakeRun) -> None:

@@ -75,7 +75,7 @@ PAGES = (
         "visibility",
         "attention or semantic_tokens",
         "what it looks at",
-        ("picture", "tab", "layer", "head", "patch", "compare"),
+        ("picture", "tab", "layer", "head", "patch", "target", "method", "compare"),
     ),
     Page(
         "pair",

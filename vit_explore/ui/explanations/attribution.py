@@ -10,6 +10,7 @@ from vit_explore.ui.kit import closer, looking
 from vit_explore.ui.kit.chart import Side, chart
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.tab import Tab, name_target, pick_target, target_of
+from vit_explore.ui.session import address
 
 
 def _controls(ref: str) -> tuple[int | None, str]:
@@ -18,10 +19,11 @@ def _controls(ref: str) -> tuple[int | None, str]:
     with left:
         target = pick_target(ref)
     rows = closer.attributions(ref)
-    method = right.selectbox(
-        "Method", list(rows), format_func=lambda name: rows[name].title, key="attribution_method",
-        persist_state="page",
-    )  # fmt: skip
+    titles = {name: row.title for name, row in rows.items()}
+    method = address.one_of("method", titles, next(iter(titles)))
+    right.selectbox(
+        "Method", list(rows), format_func=titles.__getitem__, **address.widget("method", "attribution_method", method)
+    )
     st.caption(f"{rows[method].title}: {rows[method].about} {rows[method].source}.")
     return target, method
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,7 @@ _OFF, _ASKED = "heads_off", "heads_measured"
 Heads = tuple[tuple[int, int], ...]
 
 
-def _controls(_: str) -> tuple[Heads, DataConfig | None]:
-    off: Heads = st.session_state.get(_OFF, ())
+def _controls(_: str) -> DataConfig | None:
     data = own_data()
     with st.container(horizontal=True, vertical_alignment="center"):
         if data is None:
@@ -31,36 +31,45 @@ def _controls(_: str) -> tuple[Heads, DataConfig | None]:
         else:
             label = f"Measure every head over up to {COUNT:,} validation images"
             st.toggle(label, key=_ASKED, persist_state="session")
-        st.button("All heads on", icon=":material/undo:", on_click=_all_on, disabled=not off, key="heads_all_on")
-    return off, data if st.session_state.get(_ASKED) else None
+        is_whole = not any(_off().values())
+        st.button("All heads on", icon=":material/undo:", on_click=_all_on, disabled=is_whole, key="heads_all_on")
+    return data if st.session_state.get(_ASKED) else None
+
+
+def _off() -> dict[str, Heads]:
+    """The heads that are off, of each model; its snapshots have them together."""
+    kept: dict[str, Heads] = st.session_state.setdefault(_OFF, {})
+    return kept
 
 
 def _all_on() -> None:
-    st.session_state[_OFF] = ()
+    _off().clear()
 
 
-def _toggle(place: Any) -> None:
+def _toggle(base: str, place: Any) -> None:
     """Switch a head off, or on again."""
     layer, head = (int(at) for at in place)
-    off = set(st.session_state.get(_OFF, ()))
-    st.session_state[_OFF] = tuple(sorted(off ^ {(layer, head)}))
+    _off()[base] = tuple(sorted({*_off().get(base, ())} ^ {(layer, head)}))
 
 
-def _draw(side: Side, picture: Picture, controls: tuple[Heads, DataConfig | None]) -> None:
-    off, data = controls
+def _draw(side: Side, picture: Picture, data: DataConfig | None) -> None:
     plain = looking.attention(side.ref, picture)
     _, layers, heads, _, _ = plain.weights.shape
-    off = tuple((layer, head) for layer, head in off if layer < layers and head < heads)
+    base = side.ref.partition("@")[0]
+    off = _off().get(base, ())
     lost = np.full((layers, heads), np.nan, np.float32)
     if data is not None:
         lost = closer.ablation(side.ref, data, COUNT)
     st.markdown("**Click a head** to switch it off, and again to switch it on")
-    chart(plots.head_ablation(lost, off), f"ablation_{side.ref}", _toggle)
+    chart(plots.head_ablation(lost, off), f"ablation_{side.ref}", partial(_toggle, base))
     if not off:
         st.caption("Every head is on.")
         return
     without = closer.attention_without(side.ref, picture, off)
-    _answers(looking.model(side.ref).classes, plain, without, off)
+    if classes := looking.model(side.ref).classes:
+        _answers(classes, plain, without, off)
+    else:
+        st.caption("This model has no classes, so what changes is where it looks.")
     who = "the class token looks" if without.has_class_token else "the patches look, on average"
     st.markdown(f"**Where {who}, without {'it' if len(off) == 1 else 'them'}**: layers before are as they were")
     figure = plots.attention_maps(without, looking.under_maps(side.ref, picture), height=min(520, 80 + 60 * heads))
@@ -75,10 +84,11 @@ def _answers(classes: tuple[str, ...], plain: AttentionMaps, without: AttentionM
     other = int(without.logits[0].argmax())
     before, after = (_probabilities(maps.logits[0]) for maps in (plain, without))
     left, middle, right = st.columns(3)
-    name = escaped(classes[top].partition(",")[0]) if classes else f"class {top}"
-    left.metric(f"Logit of {name}", f"{without.logits[0, top]:.2f}", f"{change:+.2f}")
+    left.metric(
+        f"Logit of {escaped(classes[top].partition(',')[0])}", f"{without.logits[0, top]:.2f}", f"{change:+.2f}"
+    )
     middle.metric("Its probability", f"{100 * after[top]:.0f} %", f"{100 * (after[top] - before[top]):+.0f} points")
-    right.metric("The answer", escaped(classes[other].partition(",")[0]) if classes else f"class {other}")
+    right.metric("The answer", escaped(classes[other].partition(",")[0]))
     said = "the same answer" if other == top else "another answer"
     st.caption(f"Without head {named} (layer.head): {said}.")
 

@@ -14,7 +14,7 @@ from vit_explore.ui.kit import model_picker, wording
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address, caches, room
-from vit_explore.ui.session.choice import Choice, awaited_run, chosen_model, select_run
+from vit_explore.ui.session.choice import Choice, awaited_run, choose, chosen_model, select_run
 
 EVERY = 2.0  # seconds between two looks at a run that trains
 
@@ -27,6 +27,11 @@ def head(title: str, question: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="model_head"):
             with st.container(width="content"):
                 _draw(choice, awaited)
+            if choice is not None and not choice.is_latest:
+                st.button(
+                    "Latest step", icon=":material/last_page:", type="tertiary", key="model_latest",
+                    on_click=choose, args=(choice.base,),
+                )  # fmt: skip
             with st.popover("Change", icon=":material/swap_horiz:", type="tertiary", key="model_change"):
                 model_picker.draw_picker("head")
     st.markdown(question)

@@ -24,7 +24,7 @@ from vit_explore.ui.kit import waiting, wording
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.text import escaped
-from vit_explore.ui.session import address, caches
+from vit_explore.ui.session import address, caches, room
 from vit_explore.ui.session.jobs import Job, Work, relayed
 from vit_explore.ui.session.warmup import WarmUp, warm_up
 
@@ -118,16 +118,23 @@ def _stands(store: RunStore, group: Group) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_stands"):
         share = sum(wording.progress_of(record) for record in group.records.values()) / max(1, total)
         st.progress(min(1.0, share), text=f"{done} of {total} runs finished. {_now(group)}")
-        if group.active:
-            if st.button("Stop", icon=":material/stop:", key="sweep_stop", type="primary", disabled=_stops(group)):
+        if all(room.may_change(record.owner) for record in group.records.values()):
+            _stop_or_go_on(store, group)
+    for error in sorted({r.error for r in group.records.values() if r.error and r.state == "failed"}):
+        st.warning(escaped(error), icon=":material/error:")
+
+
+def _stop_or_go_on(store: RunStore, group: Group) -> None:
+    if group.active:
+        if st.button("Stop", icon=":material/stop:", key="sweep_stop", type="primary", disabled=_stops(group)):
+            with friendly():
                 groups.stop(store, group.name)
                 st.rerun()
-        elif st.button("Go on", icon=":material/play_arrow:", key="sweep_resume", type="primary"):
+    elif st.button("Go on", icon=":material/play_arrow:", key="sweep_resume", type="primary"):
+        with friendly():
             groups.go_on(store, group.name)
             get_backend().ensure()
             st.rerun()
-    for error in sorted({r.error for r in group.records.values() if r.error and r.state == "failed"}):
-        st.warning(escaped(error), icon=":material/error:")
 
 
 def _stops(group: Group) -> bool:

@@ -13,6 +13,7 @@ from vit_explore.ui.kit import looking
 from vit_explore.ui.kit.chart import Side
 from vit_explore.ui.kit.pictures import Picture
 from vit_explore.ui.kit.text import escaped, told_apart
+from vit_explore.ui.session import address
 
 _PREDICTED = -1
 
@@ -65,10 +66,13 @@ def pick_target(ref: str) -> int | None:
     looking.check_classes(ref)
     classes = dict(enumerate(looking.model(ref).classes))
     names = {_PREDICTED: "the predicted one", **told_apart(classes, marks={i: str(i) for i in classes})}
-    chosen = st.selectbox(
-        "Explain the class", list(names), key="attention_target", persist_state="page", format_func=names.__getitem__
-    )
-    return None if chosen == _PREDICTED else chosen
+    target: int | None = address.below("target", len(classes))
+    shown, words = _PREDICTED if target is None else target, {_PREDICTED: None, **{i: i for i in classes}}
+    st.selectbox(
+        "Explain the class", list(names), format_func=names.__getitem__,
+        **address.widget("target", "attention_target", shown, words),
+    )  # fmt: skip
+    return target
 
 
 def target_of(side: Side, picture: Picture, target: int | None) -> int:

@@ -36,6 +36,11 @@ _FINE_POINTS = 5.0  # of accuracy: 400 test images
 ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
+def can_race(record: RunRecord) -> bool:
+    """Whether a run has begun, waits, or was to run in a race."""
+    return record.config is not None and (record.step is not None or record.state in ACTIVE or bool(record.group))
+
+
 def count(number: float | None) -> str:
     """A count in three figures: 842, 12.3 k, 4.56 M."""
     if number is None:

@@ -130,6 +130,8 @@ FIELDS: dict[str, Field] = {
     "layer": _counted("no layer"),
     "head": _counted("no head"),
     "patch": _counted("no patch"),
+    "target": _counted("no class"),
+    "method": Field(_words, "no method"),
 }
 EVERYWHERE = ("model", "step")
 _OLD: dict[str, tuple[str, Callable[[str], str]]] = {  # of older links

@@ -250,7 +250,9 @@ def _known_run(name: str, known: Container[str]) -> str | None:
     if run is not None:
         run = run.removeprefix("run:")
         if run not in known:
-            address.refuse(name, f"There is no run {run} any more; choose another one below.")
+            there = RunStore(home()).has(run)
+            why = f"The run {run} never began" if there else f"There is no run {run} any more"
+            address.refuse(name, f"{why}; choose another one below.")
             return None
     return run
 

@@ -13,6 +13,8 @@ from vit_explore.runs.references import available_references
 from vit_explore.ui.session import caches
 from vit_explore.ui.session.warmup import warm_up
 
+_WAKING = "Warming up for the first run…"
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -22,6 +24,11 @@ class Fact:
     title: str
     value: str
     detail: str
+
+
+def is_waking() -> bool:
+    """Whether the worker is still on its way. Raises StoreUnusable."""
+    return _worker() == _WAKING
 
 
 def facts() -> list[Fact]:
@@ -50,7 +57,7 @@ def _worker() -> str:
         return "Warm: a run starts at once."
     if "failed" in states or not (states or chosen() == DEFAULT):
         return get_backend().failure(home())
-    return "Warming up for the first run…"
+    return _WAKING
 
 
 def _data() -> Fact:

@@ -9,13 +9,16 @@ from vit_explore.ui import site
 from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.chart import chart
 from vit_explore.ui.kit.errors import friendly
+from vit_explore.ui.kit.follow import follow_others
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.kit.link_button import link_button
 from vit_explore.ui.kit.pictures import samples
 from vit_explore.ui.pages.home import machine
 from vit_explore.ui.pages.home.texts import NOTE, WAYS
+from vit_explore.ui.session import address
 
 STEP = "home_step"
+LOOK = 2.0  # seconds between two looks at a worker that is on its way
 LAST = len(plots.ANATOMY_STEPS) - 1
 _FIGURE = 400  # pixels: the whole picture is seen in a window 720 high; on a phone kit/style.py makes it lower
 
@@ -51,6 +54,7 @@ def anatomy() -> None:
 
 def show() -> None:
     """Draw the page."""
+    follow_others()
     st.title("Watch a Vision Transformer learn to see")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
@@ -62,7 +66,9 @@ def show() -> None:
     st.subheader("Where to go next", anchor=False)
     ways()
     st.subheader("This machine", anchor=False)
-    this_machine()
+    with friendly():
+        is_waking = machine.is_waking()
+        fragment(this_machine, every=LOOK if is_waking else None)(is_waking)
     panel.panel(NOTE)
 
 
@@ -77,8 +83,10 @@ def ways() -> None:
                 st.page_link(page.path, label=title or page.title, icon=page.label)
 
 
-def this_machine() -> None:
-    """Device, data, models and runs, a column each."""
+def this_machine(was_waking: bool) -> None:
+    """Device, data, models and runs, a column each. was_waking: when the page was drawn."""
+    if was_waking and not machine.is_waking():
+        address.redraw()
     with friendly():
         for place, fact in zip(st.columns(4, gap="medium"), machine.facts(), strict=True):
             with place:

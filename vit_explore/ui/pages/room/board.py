@@ -33,11 +33,21 @@ def board(lesson: Lesson) -> None:
         _guesses(store, runs, names, lesson)
 
 
-def take_home(lesson: Lesson) -> None:
-    """All of the lesson as one zip for the teacher, a student's own runs for a student; packed when it is asked for."""
+def to_take_home(lesson: Lesson) -> list[RunRecord]:
+    """All runs of the lesson with a first step for the teacher, their own for a student."""
     store, actor = caches.store(), room.actor()
     runs = [run for run in runs_of(store, lesson) if run.step is not None and actor is not None]
-    runs = [run for run in runs if room.is_teacher() or run.owner == (actor and actor.id)]
+    return [run for run in runs if room.is_teacher() or run.owner == (actor and actor.id)]
+
+
+def signature(runs: list[RunRecord]) -> str:
+    """Changes when one of them comes, goes or changes its state."""
+    return " ".join(f"{run.id}:{run.state}" for run in runs)
+
+
+def take_home(lesson: Lesson, runs: list[RunRecord]) -> None:
+    """These as one zip, packed when it is asked for."""
+    store = caches.store()
     if not runs:
         return
     words = "Take the lesson home" if room.is_teacher() else "Take my runs home"

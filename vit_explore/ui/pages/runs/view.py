@@ -141,7 +141,7 @@ def _actions(store: RunStore, selected: list[RunRecord]) -> None:
     with st.container(horizontal=True, key="runs_actions"):
         if len(selected) == 1:
             _actions_of_one(store, selected[0])
-        if len(selected) == 2:
+        if len(selected) == 2 and all(wording.can_race(record) for record in selected):
             one, other = selected
             link_button("versus", "Race them", "compare_arrows", "runs_race", one=one.id, other=other.id)
         mine = all(room.may_change(record.owner) for record in selected)
@@ -203,16 +203,24 @@ def _rename(store: RunStore, record: RunRecord) -> None:
 def _confirm_deletion(runs: list[str]) -> None:
     store = caches.store()
     records = [store.get(run) for run in runs if store.has(run)]
-    there, size = [record.id for record in records], sum(record.disk_bytes for record in records)
-    st.markdown(f"With the weights and the curves, {wording.size(size)} in all:")
-    st.markdown("\n".join(f"- {escaped(record.name)} ({record.id})" for record in records))
+    running = [record for record in records if record.state == "running"]
+    there = [record for record in records if record.state != "running"]
+    if running:
+        names = ", ".join(f"{escaped(record.name)} ({record.id})" for record in running)
+        st.warning(f"Running, and therefore not deleted: {names}. Stop first what shall go.", icon=":material/stop:")
+    if there:
+        st.markdown(f"With the weights and the curves, {wording.size(sum(r.disk_bytes for r in there))} in all:")
+        st.markdown("\n".join(f"- {escaped(record.name)} ({record.id})" for record in there))
     yes, no = st.columns(2)
-    if yes.button(":red[Delete]", icon=":material/delete:", width="stretch", key="runs_delete_yes"):
+    pressed = yes.button(
+        ":red[Delete]", icon=":material/delete:", width="stretch", key="runs_delete_yes", disabled=not there
+    )
+    if pressed:
         with friendly():
-            for run in there:
-                store.delete(run)
+            for record in there:
+                store.delete(record.id)
+                choice.forget([record.id])
             st.session_state[_SELECTED] = []
-            choice.forget(there)
             st.rerun()
     if no.button("Keep", type="primary", width="stretch", key="runs_delete_no"):
         st.rerun()

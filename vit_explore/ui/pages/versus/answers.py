@@ -37,7 +37,7 @@ def _table(pair: Titled, results: dict[str, Finished | None]) -> None:
 
 
 def _answers(pair: Titled, results: dict[str, Finished | None]) -> None:
-    done = {title: result for title, result in results.items() if result is not None}
+    done = {title: result for title, result in results.items() if result is not None and result.test_images}
     if done:
         st.markdown("#### Where each goes wrong: confusion on the test images")
         for column, (title, result) in zip(st.columns(2), done.items(), strict=False):

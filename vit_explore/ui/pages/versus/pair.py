@@ -16,11 +16,7 @@ _TITLES = ("One run", "Against")
 
 def comparable(store: RunStore) -> list[RunRecord]:
     """The runs that have begun, that wait, or that were to run in a race, the newest first."""
-    return [
-        record
-        for record in store.list()
-        if record.config is not None and (record.step is not None or record.state in wording.ACTIVE or record.group)
-    ]
+    return [record for record in store.list() if wording.can_race(record)]
 
 
 def settled(records: list[RunRecord]) -> Pair:
