@@ -13,10 +13,12 @@ from vit_explore.run_commands import open_store
 
 def export_weights(arguments: argparse.Namespace) -> int:
     """export"""
-    from vit_explore.runs.export import export
+    from vit_explore.runs.export import check_out, export
 
     if arguments.out is None and arguments.push is None:
         raise BadConfig("Nothing is exported: give --out FILE, --push OWNER/NAME, or both.")
+    if arguments.out is not None:
+        check_out(arguments.out, arguments.force)  # before anything is published
     if arguments.push is not None:
         say(_push(arguments))
     if arguments.out is None:
@@ -62,7 +64,6 @@ def page_of_run(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> str:
-    from vit_explore.here import processor
     from vit_explore.runs.export import exported_from
     from vit_explore.runs.hub import push
     from vit_explore.takehome.again import command_of_run
@@ -71,4 +72,5 @@ def _push(arguments: argparse.Namespace) -> str:
     store = open_store()
     record = store.get(parsed.name) if parsed.kind == "run" else None
     command = command_of_run(store, record) if record is not None and record.config is not None else ""
-    return push(arguments.run, arguments.push, command, processor(), private=not arguments.public)
+    hardware = (record.device if record is not None else None) or "a device that is not known"
+    return push(arguments.run, arguments.push, command, hardware, private=not arguments.public)

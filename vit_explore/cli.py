@@ -6,7 +6,9 @@ Exit status: 0; 2 for a mistake in what was asked; 1 for a run that failed; 130 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -43,21 +45,43 @@ if TYPE_CHECKING:
     from vit_explore.runs.store import RunStore
 
 
+NOT_FOR_TRAINING = ("streamlit", "plotly", "captum")  # packages that training does without
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status. What a person got wrong ends in one sentence on stderr."""
     parsed, left = _parser().parse_known_args(arguments)
     if left:
         parsed.parser.error(unknown(left[0], parsed.parser))
     try:
-        return parsed.command(parsed)
+        status = parsed.command(parsed)
+        sys.stdout.flush()
+        return status
     except VitExploreError as error:
         say(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingFailed) else 2
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader (head, less) has seen enough
-        sys.stderr.close()
+        _write_no_more()
         return 0
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in NOT_FOR_TRAINING:
+            raise
+        say(f"error: This command needs {package}, which is not installed; install requirements.txt.", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _write_no_more()
+        say(f"error: The output cannot be written: {error.strerror}; free some space.", file=sys.stderr)
+        return 2
+
+
+def _write_no_more() -> None:
+    """What is still to be printed goes nowhere, so that Python's exit does not try it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

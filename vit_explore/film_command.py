@@ -33,6 +33,7 @@ def make_film(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out)
     film.check_name(out)
     check_place(out)
+    film.frames_of(arguments.ref, None, arguments.frames)  # before its data are looked for, which may be far away
     with Bar(quiet=False) as bar:
         picture = _picture(arguments, bar)
         steps = film.record_steps(arguments.ref, picture, None, arguments.frames)

@@ -126,6 +126,8 @@ def unknown(given: str, parser: argparse.ArgumentParser) -> str:
     if not word.startswith("-"):
         return f"unexpected argument {given!r}"
     has = set(re.findall(r"--[a-z][a-z0-9-]*", parser.format_help()))
+    if word in has:
+        return f"{word} comes too early; give it after {parser.prog.partition(' ')[2]!r}"
     meant = {name: name for name in has}
     for name, setting in settings().items():
         if flag(name) in has:  # what people call it

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vit_explore.errors import BadConfig, DamagedFile
+from vit_explore.errors import BadConfig, BadRunState, DamagedFile
 from vit_explore.printing import mebibytes, percent, print_table, say
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ def diagnose_run(arguments: argparse.Namespace) -> int:
     from vit_explore.diagnosis.weights import look_at
 
     store = open_store()
+    record = store.get(arguments.run)
+    if record.step is None:
+        why = f": {record.error}" if record.error else "."
+        raise BadRunState(f"The run {record.id!r} has taken no step yet, so there is nothing to diagnose{why}")
     found = diagnose(evidence_of(store, arguments.run, look_at(store, arguments.run)))
     if arguments.json:
         print(json.dumps([_finding_json(one) for one in found]))
@@ -190,10 +194,11 @@ def summary(record: RunRecord) -> list[str]:
         f"run {record.id}: {record.name} ({record.state})",
         *([f"  {record.note}"] if record.note and record.state == "finished" else []),
         f"  {_tested(record)}, validation top-1 {percent(record.top1)}",
-        f"  {record.params or 0:,} parameters, {record.flops or 0:,} FLOPs per image, on {record.device}",
-        f"  {record.images_seen or 0:,} images in {record.train_seconds or 0:.1f} s "
-        f"({record.images_per_second or 0:,.0f} images/s)",
-    ]
+        *([f"  {record.params:,} parameters, {record.flops or 0:,} FLOPs per image, on {record.device}"]
+          if record.params is not None else []),
+        *([f"  {record.images_seen:,} images in {record.train_seconds or 0:.1f} s "
+           f"({record.images_per_second or 0:,.0f} images/s)"] if record.images_seen is not None else []),
+    ]  # fmt: skip
 
 
 def _tested(record: RunRecord) -> str:

@@ -144,6 +144,7 @@ def of_json(name: str, change: Callable[[Any], Any]) -> Callable[[dict[str, byte
 
 
 SPOILT: dict[str, Callable[[dict[str, bytes]], None]] = {
+    "nested too deep": lambda files: files.update({"run.json": b"[" * 200_000}),
     "no row": lambda files: files.pop("run.json") and None,
     "no tables": lambda files: files.pop("tables.json") and None,
     "cut off": lambda files: files.update({"run.json": files["run.json"][:50]}),
@@ -219,9 +220,15 @@ def test_files_are_unpacked_while_others_write(
 
 
 def test_what_is_no_archive_is_one_sentence(store: RunStore, tmp_path: Path) -> None:
-    junk = tmp_path / "junk.vitrun"
+    junk, locked = tmp_path / "junk.vitrun", tmp_path / "locked.vitrun"
     junk.write_bytes(b"PK\x03\x04 not a zip")
-    for path in (junk, tmp_path / "missing.vitrun", tmp_path):
+    with zipfile.ZipFile(locked, "w") as archive:
+        archive.writestr("run.json", "{}")
+    content = bytearray(locked.read_bytes())
+    for begins, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(begins) + flags] |= 1  # says that it is encrypted
+    locked.write_bytes(content)
+    for path in (junk, locked, tmp_path / "missing.vitrun", tmp_path):
         with pytest.raises(BadData):
             unpack(store, path)
 

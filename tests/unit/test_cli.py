@@ -385,3 +385,37 @@ def test_the_module_runs() -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+def test_a_flag_before_its_command_is_told_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--json", "runs", "list"])
+    assert "--json comes too early; give it after 'runs list'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "said"), [("| true", 0, ""), ("> /dev/full", 2, "error: The output cannot be written")]
+)
+def test_a_reader_that_has_seen_enough_and_a_full_disk(tmp_path: Path, to: str, status: int, said: str) -> None:
+    """Printing is buffered, as in any shell, so that the error may come at the very end."""
+    RunStore(tmp_path).create(tiny_config())
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m vit_explore runs list {to}"],
+        env={**os.environ, "VIT_EXPLORE_HOME": str(tmp_path), "PYTHONUNBUFFERED": ""}, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_what_training_does_without_is_one_sentence_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: object) -> int:
+        raise ModuleNotFoundError("No module named 'plotly'", name="plotly.graph_objects")
+
+    monkeypatch.setattr(cli, "make_film", missing)
+    assert cli.main(["film", "bundled:vit-shapes"]) == 2
+    assert "needs plotly" in capsys.readouterr().err

@@ -279,3 +279,11 @@ def test_a_finding_without_a_repair_is_told_without_one(
     assert "with lr" not in capsys.readouterr().out
     assert main(["runs", "diagnose", run, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["repair"] is None
+
+
+def test_a_run_without_a_step_is_not_called_healthy(home: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunStore().create(tiny_config())
+    assert main(["runs", "diagnose", run]) == 2
+    assert "has taken no step yet" in capsys.readouterr().err
+    assert main(["runs", "show", run]) == 0
+    assert "parameters" not in capsys.readouterr().out

@@ -14,10 +14,12 @@ from PIL import Image
 
 import vit_explore as vx
 from vit_explore.cli import main
+from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, NotApplicable, RunNotFound
 from vit_explore.film.panels import Bars, Dots, Pictures, panels
 from vit_explore.film.recording import _chosen
 from vit_explore.runs.references import snapshot_steps
+from vit_explore.runs.store import RunStore
 
 VIT, RESNET = "bundled:vit-minute", "bundled:resnet-cifar10"
 
@@ -191,7 +193,7 @@ def test_the_command_writes_a_film(tmp_path: Path, picture: np.ndarray, capsys: 
 def test_mistakes_of_the_command_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, words in (
         (["film", VIT, "--out", "film.mp4"], "cannot be written as 'film.mp4'"),
-        (["film", "timm:vit_tiny_patch16_224"], "name a picture with --picture FILE"),
+        (["film", "timm:vit_tiny_patch16_224"], "A film needs the snapshots of a training"),
         (["film", VIT, "--picture", str(tmp_path / "no.jpg")], "no.jpg"),
         (["film", VIT, "--out", str(tmp_path / "nowhere" / "film.gif")], "There is no folder"),
     ):
@@ -199,3 +201,12 @@ def test_mistakes_of_the_command_are_one_sentence(tmp_path: Path, capsys: pytest
         err = capsys.readouterr().err
         assert words in err
         assert "Traceback" not in err
+
+
+def test_the_snapshots_are_looked_for_before_the_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunStore().create(RunConfig(train={"epochs": 1}))
+    monkeypatch.setattr("vit_explore.film_command._picture", lambda *_: pytest.fail("asked for the data"))
+    assert main(["film", f"run:{run}"]) == 2
+    assert "snapshot" in capsys.readouterr().err

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
 import pytest
+import sqlalchemy as sa
 import yaml
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from run_tools import me, tiny_config, tiny_trainer
 from safetensors.torch import load
 
 from vit_explore import cli
+from vit_explore.runs import schema
 from vit_explore.runs.references import load_model
 from vit_explore.runs.store import RunStore
 
@@ -105,3 +108,31 @@ def test_what_cannot_be_sent_is_one_sentence(hub: Hub, capsys: pytest.CaptureFix
         assert cli.main(arguments) == 2
         assert capsys.readouterr().err.startswith("error: ")
     assert hub.repos == {}
+
+
+def test_weights_of_a_step_before_the_end_are_not_called_the_end(hub: Hub) -> None:
+    run = trained()
+    last = RunStore().get(run).step
+    for ref, step in ((f"{run}@0", 0), (run, None), (f"{run}@{last}", None), ("bundled:vit-shapes@0", 0)):
+        assert cli.main(["export", ref, "--push", "me/tiny"]) == 0
+        card = hub.files["README.md"].decode()
+        assert (f"**These are the weights of step {step}**" in card) == (step is not None)
+        assert ("These are the weights" in card) == (step is not None)
+
+
+def test_a_card_names_the_device_of_the_run(hub: Hub) -> None:
+    """Not that of the machine which sends it."""
+    run = trained()
+    with RunStore()._writing() as connection:
+        connection.execute(sa.update(schema.runs).values(device="cuda:0 (NVIDIA T4)"))
+    assert cli.main(["export", run, "--push", "me/tiny"]) == 0
+    assert "of training on cuda:0 (NVIDIA T4)" in hub.files["README.md"].decode()
+
+
+def test_nothing_is_published_where_the_file_cannot_be_written(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.json").touch()
+    assert cli.main(["export", "bundled:vit-shapes", "--push", "me/x", "--out", str(tmp_path / "mine")]) == 2
+    assert "mine.json" in capsys.readouterr().err
+    assert hub.files == {}

@@ -183,3 +183,18 @@ def test_ticks_are_round_and_few_and_within(low: float, high: float) -> None:
     assert ticks[0] >= low - 1e-9
     assert ticks[-1] <= high + 1e-9
     assert all(len(f"{value:.4g}".replace(".", "").lstrip("0")) <= 6 for value in ticks)
+
+
+def test_a_run_that_goes_or_cannot_be_read_loses_nobody_elses(store: RunStore) -> None:
+    runs = [trained(store) for _ in range(3)]
+    with store._writing() as connection:
+        connection.exec_driver_sql(f"UPDATE evaluations SET per_class = 'junk' WHERE run = '{runs[1]}'")
+    steps = takehome.bundle_steps(store, runs, {})
+    next(steps)
+    store.delete(runs[2])
+    with zipfile.ZipFile(io.BytesIO(told(steps, lambda _: None))) as archive:
+        names = archive.namelist()
+        assert sum(name.endswith(".html") for name in names) == 2
+        (page,) = (archive.read(name).decode() for name in names if runs[1] in name)
+        assert runs[1] in archive.read("runs.csv").decode()
+    assert "damaged" in page or "cannot be read" in page

@@ -18,5 +18,6 @@ from vit_explore.film.exports import check_name as check_name
 from vit_explore.film.exports import write as write
 from vit_explore.film.recording import Film as Film
 from vit_explore.film.recording import Moment as Moment
+from vit_explore.film.recording import frames_of as frames_of
 from vit_explore.film.recording import record as record
 from vit_explore.film.recording import record_steps as record_steps

@@ -82,11 +82,7 @@ def record_steps(
     ref: str, picture: np.ndarray, home: Path | None = None, frames: int = MAX_FRAMES
 ) -> Generator[Progress, None, Film]:
     """`record` of a picture uint8 (h, w, 3), bit by bit: yields its progress and returns the film."""
-    base = ref.partition("@")[0]
-    parsed = parse_reference(base)
-    if parsed.kind != "timm":
-        find_stored(parsed, home)  # says what is wrong with a name
-    steps = _chosen(base, snapshot_steps(base, home), frames)
+    base, steps = frames_of(ref, home, frames)
     moments: list[Moment] = []
     last: _Asked | None = None
     previous: FilterComponents | None = None
@@ -104,6 +100,15 @@ def record_steps(
     return Film(
         base, last.classes, last.followed, last.seen, last.blocks, last.uniform, tuple(reversed(moments))
     )  # fmt: skip
+
+
+def frames_of(ref: str, home: Path | None = None, frames: int = MAX_FRAMES) -> tuple[str, list[int]]:
+    """The reference without a step, and the steps that a film of it shows. Raises as `record`, without its picture."""
+    base = ref.partition("@")[0]
+    parsed = parse_reference(base)
+    if parsed.kind != "timm":
+        find_stored(parsed, home)  # says what is wrong with a name
+    return base, _chosen(base, snapshot_steps(base, home), frames)
 
 
 def _chosen(base: str, steps: list[int], frames: int) -> list[int]:

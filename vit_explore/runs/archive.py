@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import lzma
 import math
 import os
 import re
@@ -44,7 +45,8 @@ _COLUMNS = (  # of the run's own row: what it was and came to, not who trained i
 _FILES = re.compile(r"snapshots/[0-9]{1,9}\.safetensors|checkpoint\.pt|samples\.npz|result\.json")
 _MOST_BYTES, _MOST_FILES, _MOST_ROWS, _MOST_BLOB = 8 * 2**30, 200, 2_000_000, 64 * 2**20
 _STATES = ("finished", "stopped", "failed", "interrupted")
-_OF_LIBRARIES = (zipfile.BadZipFile, zlib.error, SQLAlchemyError)  # errors
+# errors; a RuntimeError is that of a locked zip, a compression that is not known, or JSON that is nested too deep
+_OF_LIBRARIES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, SQLAlchemyError)
 
 
 def pack(store: RunStore, run: str, out: Path, force: bool = False) -> Path:

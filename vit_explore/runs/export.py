@@ -64,6 +64,15 @@ def export(ref: str, out: Path, home: Path | None = None, force: bool = False) -
 
     force: replace files that are there. Raises BadReference for a place that cannot be written to, DiskFull.
     """
+    paths = check_out(out, force)
+    weights, card = exported(ref, home, paths[0].stem)
+    for path, data in zip(paths, (weights, card.encode()), strict=True):
+        write(path, data)
+    return paths
+
+
+def check_out(out: Path, force: bool = False) -> tuple[Path, Path]:
+    """Where `export` would write. Raises BadReference for a place that cannot be written to."""
     stem = out.name.removesuffix(".safetensors").removesuffix(".json")
     if not stem:
         raise BadReference(f"{str(out)!r} names no file to write to; give a name, such as mine.")
@@ -71,9 +80,6 @@ def export(ref: str, out: Path, home: Path | None = None, force: bool = False) -
     check_ordinary(out)
     for path in paths:
         check_place(path, force)
-    weights, card = exported(ref, home, stem)
-    for path, data in zip(paths, (weights, card.encode()), strict=True):
-        write(path, data)
     return paths
 
 

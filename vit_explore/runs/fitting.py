@@ -17,6 +17,9 @@ def fit(config: RunConfig, should_stop: Callable[[], bool] | None = None) -> Ite
     """
     from vit_explore.training import loop
 
-    store = RunStore()
+    if config.model.init_from is None:
+        yield from loop.fit(config, should_stop)
+        return
+    store = RunStore()  # what it starts from may be a run
     config = resolved(config, store)
     yield from loop.fit(config, should_stop, read_initial(config, store))

@@ -54,9 +54,19 @@ def _readme(ref: str, command: str, hardware: str, home: Path | None) -> str:
     if parsed.kind == "bundled":
         about = json.loads((WEIGHTS / f"{parsed.name}.json").read_text(encoding="utf-8"))
         text = (WEIGHTS / f"{parsed.name}.md").read_text(encoding="utf-8")
-        return front_matter(about.get("data", {}).get("dataset", "")) + text
+        return front_matter(about.get("data", {}).get("dataset", "")) + _of_step(text, parsed.step, about["step"])
     store = RunStore(home)
     record = store.get(parsed.name)
     if record.test_top1 is None or record.config is None:
         raise BadRunState(f"The run {record.id!r} was not tested, so its card could not say what it reaches.")
-    return front_matter(record.config.data.dataset) + model_card(record, store, record.name, command, hardware)
+    text = model_card(record, store, record.name, command, hardware)
+    return front_matter(record.config.data.dataset) + _of_step(text, parsed.step, record.step)
+
+
+def _of_step(card: str, step: int | None, end: int | None) -> str:
+    """The card of weights at a step, which says so where it is not the end that its numbers are of."""
+    if step is None or step == end:
+        return card
+    title, _, rest = card.partition("\n")
+    caution = f"**These are the weights of step {step:,}**; what follows is of the end, step {end or 0:,}."
+    return f"{title}\n\n{caution}\n{rest}"

@@ -6,7 +6,9 @@ import csv
 import io
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
+from html import escape
 
+from vit_explore.errors import RunNotFound, VitExploreError
 from vit_explore.runs.guesses import Guess
 from vit_explore.runs.naming import file_stem
 from vit_explore.runs.records import RunRecord
@@ -23,20 +25,28 @@ GUESSES = ("who", "run", "guessed_top1", "one_class", "other_class", "share_of_b
 def bundle_steps(store: RunStore, runs: Sequence[str], names: Mapping[str, str]) -> Generator[Progress, None, bytes]:
     """The zip, bit by bit: yields its progress and returns the bytes.
 
-    names: nicknames by owner, "" where there are none to be told. Each model is asked with its own first sample.
+    names: nicknames by owner, "" where there are none to be told. Each model is asked with its own first sample. A run
+    that was deleted meanwhile is left out; of one that cannot be read the page says so.
     """
-    records = [store.get(run) for run in runs]
-    said = {run: store.guesses(run) for run in runs}
+    records = [store.get(run) for run in runs if store.has(run)]
+    said: dict[str, list[Guess]] = {}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for done, record in enumerate(records):
             yield Progress(done / max(1, len(records)), record.name)
             who = names.get(record.owner or "", "")
-            own = next((guess for guess in said[record.id] if guess.person == record.owner), None)
-            page = sheet(store, record.id, first_sample(store, record.id), who, own)
+            try:
+                said[record.id] = store.guesses(record.id)
+                own = next((guess for guess in said[record.id] if guess.person == record.owner), None)
+                page = sheet(store, record.id, first_sample(store, record.id), who, own)
+            except RunNotFound:
+                continue
+            except VitExploreError as error:
+                title = f"<!doctype html><meta charset=utf-8><title>{escape(record.name)}</title>"
+                page = f"{title}<p>{escape(str(error))}</p>"
             archive.writestr(f"{file_stem(f'{who} {record.name}', record.id)}.html", page)
         archive.writestr("runs.csv", _table(RUNS, [_run(record, names) for record in records]))
-        rows = [_guess(record, guess, names) for record in records for guess in said[record.id]]
+        rows = [_guess(record, guess, names) for record in records for guess in said.get(record.id, [])]
         archive.writestr("guesses.csv", _table(GUESSES, rows))
     return buffer.getvalue()
 
