@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 
 from vit_explore.config import DataConfig
 from vit_explore.data import Dataset, load_dataset, members, prepare
+from vit_explore.data.sources import folder
 from vit_explore.errors import BadConfig, BadData
 
 RNG = np.random.default_rng(0)
@@ -227,6 +229,30 @@ def test_a_changed_folder_is_read_again(tmp_path: Path) -> None:
     after = load(root)
     assert sum(sizes(before)) == 10
     assert sum(sizes(after)) == 12
+
+
+def test_progress_is_told_while_pictures_are_read_and_whoever_leaves_there_does_not_wait_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, read = threading.Event(), []
+
+    def read_one(*_: object) -> None:
+        if len(read) >= folder._CHUNK:
+            assert told.wait(10), "nothing was told while the first part was long read"
+        read.append(1)
+
+    def leave(message: str, share: float) -> None:
+        told.set()
+        assert (message, share) == ("Reading pictures", 1 / count)
+        raise InterruptedError
+
+    monkeypatch.setattr(folder, "_read_one", read_one)
+    monkeypatch.setattr(folder.os, "cpu_count", lambda: 1)
+    count = 8 * folder._CHUNK
+    root = unpack(tmp_path / "x", {f"{label}/{n}.png": PNG for label in "ab" for n in range(count // 2)})
+    with pytest.raises(InterruptedError):
+        load_dataset(DataConfig(dataset="folder", path=str(root)), leave)
+    assert len(read) <= 3 * folder._CHUNK
 
 
 def test_there_is_nothing_to_get() -> None:

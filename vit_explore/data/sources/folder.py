@@ -7,8 +7,9 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -83,25 +84,30 @@ def _decode(listing: Listing, layout: Layout, size: int, progress: Progress) -> 
         ]
         images = np.empty((len(jobs), 3, size, size), np.uint8)
         sound = np.zeros(len(jobs), bool)
-        for row, reason in enumerate(_read_all(listing, [entry for entry, _ in jobs], images)):
-            sound[row] = reason is None
-            failed += [reason] if reason else []
-            done += 1
-            progress("Reading pictures", done / max(total, 1))
+        with closing(_read_all(listing, [entry for entry, _ in jobs], images)) as reasons:
+            for row, reason in enumerate(reasons):
+                sound[row] = reason is None
+                failed += [reason] if reason else []
+                done += 1
+                progress("Reading pictures", done / max(total, 1))  # the place to leave early
         labels = np.array([label for _, label in jobs], np.int64)
         order = np.random.default_rng(0).permutation(np.flatnonzero(sound))  # so that no part of it is all one class
         splits[split] = Split(images[order], labels[order])
     return splits, failed
 
 
-def _read_all(listing: Listing, entries: Sequence[Entry], out: np.ndarray) -> list[str | None]:
-    """Fill `out` (n, 3, size, size); for each entry None, or why it could not be read."""
+def _read_all(listing: Listing, entries: Sequence[Entry], out: np.ndarray) -> Generator[str | None, None, None]:
+    """Fill `out` (n, 3, size, size); for each entry, part by part, None or why it could not be read."""
 
     def work(start: int) -> list[str | None]:
         return [_read_one(listing, entries[row], out[row]) for row in range(start, min(start + _CHUNK, len(entries)))]
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # each may hold a picture of 64 megapixels
-        return [reason for part in pool.map(work, range(0, len(entries), _CHUNK)) for reason in part]
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # each may hold a picture of 64 megapixels
+    try:
+        for part in pool.map(work, range(0, len(entries), _CHUNK)):
+            yield from part
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever leaves waits for the parts in hand, not for all
 
 
 def _read_one(listing: Listing, entry: Entry, out: np.ndarray) -> str | None:
