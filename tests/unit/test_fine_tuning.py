@@ -92,6 +92,15 @@ def test_a_probe_learns_and_its_looks_are_those_of_the_whole_model() -> None:
     assert (trainer.model(x).argmax(1).numpy() == finished.predictions).all()
 
 
+def test_a_probe_writes_the_frozen_model_ever_more_rarely_and_once_at_its_end() -> None:
+    trainer = trained(tuned(epochs=23))
+    steps = [event.step for event in trainer.told if isinstance(event, Snapshot)]
+    assert trainer.batches.per_epoch < trainer.step
+    assert steps == [0, *(2**n for n in range(trainer.step.bit_length())), trainer.step]
+    trainer = trained(tuned(epochs=16 / trainer.batches.per_epoch))
+    assert [event.step for event in trainer.told if isinstance(event, Snapshot)] == [0, 1, 2, 4, 8, 16]
+
+
 def test_pixels_are_normalised_as_the_source_saw_them() -> None:
     started = trained(tuned()).told[0]
     assert isinstance(started, Started)

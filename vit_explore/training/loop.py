@@ -37,7 +37,6 @@ from vit_explore.training.held import Held
 from vit_explore.training.looks import Looks
 from vit_explore.training.peak import Peak
 from vit_explore.training.replay import Pin, Replay
-from vit_explore.training.schedule import is_snapshot_step
 from vit_explore.training.stepping import CUDA_LOG_STEPS, Stepping
 from vit_explore.training.transfer import Initial, head_alone
 
@@ -170,7 +169,7 @@ class Trainer(Stepping):
         pending.append((self.step + 1, self._train_step()))
         if self._reports():
             yield from self._tell(pending)
-        if is_snapshot_step(self.step, self.batches.per_epoch):
+        if self._is_snapshot_step():
             yield self._snapshot()
         elif self.wants_snapshot():
             yield self._snapshot(on_clock=True)
@@ -209,7 +208,7 @@ class Trainer(Stepping):
         seconds = self.budget.elapsed
         if self.patience.is_over:
             self.patience.bring_back(self.shown)
-        if self.patience.is_over or not is_snapshot_step(self.step, self.batches.per_epoch):
+        if self.patience.is_over or not self._is_snapshot_step():
             yield self._snapshot()
         yield from self._checkpoint(stopped or self.wants_checkpoint())
         test = None

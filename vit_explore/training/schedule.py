@@ -32,9 +32,12 @@ def lr_factor(
     return 0.5 * (1 + math.cos(math.pi * rest))
 
 
-def is_snapshot_step(step: int, steps_per_epoch: int) -> bool:
-    """Steps 0, 1, 2, 4, 8, … and then the end of each epoch: early training changes most."""
-    if step < steps_per_epoch:
+def is_snapshot_step(step: int, steps_per_epoch: int | None) -> bool:
+    """Steps 0, 1, 2, 4, 8, … and then the end of each epoch: early training changes most.
+
+    None: the powers of two throughout, for a linear probe, whose epoch may take less than a snapshot of all the rest.
+    """
+    if steps_per_epoch is None or step < steps_per_epoch:
         return step & (step - 1) == 0
     return step % steps_per_epoch == 0
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vit_explore.training import failures
 from vit_explore.training.devices import Numerics, device_name, even_threads, largest_batch
 from vit_explore.training.parallel import LossOf
-from vit_explore.training.schedule import is_kept, lr_factor
+from vit_explore.training.schedule import is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.state import TrainState
 
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
@@ -42,6 +42,10 @@ class Stepping(TrainState):
         """What the schedule gives at this share of the budget."""
         train = self.train
         return lr_factor(share, train.warmup_fraction, train.schedule, train.warmup_start, train.lr_decay, self.epoch)
+
+    def _is_snapshot_step(self) -> bool:
+        """Whether a snapshot belongs to the step at which the run is."""
+        return is_snapshot_step(self.step, None if self.train.tune == "head" else self.batches.per_epoch)
 
     def _loss_with(self, numerics: Numerics) -> LossOf:
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
