@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from vit_explore.config import ModelConfig
 from vit_explore.models import create_model
 from vit_explore.training import parallel
 from vit_explore.training.devices import pick_numerics
-from vit_explore.training.parallel import Replicas, pick_replicas
+from vit_explore.training.parallel import Replicas, may_be_shared_out, pick_replicas
 
 
 def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -126,3 +128,64 @@ def test_a_probe_that_fails_gives_the_threads_back(model: nn.Module, batch: tupl
         with pytest.raises(torch.OutOfMemoryError):
             pick_replicas(model, broken, *batch)
     assert torch.get_num_threads() == before
+
+
+SWIN = {"img_size": 56, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("swin_tiny_patch4_window7_224", SWIN),  # with stochastic depth of its own
+        ("swin_tiny_patch4_window7_224", {**SWIN, "drop_path_rate": 0.0}),
+        ("vit_tiny_patch16_224", {"img_size": 32, "depth": 2}),
+        ("vit_tiny_patch16_224", {"img_size": 32, "depth": 2, "patch_drop_rate": 0.5}),
+        ("resnet18", {"channels": (8, 8, 8, 8)}),
+        ("resnet18", {"channels": (8, 8, 8, 8), "drop_rate": 0.1}),
+        ("resnet18", {"channels": (8, 8, 8, 8), "drop_block_rate": 0.1}),
+    ],
+)
+def test_a_model_that_draws_random_numbers_is_not_shared_out(name: str, settings: dict) -> None:
+    drawing = timm.create_model(name, pretrained=False, num_classes=5, **settings).train()
+    side = settings.get("img_size", 64)
+    before = torch.get_rng_state()
+    drawing(torch.zeros(2, 3, side, side))
+    assert may_be_shared_out(drawing) == torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("attend_over", ["tokens", "batch"])
+def test_a_model_that_mixes_the_images_of_a_batch_is_not_shared_out(attend_over: str) -> None:
+    settings = {"width": 32, "depth": 2, "num_heads": 2, "num_classes": 5, "pool": "avg"}
+    mixing = create_model(ModelConfig(architecture="report-vit", attend_over=attend_over, **settings)).eval()
+    x = torch.randn(4, 3, 32, 32)
+    alone = torch.cat([mixing(part) for part in x.split(2)])
+    assert may_be_shared_out(mixing) == torch.allclose(mixing(x), alone, atol=1e-5)
+
+
+def batch_norms(images: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """A ResNet whose last maps are one pixel, and images for it."""
+    net = create_model(ModelConfig(architecture="resnet-slim", image_size=8, num_classes=5))
+    return net, torch.randn(images, 3, 8, 8), torch.arange(images) % 5
+
+
+@pytest.mark.parametrize(("images", "picked"), [(2, 1), (3, 1), (4, 2), (5, 2)])
+def test_each_replica_with_batchnorm_has_two_images(images: int, picked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel.torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(parallel, "CLEARLY", math.inf)  # replicas wherever they can be
+    assert pick_replicas(batch_norms(images)[0], loss_of, *batch_norms(images)[1:]) == picked
+
+
+@pytest.mark.parametrize("images", [6, 7, 8, 9, 10])
+def test_no_replica_with_batchnorm_gets_what_is_left_over_alone(images: int) -> None:
+    net, x, y = batch_norms(images)
+    shares: list[int] = []
+
+    def counted(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        shares.append(len(x))
+        return loss_of(model, x, y)
+
+    replicas = Replicas(net, 3)
+    replicas.backward(counted, x, y)
+    replicas.close()
+    assert sum(shares) == images
+    assert min(shares) >= 2

@@ -249,6 +249,12 @@ def test_what_the_failed_step_had_in_hand_is_let_go_before_smaller_batches_are_t
         list(trainer.events())
 
 
+def test_a_batch_that_batchnorm_cannot_learn_from_is_one_sentence(dataset: Dataset) -> None:
+    small = replace(dataset, train=replace(dataset.train, images=dataset.train.images[..., :8, :8]))
+    with pytest.raises(TrainingFailed, match=r"single value .* a batch of one image of 8 px; choose a larger batch"):
+        events(small, model="resnet-slim", image_size=8, batch_size=1, epochs=0.1)
+
+
 def test_other_runtime_errors_are_not_called_memory() -> None:
     def broken(size: int) -> None:
         raise RuntimeError("something else")

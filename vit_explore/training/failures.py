@@ -18,6 +18,20 @@ def is_not_finite(sentence: str | None) -> bool:
     return (sentence or "").startswith(_NOT_FINITE)
 
 
+def single_value(batch_size: int, side: int) -> str:
+    """BatchNorm has nothing to take a variance of."""
+    images = f"a batch of {batch_size} images" if batch_size > 1 else "a batch of one image"
+    return (
+        f"The model's BatchNorm has a single value per channel to learn from, with {images} of {side} px; "
+        "choose a larger batch size or image size."
+    )
+
+
+def is_single_value(error: BaseException) -> bool:
+    """Whether `error` is BatchNorm saying that it has a single value per channel."""
+    return "more than 1 value per channel" in str(error)
+
+
 def out_of_memory(device: str, batch_size: int, fits: int) -> str:
     """The memory is spent; `fits` is the largest batch that would do, 0 when none does."""
     advice = f"a batch size of {fits} would fit" if fits else "not even one image fits: choose a smaller model"

@@ -19,7 +19,7 @@ from vit_explore.training.devices import (
     pick_numerics,
     seconds_of_an_image,
 )
-from vit_explore.training.parallel import ROUNDS, LossOf, Replicas, pick_replicas
+from vit_explore.training.parallel import ROUNDS, LossOf, Replicas, may_be_shared_out, pick_replicas
 from vit_explore.training.replay import Pin
 
 logger = logging.getLogger(__name__)
@@ -63,9 +63,7 @@ def settle(
         return numerics, Replicas(_compiled(model, loss_of, [x, F.avg_pool2d(x, 2)] if half else [x], y), 1)
     if pin is not None:
         return numerics, Replicas(model, pin.replicas)
-    has_dropout = any(getattr(module, "p", 0) or getattr(module, "rate", 0) for module in model.modules())
-    may_share = probed and not has_dropout  # replicas would draw from one generator
-    images = _affordable(each, 4 * ROUNDS, len(y)) if may_share else 0
+    images = _affordable(each, 4 * ROUNDS, len(y)) if probed and may_be_shared_out(model) else 0
     images -= images % (2 * torch.get_num_threads()) if images < len(y) else 0  # evenly shared, in both ways
     if images < min(len(y), 2 * torch.get_num_threads()):
         return numerics, Replicas(model, 1)

@@ -105,7 +105,10 @@ class Trainer(Stepping):
                 torch.set_num_threads(threads)
             self._settle()
             yield from self._events()
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, ValueError, MemoryError) as error:
+            if failures.is_single_value(error):
+                said_of_it = failures.single_value(self.batches.size, self.model_config.image_size)
+                raise TrainingFailed(said_of_it) from error
             if not is_out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # what the step had in hand would still fill the memory

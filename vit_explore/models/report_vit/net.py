@@ -36,6 +36,7 @@ class ReportViT(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.pool = config.pool
+        self.mixes_batch = config.attend_over == "batch"  # an image's answer depends on those beside it
         self.patch_embed = PatchEmbed(config.image_size, config.patch_size, config.width)
         self.grid = self.patch_embed.grid_size
         self.patch_size, self.embed_dim, self.num_classes = config.patch_size, config.width, config.num_classes
