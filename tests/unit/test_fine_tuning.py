@@ -430,6 +430,21 @@ def test_published_weights_come_from_the_cache_and_move_to_the_images_size(
     assert not model.head.weight.any()
 
 
+def test_a_pretrained_run_goes_on_without_the_published_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    config = tiny_config(model="timm:resnet10t.c3_in1k", input_size=32, epochs=0.1, seed=1)
+    begun = tiny_trainer(config)
+    config = config.update(pretrained=True, seed=2)
+    with pytest.raises(ModelUnavailable, match="neither on this machine nor reachable"):
+        tiny_trainer(config)
+    resumed = tiny_trainer(config, state=begun.state_dict())
+    for name, value in begun.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name
+    assert resumed.model_config.pretrained
+
+
 def test_random_weights_of_timm_are_the_same_each_time(store: RunStore) -> None:
     config = resolved(asked("timm:resnet18@random").update(image_size=32), store)
     one, other = read_initial(config, store), read_initial(config, store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import weakref
 from collections.abc import Callable
@@ -253,6 +254,20 @@ def test_a_batch_that_batchnorm_cannot_learn_from_is_one_sentence(dataset: Datas
     small = replace(dataset, train=replace(dataset.train, images=dataset.train.images[..., :8, :8]))
     with pytest.raises(TrainingFailed, match=r"single value .* a batch of one image of 8 px; choose a larger batch"):
         events(small, model="resnet-slim", image_size=8, batch_size=1, epochs=0.1)
+
+
+@pytest.mark.parametrize("seed", [3, 2**63 - 1])
+def test_what_a_model_drops_follows_from_the_seed_and_the_callers_numbers_stay(dataset: Dataset, seed: int) -> None:
+    trainer = Trainer(config(dropout=0.5, epochs=0.5, precision="auto", seed=seed), dataset=dataset)
+    x, y = trainer.batches.at(0, 0.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed * 1_000_003 % 2**64)
+        first = F.cross_entropy(copy.deepcopy(trainer.model)(F.avg_pool2d(x, 2)), y, label_smoothing=0.1).item()
+    before, told = torch.get_rng_state(), []
+    for event in trainer.events():
+        assert torch.equal(torch.get_rng_state(), before)
+        told.append(event)
+    assert of(Step, told)[0].loss == pytest.approx(first, rel=0.02)  # it may have been in bf16
 
 
 def test_other_runtime_errors_are_not_called_memory() -> None:

@@ -156,7 +156,7 @@ class TrainConfig(Config):
     )
     seed: int = setting(
         0, "Seed of the weights, the order of images and the augmentation.",
-        ge=0, label="Seed of the training", words="training seed",
+        ge=0, le=2**63 - 1, label="Seed of the training", words="training seed",
     )  # fmt: skip
 
     @property

@@ -127,9 +127,10 @@ class Trainer(Stepping):
         if wants_compiling(self.train, self.device):
             self.progress_note("Compiling the training step; the clock has not started", 0.0)
         x, y = self.batches.at(self.step)
-        self.numerics, self.replicas = settle(
-            self.net, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
-        )
+        with self._own_numbers():
+            self.numerics, self.replicas = settle(
+                self.net, self.train, self._loss_with, x, y, half, self._pin, self.should_stop
+            )
         self.numerics.apply(self.shown)
 
     def _freeze(self) -> None:

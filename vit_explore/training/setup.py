@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -18,6 +21,16 @@ def generator(seed: int, number: int, purpose: int) -> torch.Generator:
 def numbers(seed: int, number: int, purpose: int) -> np.random.Generator:
     """The same from NumPy, for distributions that torch draws from its global generator alone."""
     return np.random.default_rng(np.random.SeedSequence((seed, number, purpose)))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """What is drawn within, on the CPU and on `device`, follows from `seed`; the caller's numbers stay as they were."""
+    on_cuda = device is not None and device.type == "cuda"
+    begin = torch.default_generator.manual_seed if device is None or device.type == "cpu" else torch.manual_seed
+    with torch.random.fork_rng([device] if on_cuda else []):
+        begin(seed % 2**64)
+        yield
 
 
 def fit_to_data(config: RunConfig, dataset: Dataset) -> ModelConfig:

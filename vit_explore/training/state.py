@@ -26,7 +26,7 @@ from vit_explore.training.patience import Patience
 from vit_explore.training.replay import Pin, Replay
 from vit_explore.training.restore import checked_average, checked_patience, restore
 from vit_explore.training.schedule import Budget
-from vit_explore.training.setup import fit_to_data
+from vit_explore.training.setup import fit_to_data, seeded
 from vit_explore.training.transfer import Initial, check_initial, freeze, head_alone
 
 
@@ -61,7 +61,7 @@ class TrainState:
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
-        self._build()
+        self._build(goes_on=state is not None)
         self.budget = Budget(None, self.train.seconds)
         self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
         self.is_fork = False
@@ -74,11 +74,12 @@ class TrainState:
             if round(self.origin[1] * self.batches.per_epoch) != self.origin[0]:  # a fork with batches of another size
                 self.budget.begun = (self.origin[0], self.origin[1] / self.train.epochs)
 
-    def _build(self) -> None:
+    def _build(self, goes_on: bool) -> None:
+        """goes_on: from a state, which holds all weights, so that none that are published need be within reach."""
         self.summary = summarise(self.model_config)  # refuses a model that does not take images of this size
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-            torch.manual_seed(self.train.seed)
-            self.model = create_model(self.model_config)
+        fresh = self.model_config.replace(pretrained=False) if goes_on else self.model_config
+        with seeded(self.train.seed):
+            self.model = create_model(fresh)
         if self.initial is not None:
             self.initial.put_into(self.model)
         self.model.to(self.device).to(memory_format=torch.channels_last).train()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from vit_explore.training import failures
 from vit_explore.training.devices import Numerics, device_name, even_threads, largest_batch
 from vit_explore.training.parallel import LossOf
 from vit_explore.training.schedule import is_kept, is_snapshot_step, lr_factor
+from vit_explore.training.setup import seeded
 from vit_explore.training.state import TrainState
 
 CUDA_LOG_STEPS = 10  # reading a loss waits for the GPU; on a CPU every step is reported
@@ -24,12 +27,11 @@ class Stepping(TrainState):
             self.share = self.progress
         self.lr = self.train.lr * self._lr_factor(self.share) * self.held.lr_factor
         self.optimizer.set_lr(self.lr)
-        if self._is_random:
-            torch.manual_seed(self.train.seed * 1_000_003 + self.step)
         x, y = self.batches.at(self.step, self.share)
         if self.model_config.takes_half_size and self.share < self.train.low_res_fraction:
             x = F.avg_pool2d(x, 2)
-        loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
+        with self._own_numbers():
+            loss = self.replicas.backward(self._loss_with(self.numerics), x, y)
         if self.train.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.train.grad_clip)
         self.optimizer.step(self.replicas.map)
@@ -37,6 +39,11 @@ class Stepping(TrainState):
             self.average.update(self.model)
         self.step += 1
         return loss
+
+    def _own_numbers(self) -> AbstractContextManager[None]:
+        """What a model draws follows from (seed, step) alone."""
+        seed = self.train.seed * 1_000_003 + self.step
+        return seeded(seed, self.device) if self._is_random else nullcontext()
 
     def _lr_factor(self, share: float) -> float:
         """What the schedule gives at this share of the budget."""
