@@ -22,7 +22,7 @@ from vit_explore.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vit_explore.data import Dataset, Split
 from vit_explore.data.augment import take_batch, to_input
 from vit_explore.errors import BadConfig, DeviceUnavailable, TrainingFailed
-from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, fastest, looks
+from vit_explore.training import Evaluated, Finished, Snapshot, Started, Step, Trainer, devices, fastest, looks
 from vit_explore.training.devices import largest_batch, pick_device, pick_numerics
 from vit_explore.training.metrics import confusion_matrix, macro_f1, recall
 from vit_explore.training.schedule import Budget, is_snapshot_step, lr_factor
@@ -231,6 +231,18 @@ def test_out_of_memory_suggests_a_batch_that_fits(dataset: Dataset) -> None:
         list(trainer.events())
 
 
+@pytest.mark.parametrize("part", ["Batches", "create_model", "load_dataset", "Average"])
+def test_images_or_a_model_that_do_not_fit_are_one_sentence(
+    dataset: Dataset, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spent(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(f"vit_explore.training.state.{part}", spent)
+    with pytest.raises(TrainingFailed, match=r"memory of cpu .* before the first step; choose a smaller image size"):
+        Trainer(config(ema=0.9), dataset=None if "load" in part else dataset)
+
+
 def test_what_the_failed_step_had_in_hand_is_let_go_before_smaller_batches_are_tried(dataset: Dataset) -> None:
     trainer = Trainer(config(), dataset=dataset)
     forward = trainer.model.forward
@@ -288,6 +300,23 @@ def test_an_absent_device_lists_those_there_are() -> None:
     assert pick_device("cpu").type == "cpu"
     with pytest.raises(DeviceUnavailable, match=r"cuda:99.*choose auto or one of: cpu"):
         pick_device("cuda:99")
+
+
+def test_the_probe_reads_the_clock_when_the_device_has_done_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device like mps: it notes what it is given, and does it when it is waited for."""
+    clock, queued = [0.0], [1000.0]  # seconds; something is still to be done at first
+
+    class Queueing(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            queued[0] += 2.0
+            return super().forward(x)
+
+    def wait_for(_device: torch.device) -> None:
+        clock[0], queued[0] = clock[0] + queued[0], 0.0
+
+    monkeypatch.setattr(devices, "wait_for", wait_for)
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: clock[0])
+    assert devices.seconds_of_an_image(Queueing(4, 4), torch.zeros(2, 4)) == 1.0
 
 
 def test_the_probe_leaves_the_model_alone(dataset: Dataset) -> None:

@@ -135,12 +135,14 @@ def seconds_of_an_image(model: nn.Module, batch: Tensor) -> float:
 def _time_step(model: nn.Module, batch: Tensor, numerics: Numerics) -> float:
     """Seconds of one forward and backward pass."""
     numerics.apply(model)
+    wait_for(batch.device)  # with what it was given before
     start = time.perf_counter()
     with numerics.autocast(batch.device):
         loss = model(batch).float().square().mean()
     with even_threads(model, batch):
         loss.backward()
     model.zero_grad(set_to_none=True)
+    wait_for(batch.device)
     return time.perf_counter() - start
 
 

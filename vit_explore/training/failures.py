@@ -32,6 +32,14 @@ def is_single_value(error: BaseException) -> bool:
     return "more than 1 value per channel" in str(error)
 
 
+def no_room(device: str) -> str:
+    """The memory is spent before the first step."""
+    return (
+        f"The memory of {device} is spent by the images and the model alone, before the first step; "
+        "choose a smaller image size, fewer images per class or a smaller model."
+    )
+
+
 def out_of_memory(device: str, batch_size: int, fits: int) -> str:
     """The memory is spent; `fits` is the largest batch that would do, 0 when none does."""
     advice = f"a batch size of {fits} would fit" if fits else "not even one image fits: choose a smaller model"

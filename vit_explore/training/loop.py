@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,7 @@ from vit_explore.data import Dataset
 from vit_explore.errors import TrainingFailed
 from vit_explore.training import failures, said
 from vit_explore.training.controls import Controls
-from vit_explore.training.devices import is_out_of_memory
+from vit_explore.training.devices import device_name, is_out_of_memory
 from vit_explore.training.evaluate import Evaluation, never
 from vit_explore.training.events import (
     Changed,
@@ -81,7 +80,12 @@ class Trainer(Stepping):
         replay: Replay | None = None,
         initial: Initial | None = None,
     ) -> None:
-        super().__init__(config, dataset, state, progress, replay, initial)
+        try:
+            super().__init__(config, dataset, state, progress, replay, initial)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingFailed(failures.no_room(device_name(self.device))) from error
         self.should_stop = should_stop or never
         self.wants_checkpoint = wants_checkpoint or never
         self.wants_snapshot = wants_snapshot or never
@@ -106,13 +110,10 @@ class Trainer(Stepping):
             self._settle()
             yield from self._events()
         except (RuntimeError, ValueError, MemoryError) as error:
-            if failures.is_single_value(error):
-                said_of_it = failures.single_value(self.batches.size, self.model_config.image_size)
-                raise TrainingFailed(said_of_it) from error
-            if not is_out_of_memory(error):
+            why = self._why_it_failed(error)
+            if why is None:
                 raise
-            traceback.clear_frames(error.__traceback__)  # what the step had in hand would still fill the memory
-            raise TrainingFailed(self._out_of_memory()) from error
+            raise TrainingFailed(why) from error
         finally:
             self.replicas.close()
             torch.set_num_threads(threads_of_the_caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vit_explore.training import failures
-from vit_explore.training.devices import Numerics, device_name, even_threads, largest_batch
+from vit_explore.training.devices import Numerics, device_name, even_threads, is_out_of_memory, largest_batch
 from vit_explore.training.parallel import LossOf
 from vit_explore.training.schedule import is_kept, is_snapshot_step, lr_factor
 from vit_explore.training.setup import seeded
@@ -73,6 +74,15 @@ class Stepping(TrainState):
         """
         is_told = is_kept(self.step) and (self.device.type == "cpu" or self.step % CUDA_LOG_STEPS == 0)
         return self.budget.total_steps is not None or self.replay is not None or is_told
+
+    def _why_it_failed(self, error: BaseException) -> str | None:
+        """In one sentence, where it is what a person can do something about."""
+        if failures.is_single_value(error):
+            return failures.single_value(self.batches.size, self.model_config.image_size)
+        if not is_out_of_memory(error):
+            return None
+        traceback.clear_frames(error.__traceback__)  # what the step had in hand would still fill the memory
+        return self._out_of_memory()
 
     def _out_of_memory(self) -> str:
         def attempt(size: int) -> None:
