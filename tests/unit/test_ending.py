@@ -158,6 +158,14 @@ def test_no_loss_is_left_untold_at_the_end(monkeypatch: pytest.MonkeyPatch) -> N
     assert steps == [5]
 
 
+def test_the_look_at_the_start_leaves_a_slow_model_time_to_train() -> None:
+    data = tiny_dataset()
+    many = replace(data.val, images=np.tile(data.val.images, (8, 1, 1, 1)), labels=np.tile(data.val.labels, 8))
+    found = Trainer(tiny_config(seconds=1.5, evaluations=1), replace(data, val=many))
+    slowed(found, 2.0 / len(many.labels))
+    assert end(list(found.events())).step > 0
+
+
 def test_an_unknown_accuracy_keeps_the_known_one() -> None:
     store, claimant = RunStore(), me()
     run = store.create(tiny_config(), claimant)

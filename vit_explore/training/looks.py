@@ -18,7 +18,7 @@ from vit_explore.training.evaluate import Evaluation, Over, Pace, evaluate, larg
 from vit_explore.training.metrics import order_of_test
 
 EVAL_SHARE = 0.15  # of a budget in seconds, at most, goes into looks
-LOOK_SECONDS = 5.0  # at most, of a look on the way, or EVAL_SHARE of the budget
+LOOK_SECONDS = 5.0  # at most, of a look on the way of a budget in epochs, or EVAL_SHARE of the training by then
 END_SECONDS, END_SHARE = 20.0, 0.1  # of the last validation, and of the test, at most; a share of the training
 STOPPED_SECONDS = 10.0  # of each, where somebody has asked for the end and waits
 FEWEST_TESTED = 200  # after a stop, a test on fewer images is not worth the wait
@@ -57,8 +57,8 @@ class Looks:
         return part.images[places], part.labels[places]
 
     def seconds_on_the_way(self, elapsed: float) -> float:
-        """How long one look may take, at most."""
-        return max(LOOK_SECONDS, EVAL_SHARE * (self.train.seconds or elapsed))
+        """How long one look may take; LEAST images may take longer."""
+        return EVAL_SHARE * self.train.seconds if self.train.seconds else max(LOOK_SECONDS, EVAL_SHARE * elapsed)
 
     def seconds_at_the_end(self, stopped: bool, trained: float) -> float:
         """How long the last validation, and the test, may take after so many seconds of training."""
