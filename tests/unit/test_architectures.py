@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,28 @@ def test_a_hybrid_without_such_a_map_says_which_there_are(size: int, patch: int,
     with pytest.raises(BadConfig, match=f"covers {fits} px; choose one of these") as caught:
         ModelConfig(architecture="hybrid", image_size=size, patch_size=patch)
     assert caught.value.fields == ("patch_size",)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"stem": "conv"}, {"architecture": "hybrid"}, {"architecture": "keras-vit"}], ids=str
+)
+@pytest.mark.parametrize("size", [9, 20, 36, 67, 96, 224, 256, 384, 509])
+def test_a_patch_size_that_is_recommended_is_possible_and_no_other_is(settings: dict[str, Any], size: int) -> None:
+    possible, recommended = set(), list[set[int]]()
+    for patch in range(1, 65):
+        try:
+            ModelConfig(image_size=size, patch_size=patch, **settings)
+            possible.add(patch)
+        except BadConfig as error:
+            if patch <= 32 and (sizes := re.search(r"(one of|px a place of .* covers) ([\d, ]+)", str(error))):
+                recommended.append({int(number) for number in sizes[2].split(", ")})
+    assert all(sizes == possible for sizes in recommended)
+    assert recommended or (not possible and settings == {"architecture": "hybrid"})
+
+
+def test_a_hybrid_that_no_patch_fits_says_so() -> None:
+    with pytest.raises(BadConfig, match="none of these divides the image size 67; choose one that is a multiple of 4"):
+        ModelConfig(architecture="hybrid", image_size=67, patch_size=4)
 
 
 # ------------------------------------------------------------------ Keras' ViT

@@ -139,7 +139,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--batch-size", "many"], "--batch-size many is not possible: it takes a whole number from 1 to"),
         (
             ["train", "--patch-size", "5"],
-            "does not divide the image size 32; choose one of 2, 4, 8, 16 (--patch-size, ",
+            "does not divide the image size 32; choose one of 1, 2, 4, 8, 16, 32 (--patch-size, ",
         ),
         (["train", "--width", "98"], "is a multiple of 4 (--width, --num-heads)."),
         (["train", "--device", "cuda:9"], "There is no device 'cuda:9' here"),

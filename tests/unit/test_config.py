@@ -15,7 +15,7 @@ from vit_explore.registry import Registry
     [
         (lambda: TrainConfig(), "Exactly one of epochs and seconds"),
         (lambda: TrainConfig(epochs=1, seconds=1), "both are set"),
-        (lambda: ModelConfig(patch_size=5), "choose one of 2, 4, 8, 16"),
+        (lambda: ModelConfig(patch_size=5), "choose one of 1, 2, 4, 8, 16, 32"),
         (lambda: ModelConfig(width=30, num_heads=4), "multiple of 4"),
         (lambda: ModelConfig(width=18, num_heads=2, pos_embed="sincos2d"), "multiple of 4"),
         (lambda: ModelConfig(stem="conv", patch_size=6, image_size=36), "power of 2, not 6"),

@@ -27,7 +27,15 @@ def build(config: ModelConfig) -> nn.Module:
 
 def stages_of(config: ModelConfig) -> int:
     """How many stages of the ResNet give a map with one place for each patch. Raises BadConfig where none does."""
-    reductions = {resnet.reduction(config, count): count for count in STAGES}
+    found = {resnet.reduction(config, count): count for count in STAGES}
+    reductions = {size: count for size, count in found.items() if config.image_size % size == 0}
+    if not reductions:
+        raise BadConfig(
+            f"A place of the hybrid's feature map covers {', '.join(map(str, found))} px, and none of these "
+            f"divides the image size {config.image_size}; choose one that is a multiple of {min(found)}.",
+            "patch_size",
+            "image_size",
+        )
     if config.patch_size not in reductions:
         raise BadConfig(
             f"A patch size of {config.patch_size} is not possible: with images of {config.image_size} px a place of "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vit_explore.config import ModelConfig
 
+LARGEST_PATCH = 64  # px, as the setting has it
 TOKENS = ("pos_embed", "cls_token", "reg_token")  # learned, but no matrices
 
 
@@ -43,7 +44,7 @@ def check(config: ModelConfig) -> None:
     if config.stem == "conv" and config.patch_size & (config.patch_size - 1):
         raise BadConfig(
             "The conv stem halves the image step by step: its patch size is a power of 2, not "
-            f"{config.patch_size}; choose 2, 4, 8 or 16.",
+            f"{config.patch_size}; choose one of {fitting_patches(config)}.",
             "patch_size",
             "stem",
         )
@@ -52,13 +53,18 @@ def check(config: ModelConfig) -> None:
 def check_patches(config: ModelConfig) -> None:
     """The patches cover the image. Raises BadConfig."""
     if config.image_size % config.patch_size:
-        fits = [p for p in range(2, config.image_size // 2 + 1) if config.image_size % p == 0]
         raise BadConfig(
             f"A patch size of {config.patch_size} does not divide the image size {config.image_size}; "
-            f"choose one of {', '.join(map(str, fits)) or config.image_size}.",
+            f"choose one of {fitting_patches(config)}.",
             "patch_size",
             "image_size",
         )
+
+
+def fitting_patches(config: ModelConfig) -> str:
+    """The sizes of patches that are possible with this image and this stem, in words."""
+    fits = [p for p in range(1, min(LARGEST_PATCH, config.image_size) + 1) if config.image_size % p == 0]
+    return ", ".join(str(p) for p in fits if config.stem != "conv" or p & (p - 1) == 0)
 
 
 def takes_half_size(config: ModelConfig) -> bool:
