@@ -93,7 +93,7 @@ def test_a_mistake_is_one_sentence_start_is_off_and_nothing_is_lost(open_page: O
     at.number_input(key="form_patch_size").set_value(5).run()
     assert [element.value for element in at.error] == [
         "Mend one of the marked settings: **Patch size (px)**, **Image size (px)**.",
-        "A patch size of 5 does not divide the image size 32; choose one of 2, 4, 8, 16.",
+        "A patch size of 5 does not divide the image size 32; choose one of 1, 2, 4, 8, 16, 32.",
     ]
     assert at.button(key="train_start").disabled
     assert at.number_input(key="form_patch_size").value == 5

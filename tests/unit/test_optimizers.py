@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from timm.optim import param_groups_weight_decay
 
 from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.errors import TrainingFailed
@@ -57,6 +59,32 @@ def test_only_matrices_decay() -> None:
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
     assert "pos_embed" not in {name for name, p in model.named_parameters() if any(p is q for q in decayed["params"])}
     assert all(p.ndim >= 2 for p in decayed["params"])
+
+
+SMALL = {"img_size": 32, "embed_dim": 48, "depth": 2, "num_heads": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("beit_base_patch16_224", SMALL),
+        ("vit_relpos_small_patch16_224", {**SMALL, "rel_pos_type": "bias"}),
+        ("deit_tiny_distilled_patch16_224", SMALL),
+        ("xcit_nano_12_p16_224", {"img_size": 32, "depth": 2}),
+        ("swin_tiny_patch4_window7_224", {"img_size": 56, "embed_dim": 24, "depths": (2, 2), "num_heads": (2, 2)}),
+    ],
+)
+def test_what_timm_spares_weight_decay_is_spared_and_no_table_is_taken_for_a_matrix(name: str, settings: dict) -> None:
+    model = timm.create_model(name, pretrained=False, num_classes=3, **settings)
+    card = ModelConfig(architecture=f"timm:{name}", image_size=settings["img_size"]).card
+    tables = {name for name, _ in model.named_parameters() if name.endswith("relative_position_bias_table")}
+    timms, _ = param_groups_weight_decay(model, 0.05, no_weight_decay_list=model.no_weight_decay())
+    wanted = tables | {name for name, p in model.named_parameters() if any(p is q for q in timms["params"])}
+    _, spared = make_optimizers(model, card, TrainConfig(epochs=1, optimizer="adamw")).parts["adamw"].param_groups
+    assert {name for name, p in model.named_parameters() if any(p is q for q in spared["params"])} == wanted
+    parts = make_optimizers(model, card, TrainConfig(epochs=1)).parts
+    assert not wanted & (names(model, parts["muon"]) if "muon" in parts else set())
+    assert wanted <= names(model, parts["adamw"])
 
 
 PYTORCHS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -71,16 +72,27 @@ def adamw(
 def grouped(
     model: nn.Module, card: Card, train: TrainConfig, without: frozenset[int] | set[int] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Every parameter but those whose id is in `without`: first the group that decays, then what the card spares."""
+    """Every parameter but those whose id is in `without`: first the group that decays, then what is spared that.
+
+    The card spares it, or the model itself.
+    """
     decay: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
+    exempt = exempted(model)
     for name, parameter in model.named_parameters():
         if id(parameter) not in without:
-            (spared if card.spared(name, parameter.ndim) else decay).append(parameter)
+            (spared if name in exempt or card.spared(name, parameter.ndim) else decay).append(parameter)
     return [
         {"params": decay, "weight_decay": train.weight_decay},
         {"params": spared, "weight_decay": 0.0, "decays": False},
     ]
+
+
+def exempted(model: nn.Module) -> set[str]:
+    """The parameters that a model of timm says are not to decay, such as tables of relative positions, by name."""
+    tell = getattr(model, "no_weight_decay", None)
+    patterns = tell() if callable(tell) else ()
+    return {name for name, _ in model.named_parameters() if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def is_fused(model: nn.Module) -> bool:
