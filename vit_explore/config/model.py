@@ -84,7 +84,10 @@ class ModelConfig(Config):
         label="Place of the norm", advanced=True,
     )  # fmt: skip
     pretrained: bool = setting(  # weights that saw other pictures are no match for fresh ones
-        False, "Start a timm model from its published weights (needs a network or a filled cache).", advanced=True
+        False,
+        "Start a timm model from its published weights (needs a network or a filled cache). The pixels are normalised "
+        "as `normalize` says; init_from = timm:NAME takes the mean and deviation that the weights know.",
+        advanced=True,
     )
 
     init_from: str | None = setting(  # as for pretrained

@@ -33,8 +33,10 @@ class TrainConfig(Config):
     """The budget and the optimiser. Two models are compared fairly when they learn alike, for as long."""
 
     epochs: float | None = setting(
-        None, "Budget in passes over the training images.", gt=0, le=10_000, words="budget in epochs", offered=5.0
-    )
+        None,
+        "Budget in passes over the training images; those that fill no whole batch are left out, others each time.",
+        gt=0, le=10_000, words="budget in epochs", offered=5.0,
+    )  # fmt: skip
     seconds: float | None = setting(
         None, "Budget in seconds of training.", gt=0, le=604_800, words="budget in seconds", offered=60.0
     )
