@@ -104,8 +104,8 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The weights, fp16 on the CPU: at a step of the log schedule (0, 1, 2, 4, …, then once an epoch), at the last one,
-    and, while someone watches, now and then between them.
+    """The weights, fp16 on the CPU: at a step of the log schedule (0, 1, 2, 4, …, then once an epoch, but of a linear
+    probe 8, 16, 32, … on and on), at the last one, and, while someone watches, now and then between them.
     """
 
     step: int
