@@ -264,8 +264,8 @@ def test_a_picture_that_comes_or_goes_is_noticed(tmp_path: Path) -> None:
     """In a class folder, and in one of a split."""
     for prefix in ("", "train/"):
         root = unpack(tmp_path / f"own{len(prefix)}", tree(2, f"{prefix}fox", f"{prefix}owl"))
-        for folder in (root, *root.rglob("*")):
-            os.utime(folder, ns=(10**18, 10**18))
+        for place in (root, *root.rglob("*")):
+            os.utime(place, ns=(10**18, 10**18))
         before = members.last_change(root)
         (root / f"{prefix}owl" / "new.png").write_bytes(PNG)
         assert members.last_change(root) > before
