@@ -17,6 +17,7 @@ from timm.utils import AttentionExtract
 
 import vit_explore as vx
 from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.explain import room
 from vit_explore.explain.results import AttentionMaps
 
 WITH_ATTENTION = [name for name, kind in KINDS.items() if "attention" in kind.fits]
@@ -243,3 +244,25 @@ def test_entropy_equals_scipys() -> None:
 def test_entropy_is_1_for_even_and_0_for_one_hot_attention() -> None:
     weights = np.stack([np.full((5, 5), 0.2), np.eye(5)])[None, None]
     np.testing.assert_allclose(vx.explain.attention_entropy(maps_of(weights, (2, 2), 1)), [[1, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ours", "class token", "torchvision"])
+def test_maps_that_do_not_fit_the_memory_are_refused_before_the_pass(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, images = make(kind), pictures(kind, 3)
+    size = vx.explain.attention_maps(net, images).weights.nbytes
+    relevance = vx.explain.relevance(net, images)
+    passes: list[int] = []
+    net.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    monkeypatch.setattr(room, "free_memory", lambda _: 2 * size)  # for the maps and their copy, and none to spare
+    with pytest.raises(NotApplicable, match=r"3 images, take .* GB of memory, .* GB are free"):
+        vx.explain.attention_maps(net, images)
+    assert passes == []
+    vx.explain.attention_maps(net, images[:1])
+    monkeypatch.setattr(room, "free_memory", lambda _: 3 * size)  # enough without gradients
+    vx.explain.attention_maps(net, images)
+    with pytest.raises(NotApplicable, match="GB"):
+        vx.explain.relevance(net, images)
+    monkeypatch.setattr(room, "free_memory", lambda _: 6 * size)
+    np.testing.assert_array_equal(vx.explain.relevance(net, images), relevance)

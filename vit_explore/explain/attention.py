@@ -46,13 +46,16 @@ def attention_maps(model: Any, images: Tensor, without: Sequence[Head] = ()) -> 
 
     without: heads, as (layer, head) from 0, that are switched off: later layers and the logits then do without what
     they add. `has_class_token` says whether the head reads a class token. Source: Dosovitskiy et al. 2021, appendix A,
-    eq. 6. Raises NotApplicable for a model without attention from patch to patch, BadConfig for images that do not fit.
+    eq. 6. Raises NotApplicable for a model without attention from patch to patch and for maps that do not fit the free
+    memory, BadConfig for images that do not fit.
     """
     net = module_of(model)
     images = ready_images(net, images)
     with torch.no_grad(), silenced(net, without):
         logits, maps, shape = attention_pass(net, images)
-        weights = torch.stack(maps, dim=1).float().cpu().numpy()
+        weights = np.empty((len(images), len(maps), *maps[0].shape[1:]), np.float32)
+        for layer in range(len(maps)):  # one after the other: all of them twice may be gigabytes
+            weights[:, layer] = maps.pop(0).float().cpu().numpy()
     return AttentionMaps(
         weights,
         shape.grid,

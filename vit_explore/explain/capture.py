@@ -22,6 +22,7 @@ from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions, name_of
 from vit_explore.explain.inputs import check_logits
 from vit_explore.explain.layout import NoMap
+from vit_explore.explain.room import check_room
 from vit_explore.explain.states import switched, undisturbed
 
 _WHY_NOT = {  # class of an attention module in timm -> why its maps are not patch by patch
@@ -42,12 +43,13 @@ def attention_pass(net: Any, images: Tensor) -> tuple[Tensor, list[Tensor], Geom
     """Logits (B, classes), each layer's attention (B, H, N, N), first to last, and its geometry, from one pass.
 
     The attention tensors lie on the path to the logits, so they can be differentiated through. Raises NotApplicable
-    where a layer's attention cannot be had, or is not patch by patch.
+    where a layer's attention cannot be had, is not patch by patch, or is too large for the free memory.
     """
     for module in net.modules():
         if type(module).__name__ in _WHY_NOT:
             raise _refusal(net, images, f"{name_of(net, at_start=True)} {_WHY_NOT[type(module).__name__]}")
     shape = geometry_of(net, images)
+    check_room(net, images)
     with undisturbed(net):
         if takes_taps(net):
             logits, maps = _tapped(net, images, "attn")
