@@ -11,7 +11,8 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from captum.attr import GuidedBackprop, InputXGradient
+import torchvision
+from captum.attr import DeepLift, GuidedBackprop, InputXGradient
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from small_models import make, pictures
@@ -148,7 +149,7 @@ def test_swins_channels_last_maps_are_understood() -> None:
 
 EVERYWHERE = ["integrated_gradients", "gradient_shap", "occlusion", "input_x_gradient", "smooth_grad", "saliency"]
 DRAWN = ("gradient_shap", "smooth_grad")  # their samples differ in a batch
-RESNETS_ONLY = ["deep_lift", "guided_backprop"]
+OF_RELU_NETS = ["deep_lift", "guided_backprop"]
 
 
 def logit_change(net: nn.Module, images: Tensor, target: int) -> np.ndarray:
@@ -171,7 +172,7 @@ def test_deep_lift_sums_to_the_change_of_the_logit() -> None:
     np.testing.assert_allclose(heat.sum((1, 2)), logit_change(net, images, 2), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [*EVERYWHERE, *RESNETS_ONLY])
+@pytest.mark.parametrize("name", [*EVERYWHERE, *OF_RELU_NETS])
 def test_no_method_takes_more_pictures_at_once_than_memory_holds(name: str) -> None:
     """16 pictures of 32 points each would be 512 in one pass with gradients: 17 GB for a small ViT at 224 px."""
     net, largest = make("our resnet"), 0
@@ -270,10 +271,53 @@ def test_each_image_has_its_own_target(method: str) -> None:
         np.testing.assert_allclose(both[i], alone, atol=1e-5)
 
 
+def small_cnn() -> nn.Module:
+    torch.manual_seed(0)
+    return vx.create_model(vx.ModelConfig(architecture="cnn-small", num_classes=7)).eval()
+
+
+def alexnet() -> nn.Module:
+    torch.manual_seed(0)
+    return vx.create_model(vx.ModelConfig(architecture="alexnet", image_size=64, num_classes=7)).eval()
+
+
+@pytest.mark.parametrize(("build", "side"), [(small_cnn, 32), (alexnet, 64)])
+def test_every_net_of_relus_alone_takes_deep_lift_and_guided_backprop(build: Any, side: int) -> None:
+    net, images = build(), torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
+    assert set(vx.explain.attribution_methods(net)) == {*EVERYWHERE, *OF_RELU_NETS}
+    expected = DeepLift(build()).attribute(images, torch.zeros_like(images), 2).sum(1).detach().numpy()
+    np.testing.assert_allclose(vx.explain.attribution(net, images, "deep_lift", 2), expected, atol=1e-6)
+    assert np.abs(expected).max() > 1e-5
+    expected = GuidedBackprop(build()).attribute(images.clone().requires_grad_(), 2).sum(1).detach().numpy()
+    np.testing.assert_allclose(vx.explain.attribution(net, images, "guided_backprop", 2), expected, atol=1e-6)
+
+
+def test_deep_lift_is_refused_where_a_relu_is_used_again() -> None:
+    """torchvision's ResNet has one ReLU a block and calls it twice, which captum cannot follow."""
+    torch.manual_seed(0)
+    net, images = torchvision.models.resnet18(num_classes=7).eval(), torch.randn(1, 3, 32, 32)
+    assert set(vx.explain.attribution_methods(net)) == {*EVERYWHERE, "guided_backprop"}
+    with pytest.raises(NotApplicable, match=r"each module of which is called once .* guided_backprop"):
+        vx.explain.attribution(net, images, "deep_lift")
+    ranking = vx.trust.rank(net, images, steps=2, sanity_images=0)
+    assert "guided_backprop" in {score.method for score in ranking.scores}
+
+
+@pytest.mark.parametrize("name", ["seresnet18", "skresnet18", "resnest14d"])
+def test_a_gate_beside_the_relus_is_no_relu_net(name: str) -> None:
+    net = timm.create_model(name, num_classes=7).eval()
+    assert set(vx.explain.attribution_methods(net, torch.zeros(1, 3, 64, 64))) == set(EVERYWHERE)
+
+
+def test_a_transformer_of_relus_is_no_relu_net() -> None:
+    net = vx.create_model(vx.ModelConfig(architecture="report-vit", depth=1, width=16, num_heads=2)).eval()
+    assert set(vx.explain.attribution_methods(net)) == set(EVERYWHERE)
+
+
 def test_methods_by_model() -> None:
-    assert set(vx.explain.attribution_methods(make("resnet"))) == {*EVERYWHERE, *RESNETS_ONLY}
+    assert set(vx.explain.attribution_methods(make("resnet"))) == {*EVERYWHERE, *OF_RELU_NETS}
     assert set(vx.explain.attribution_methods(make("ours"))) == set(EVERYWHERE)
-    for method in RESNETS_ONLY:
+    for method in OF_RELU_NETS:
         with pytest.raises(NotApplicable, match="integrated_gradients"):
             vx.explain.attribution(make("ours"), pictures("ours"), method)
     with pytest.raises(UnknownName, match=r"did you mean 'occlusion'.*integrated_gradients"):

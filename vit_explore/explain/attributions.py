@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry, has_tokens, name_of
-from vit_explore.explain.heatmaps import Question, heat_method, heat_methods, is_relu_resnet
+from vit_explore.explain.heatmaps import Question, fits, heat_method, heat_methods
 from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
+from vit_explore.explain.layers import own_size
 from vit_explore.explain.states import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.registry import Registry
 
@@ -77,21 +78,22 @@ def attribution(
     """Attribution of the raw logit to the pixels by captum, (B, h, w): signed, summed over the colour channels.
 
     method: integrated_gradients, gradient_shap, occlusion, input_x_gradient, smooth_grad or saliency (its gradients are
-    absolute); ResNets also deep_lift and guided_backprop. baseline: the image of "nothing" in normalised space, a
-    number or (3, h, w); 0 is the dataset mean. steps: points on the path, or samples. occlusion gives each pixel the
-    drop of the logit as its patch is covered. told: hears of each pass how many images it had, of `passes_of`. Raises
-    UnknownName, NotApplicable, BadConfig.
+    absolute); nets whose only activation is ReLU also guided_backprop and, where they call each such module once,
+    deep_lift. baseline: the image of "nothing" in normalised space, a number or (3, h, w); 0 is the dataset mean.
+    steps: points on the path, or samples. occlusion gives each pixel the drop of the logit as its patch is covered.
+    told: hears of each pass how many images it had, of `passes_of`. Raises UnknownName, NotApplicable, BadConfig.
     """
     methods.get(method)
     net = module_of(model)
-    if method not in attribution_methods(net):
+    images = ready_images(net, images)
+    fitting = attribution_methods(net, images)
+    if method not in fitting:
         raise NotApplicable(
-            f"{method} handles ReLU networks only, and on {name_of(net)} would repeat a plainer method; "
-            f"choose one of {', '.join(attribution_methods(net))}."
+            f"{method} takes {heat_methods.get(method).takes}, and {name_of(net)} is none of these; "
+            f"choose one of {', '.join(fitting)}."
         )
     if steps < 1:
         raise BadConfig(f"steps = {steps} is not possible: at least 1 is needed.")
-    images = ready_images(net, images)
     with torch.no_grad():
         targets = ready_targets(net, plain_pass(net, images), target)
     asked = Question(net, images, targets, _ready_baseline(images, baseline), steps, seed)
@@ -116,10 +118,15 @@ def _heat(method: str, asked: Question) -> np.ndarray:
     return heat.float().cpu().numpy()
 
 
-def attribution_methods(model: Any) -> list[str]:
-    """The methods that fit the model: on a ViT, DeepLift is input x gradient and guided backprop is the gradient."""
+def attribution_methods(model: Any, images: Tensor | None = None) -> list[str]:
+    """The methods that fit the model: on a ViT, DeepLift is input x gradient and guided backprop is the gradient.
+
+    images: what to ask a ReLU net with, once, (B, 3, h, w); by default an empty one of its own size.
+    """
     net = module_of(model)
-    return [name for name in methods.names() if heat_methods.get(name).needs == "any" or is_relu_resnet(net)]
+    if images is None:
+        images = ready_images(net, torch.zeros(1, 3, *own_size(model, net)))
+    return [name for name in methods.names() if fits(heat_methods.get(name).needs, net, images)]
 
 
 def _ready_baseline(images: Tensor, baseline: float | Tensor) -> Tensor:
@@ -237,10 +244,17 @@ def _saliency(job: Question) -> Tensor:
 
 
 @_method(
-    "deep_lift", "DeepLift", "Differences from the mean colour, passed back layer by layer.", passes=4, needs="ReLU"
+    "deep_lift",
+    "DeepLift",
+    "Differences from the mean colour, passed back layer by layer.",
+    passes=4,
+    needs="single ReLUs",
 )
 def _deep_lift(job: Question) -> Tensor:
-    """Shrikumar et al. 2017, rescale rule, which divides by differences: never in less than single precision."""
+    """Shrikumar et al. 2017: rescale rule, which divides by differences: never in less than single precision.
+
+    The values sum to the logit's change from the baseline; behind max pools captum's may miss a part of it.
+    """
     from captum.attr import DeepLift
 
     images, baseline = _at_least_single(job)

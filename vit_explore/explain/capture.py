@@ -100,6 +100,23 @@ def features_pass(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return logits, seen[id(last[-1])]
 
 
+def call_counts(net: nn.Module, images: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[int]:
+    """How often one pass calls each module of these kinds."""
+    modules = [m for m in net.modules() if isinstance(m, kinds)]
+    called: list[int] = []
+    thread = threading.get_ident()
+
+    def count(module: nn.Module, args: Any) -> None:
+        if threading.get_ident() == thread:
+            called.append(id(module))
+
+    with undisturbed(net), ExitStack() as stack:
+        for module in modules:
+            stack.callback(module.register_forward_pre_hook(count).remove)
+        net(images)
+    return [called.count(id(module)) for module in modules]
+
+
 def takes_taps(net: nn.Module) -> bool:
     """Whether the model fills a dict of named intermediates, as the project's own ViT does: no hook needed."""
     return "taps" in inspect.signature(net.forward).parameters

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
-from vit_explore.explain.capture import attention_pass
-from vit_explore.explain.geometry import find_geometry, name_of
+from vit_explore.explain.capture import attention_pass, call_counts
+from vit_explore.explain.geometry import find_geometry, has_semantic_tokens, has_tokens, name_of
 from vit_explore.explain.inputs import module_of, ready_images, ready_targets
 from vit_explore.explain.states import plain_pass
 from vit_explore.registry import Registry
@@ -52,17 +54,17 @@ class Question:
 class HeatMethod:
     """A way to make heatmaps.
 
-    needs: attention (from patch to patch), maps (a late layer that keeps places), ReLU (a ResNet with no other
-    activation) or any (every model). passes: what an image costs, in forward passes, about. is_fine: a value for each
-    pixel; else for each patch, or cell of a grid. run: to (B, h, w), or (B, gh, gw), unscaled; the higher, the more it
-    speaks for the class.
+    needs: attention (from patch to patch), maps (a late layer that keeps places), ReLU (no other activation, and no
+    attention), single ReLUs (besides, each module of it is called once in a pass) or any (every model). passes: what an
+    image costs, in forward passes, about. is_fine: a value for each pixel; else for each patch, or cell of a grid.
+    run: to (B, h, w), or (B, gh, gw), unscaled; the higher, the more it speaks for the class.
     """
 
     name: str
     title: str
     about: str  # one sentence
     source: str
-    needs: Literal["attention", "maps", "ReLU", "any"]
+    needs: Literal["attention", "maps", "ReLU", "single ReLUs", "any"]
     passes: int
     is_fine: bool
     run: Callable[[Question], np.ndarray]
@@ -73,12 +75,28 @@ class HeatMethod:
         return "random_pixels" if self.is_fine else "random"
 
     @property
+    def takes(self) -> str:
+        """The models that it fits, in words."""
+        return _TAKES[self.needs]
+
+    @property
     def is_chance(self) -> bool:
         """Whether it knows nothing of the picture."""
         return self.name in CHANCE
 
 
 CHANCE = ("random", "random_pixels")
+_TAKES = {
+    "attention": "models that attend from patch to patch",
+    "maps": "models with a late layer that keeps places",
+    "ReLU": "nets whose only activation is ReLU",
+    "single ReLUs": "nets whose only activation is ReLU, each module of which is called once in a pass",
+    "any": "every model",
+}
+_ACTIVATIONS = tuple(getattr(nn, name) for name in nn.modules.activation.__all__ if name != "ReLU")
+_ATTENDS = re.compile("att(n|ention)|softmax|lambda", re.IGNORECASE)  # in the name of a class
+_NOT_LINEAR = (nn.ReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)  # what DeepLift follows call by call
+_SINGLE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 Run = Callable[[Question], np.ndarray]
 heat_methods: Registry[HeatMethod] = Registry("heatmap method", package="vit_explore.explain")
 
@@ -102,7 +120,7 @@ def heatmap(model: Any, images: Tensor, method: str, target: int | Tensor | None
     net = module_of(model)
     images = ready_images(net, images)
     wanted = heat_methods.get(method)
-    if not _fits(wanted.needs, net, images):
+    if not fits(wanted.needs, net, images):
         raise misfit(wanted, net, methods_for(net, images))
     with torch.no_grad():
         targets = ready_targets(net, plain_pass(net, images), target)
@@ -116,22 +134,45 @@ def misfit(method: HeatMethod, net: nn.Module, fitting: Sequence[str]) -> NotApp
 
 def methods_for(net: nn.Module, images: Tensor) -> list[str]:
     """The methods that fit a model, asked with the first of `images`, (B, 3, h, w)."""
-    asked = {needs: _fits(needs, net, images) for needs in {method.needs for _, method in heat_methods}}
+    asked = {needs: fits(needs, net, images) for needs in {method.needs for _, method in heat_methods}}
     return [name for name, method in heat_methods if asked[method.needs]]
 
 
-def _fits(needs: str, net: nn.Module, images: Tensor) -> bool:
+def fits(needs: str, net: nn.Module, images: Tensor) -> bool:
     """Whether a model has what a method needs, asked with the first of the images where that takes a pass."""
     if needs == "attention":
         return _attends(net, images)
     if needs == "maps":
         return _maps(net, images)
-    return needs == "any" or is_relu_resnet(net)
+    return needs == "any" or (is_relu_net(net) and (needs == "ReLU" or calls_each_once(net, images)))
 
 
-def is_relu_resnet(net: nn.Module) -> bool:
-    """Whether DeepLift and guided backprop say something of their own: elsewhere they repeat a plainer method."""
-    return hasattr(net, "layer1") and hasattr(net, "layer4") and any(isinstance(m, nn.ReLU) for m in net.modules())
+def is_relu_net(net: nn.Module) -> bool:
+    """Whether ReLU is the model's only activation and nothing in it attends or gates: what guided backprop is made for.
+
+    Elsewhere it and DeepLift repeat a plainer method, or say something wrong. Told by the modules: an activation that
+    a model calls as a function, without one, is not seen.
+    """
+    if has_tokens(net) or has_semantic_tokens(net):
+        return False
+    modules = list(net.modules())
+    is_other = any(_is_activation(m) or _ATTENDS.search(type(m).__name__) for m in modules)
+    return not is_other and any(isinstance(m, nn.ReLU) for m in modules)
+
+
+def _is_activation(module: nn.Module) -> bool:
+    """Other than ReLU, of PyTorch or of timm."""
+    if isinstance(module, nn.ReLU):
+        return False
+    return isinstance(module, _ACTIVATIONS) or type(module).__module__.startswith("timm.layers.activations")
+
+
+def calls_each_once(net: nn.Module, images: Tensor) -> bool:
+    """Whether no ReLU and no max pool is called twice in a pass, as DeepLift needs; asked once of a model."""
+    if net not in _SINGLE:
+        with torch.no_grad():
+            _SINGLE[net] = max(call_counts(net, images[:1], _NOT_LINEAR), default=0) <= 1
+    return _SINGLE[net]
 
 
 def _attends(net: nn.Module, images: Tensor) -> bool:

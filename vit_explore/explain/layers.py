@@ -28,7 +28,7 @@ def grad_cam_layers(model: Any, images: Tensor | None = None) -> list[str]:
     names = _stages(net)
     if not names:
         return []
-    images = ready_images(net, torch.zeros(1, 3, *_image_size(model, net)) if images is None else images[:1])
+    images = ready_images(net, torch.zeros(1, 3, *own_size(model, net)) if images is None else images[:1])
     try:
         with torch.no_grad():
             _, outputs = outputs_of(net, images, names)
@@ -90,7 +90,7 @@ def _stages(net: Any) -> list[str]:
     return named[::-1]
 
 
-def _image_size(model: Any, net: Any) -> tuple[int, int]:
+def own_size(model: Any, net: Any) -> tuple[int, int]:
     """(h, w) that the model was made for; 224 x 224, the usual, where it does not say."""
     size = getattr(embedding(net), "img_size", None) or getattr(model, "image_size", None)
     if size is None:

@@ -29,9 +29,12 @@ def _controls(ref: str) -> tuple[int | None, str]:
 
 
 def _draw(side: Side, picture: Picture, controls: tuple[int | None, str]) -> None:
+    from vit_explore.explain.heatmaps import heat_methods
+
     target, method = controls
     if method not in closer.attributions(side.ref):
-        st.caption("This method does not fit this model: it handles ReLU networks only.")
+        chosen = heat_methods.get(method)
+        st.caption(f"{chosen.title} does not fit this model: it takes {chosen.takes}.")
         return
     about = target_of(side, picture, target)
     values = closer.attribution(side.ref, picture, about, method)
