@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from captum.attr import DeepLift, GuidedBackprop, InputXGradient
+from captum.attr import DeepLift, GradientShap, GuidedBackprop, InputXGradient, NoiseTunnel, Saliency
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from small_models import make, pictures
@@ -260,6 +261,46 @@ def test_what_is_drawn_is_seeded_and_leaves_the_generators_alone(method: str) ->
     assert not np.array_equal(a, c)
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+
+
+@pytest.mark.parametrize("method", DRAWN)
+def test_what_is_drawn_comes_to_what_captum_draws(method: str) -> None:
+    """Ours is no further from captum's than captum's is from itself with other numbers."""
+    net, images = make("ours"), 0.3 * pictures("ours")
+    targets, many = torch.tensor([1, 4]), 128
+
+    def captums(seed: int) -> np.ndarray:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        leaf = images.clone().requires_grad_()
+        if method == "gradient_shap":
+            heat = GradientShap(net).attribute(leaf, images[:1] * 0, n_samples=many, stdevs=0.09, target=targets)
+        else:
+            tunnel = {"nt_type": "smoothgrad", "nt_samples": many, "nt_samples_batch_size": 16, "stdevs": 0.4}
+            heat = images * NoiseTunnel(Saliency(net)).attribute(leaf, target=targets, abs=False, **tunnel)
+        return heat.sum(1).detach().numpy()
+
+    ours, one, other = vx.explain.attribution(net, images, method, targets, steps=many), captums(0), captums(1)
+    assert np.abs(ours - one).mean() < 1.3 * np.abs(one - other).mean()
+    assert np.corrcoef(ours.ravel(), (one + other).ravel())[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("method", DRAWN)
+def test_what_is_drawn_is_the_same_while_other_threads_draw(method: str) -> None:
+    net, images = make("ours"), pictures("ours", batch=1)
+    alone = vx.explain.attribution(net, images, method, 2, seed=3, steps=8)
+
+    def ask(i: int) -> np.ndarray | None:
+        if i % 2:
+            torch.rand(100), np.random.rand(100)
+            vx.create_model(vx.ModelConfig(width=16, depth=1, num_heads=2))
+            return None
+        return vx.explain.attribution(copy.deepcopy(net), images, method, 2, seed=3, steps=8)
+
+    with ThreadPoolExecutor(6) as pool:
+        found = [heat for heat in pool.map(ask, range(36)) if heat is not None]
+    for heat in found:
+        np.testing.assert_allclose(heat, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", [m for m in EVERYWHERE if m not in DRAWN])

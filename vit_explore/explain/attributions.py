@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -61,7 +60,7 @@ methods: Registry[Method] = Registry("attribution method")
 _WITHOUT_GRADIENTS = ("occlusion",)
 _IN_STEPS = ("integrated_gradients", "gradient_shap", "smooth_grad")
 _NOISE = 0.4  # of SmoothGrad: a tenth of the range that normalised pixels usually have
-_RANDOM = threading.Lock()  # captum draws from the global generators, which are seeded and put back
+_SHAP_NOISE = 0.09  # of Gradient SHAP
 
 
 def attribution(
@@ -168,21 +167,17 @@ def _integrated_gradients(job: Question) -> Tensor:
 def _gradient_shap(job: Question) -> Tensor:
     """Lundberg & Lee 2017: expected gradients at random points between the noisy image and the baseline.
 
-    captum draws its points in single precision or better, and the model rounds them to its own; it takes all points at
-    once, so it is asked for a few at a time.
+    As captum's GradientShap, which draws from the global generators and takes all points at once; drawn in single
+    precision, and the model rounds the points to its own.
     """
-    from captum.attr import GradientShap
-
-    images, baseline = _at_least_single(job)
-    few, mean = max(1, _at_once(images) // len(images)), torch.zeros_like(images)
-    with _seeded(job.seed):
-        for first in range(0, job.steps, few):
-            count = min(few, job.steps - first)
-            found = GradientShap(job.forward).attribute(
-                images, baseline, n_samples=count, stdevs=0.09, target=job.targets
-            )
-            mean = mean + found.detach() * (count / job.steps)
-    return mean.detach()
+    single, baseline = _at_least_single(job)
+    images = single.detach()
+    total, draw = torch.zeros_like(images), torch.Generator().manual_seed(job.seed)
+    for noisy in _noisy(images, job, _SHAP_NOISE, draw):  # (few, B, 3, h, w)
+        away = noisy - baseline
+        share = torch.rand((*noisy.shape[:2], 1, 1, 1), generator=draw).to(noisy)
+        total = total + (away * _gradients(job, baseline + share * away)).sum(dim=0)
+    return total / job.steps
 
 
 @_method("occlusion", "Occlusion", "How far the logit falls as one patch is covered.", passes=64, is_fine=False)
@@ -218,21 +213,29 @@ def _input_x_gradient(job: Question) -> Tensor:
     passes=96,
 )
 def _smooth_grad(job: Question) -> Tensor:
-    """Smilkov et al. 2017: (image - baseline) times the gradient's mean over `steps` noisy copies, by NoiseTunnel."""
-    from captum.attr import NoiseTunnel, Saliency
+    """Smilkov et al. 2017: (image - baseline) times the gradient's mean over `steps` noisy copies."""
+    images = _at_least_single(job)[0].detach()
+    total, draw = torch.zeros_like(images), torch.Generator().manual_seed(job.seed)
+    for noisy in _noisy(images, job, _NOISE, draw):
+        total = total + _gradients(job, noisy).sum(dim=0)
+    return (job.images - job.baseline).detach() * (total / job.steps)
 
-    images, _ = _at_least_single(job)
-    with _seeded(job.seed):
-        gradient = NoiseTunnel(Saliency(job.forward)).attribute(
-            images,
-            nt_type="smoothgrad",
-            nt_samples=job.steps,
-            nt_samples_batch_size=max(1, _at_once(job.images) // len(job.images)),
-            stdevs=_NOISE,
-            target=job.targets,
-            abs=False,
-        )
-    return (job.images - job.baseline).detach() * gradient
+
+def _noisy(images: Tensor, job: Question, spread: float, draw: torch.Generator) -> Iterator[Tensor]:
+    """`steps` noisy copies of the images, a few at a time, (few, B, 3, h, w); the same on every device."""
+    few = max(1, _at_once(images) // len(images))
+    for first in range(0, job.steps, few):
+        noise = torch.randn((min(few, job.steps - first), *images.shape), generator=draw)
+        yield images + spread * noise.to(images)
+
+
+def _gradients(job: Question, points: Tensor) -> Tensor:
+    """Of the logit of each image's class, at points (n, B, 3, h, w)."""
+    from captum.attr import Saliency
+
+    flat = points.detach().flatten(0, 1).requires_grad_()
+    found = Saliency(job.forward).attribute(flat, job.targets.repeat(len(points)), abs=False)
+    return found.detach().view_as(points)
 
 
 @_method("saliency", "Saliency", "How steep the logit is in each pixel, in either direction.", passes=3)
@@ -275,19 +278,6 @@ def _guided_backprop(job: Question) -> Tensor:
     from captum.attr import GuidedBackprop
 
     return GuidedBackprop(_copy_for_hooks(job.net)).attribute(job.images, target=job.targets)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """The global generators, from which captum draws, as this seed has them, and then as they were."""
-    with _RANDOM, torch.random.fork_rng():
-        numpy_state = np.random.get_state()
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
 
 
 def _window(net: nn.Module, images: Tensor) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from vit_explore.data.loading import NORMALISED
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable, VitExploreError
 from vit_explore.runs import reading
 from vit_explore.runs.stored import find_bundled, find_run, parse_reference
+from vit_explore.seeds import drawing
 from vit_explore.upgrades import VERSION_KEY, stored_model
 
 if TYPE_CHECKING:
@@ -152,12 +153,9 @@ def _of_timm(name: str, random: bool) -> Source:
     size, mean, std = facts_of(name)
 
     def read(config: ModelConfig) -> dict[str, Tensor]:
-        import torch
-
         from vit_explore.models import create_model
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with drawing(0):
             # timm itself brings the weights to the size of the images
             return dict(create_model(config.replace(pretrained=not random)).state_dict())
 

@@ -26,6 +26,7 @@ from vit_explore.runs.stored import (
     model_of,
     parse_reference,
 )
+from vit_explore.seeds import drawing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,12 +116,10 @@ def _card_on(about: dict[str, Any]) -> Card:
 
 
 def _build(stored: Stored) -> nn.Module:
-    import torch
-
     from vit_explore.models import create_model
 
     weights = stored.read()
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+    with drawing(0):  # the caller's random numbers stay as they were
         model = create_model(stored.config.replace(pretrained=False))
     stored.check(weights, model)
     model.load_state_dict(weights)

@@ -17,6 +17,7 @@ from torch import nn
 from vit_explore.errors import BadConfig, BadReference, ModelUnavailable
 from vit_explore.models.timm_models import timm_errors, trouble
 from vit_explore.runs.loaded import LoadedModel
+from vit_explore.seeds import drawing
 
 SEED = 0
 _BYTES = 4  # of a weight
@@ -70,10 +71,10 @@ def _create(name: str, random: bool) -> nn.Module:
     """The model; its random weights are the same each time, and the caller's random numbers stay as they were."""
     instead = None if random else f"use timm:{name}@random for random weights"
     try:
-        with torch.random.fork_rng(devices=[]), timm_errors(f"timm's {name} cannot be built", name, instead):
+        with timm_errors(f"timm's {name} cannot be built", name, instead):
             _check_memory(name, random)
-            torch.manual_seed(SEED)
-            return timm.create_model(name, pretrained=not random)
+            with drawing(SEED):
+                return timm.create_model(name, pretrained=not random)
     except BadConfig as error:
         raise ModelUnavailable(str(error)) from error
 
