@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import timm
@@ -70,6 +72,54 @@ def test_a_norm_over_channels_hides_no_connection() -> None:
     fields = vx.explain.receptive_field(net)
     expected = closed_form([(4, 4), (7, 1), *[(2, 2), (7, 1)] * 3])[1::2]
     assert fields.theoretical.tolist() == expected
+
+
+def test_branches_that_start_near_nothing_count_in_full() -> None:
+    """ConvNeXt's branches are scaled by 1e-6 at first: the products of many were lost in rounding."""
+    net = timm.create_model("convnext_atto", dims=(12, 12, 12, 12), num_classes=7).eval()
+    fields = vx.explain.receptive_field(net, torch.randn(1, 3, 64, 64))
+    chain, expected = [(4, 4)], []
+    for stage, depth in enumerate((2, 2, 6, 2)):
+        chain += [(2, 2)] * (stage > 0) + [(7, 1)] * depth
+        expected.append(closed_form(chain)[-1])
+    assert expected[2:] == [736, 1136]
+    assert fields.theoretical.tolist() == [*expected[:3], np.inf]
+
+
+def test_a_small_picture_does_not_bound_what_can_be_told() -> None:
+    layers = [(5, 2)] * 7 + [(3, 1)]
+    fields = vx.explain.receptive_field(Chain(layers).eval(), torch.randn(1, 3, 32, 32))
+    assert fields.theoretical.tolist() == closed_form(layers)
+    assert fields.theoretical[-1] == 765
+
+
+def swin() -> nn.Module:
+    return timm.models.SwinTransformer(img_size=64, window_size=4, embed_dim=24, num_heads=(1, 2, 4, 8)).eval()
+
+
+def mixer() -> nn.Module:
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=24).eval()
+
+
+@pytest.mark.parametrize(("build", "known"), [(swin, [32]), (mixer, [])])
+def test_of_a_model_for_one_size_no_more_is_told_than_its_picture_shows(
+    build: Callable[[], nn.Module], known: list[int]
+) -> None:
+    """Two windows of 4 patches of 4 px, the second of them shifted, reach 32 px; a mixer's layers see the picture."""
+    net = build()
+    fields = vx.explain.receptive_field(net, torch.randn(1, 3, 64, 64))
+    assert fields.theoretical[: len(known)].tolist() == known
+    assert np.isnan(fields.theoretical[len(known) :]).all()
+    assert (fields.measured > 0).all()
+    with pytest.raises(NotApplicable, match="cannot be followed"):
+        vx.explain.receptive_field(Refusing([(3, 1)]).eval())
+
+
+class Refusing(Chain):
+    """Takes no picture at all."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("no such size")
 
 
 def test_a_gate_that_looks_at_the_whole_picture_has_no_edge() -> None:

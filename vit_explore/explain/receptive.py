@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import NotApplicable
+from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.capture import output_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.cka_layers import compared_layers
 from vit_explore.explain.geometry import has_semantic_tokens, has_tokens, name_of
 from vit_explore.explain.inputs import module_of, ready_images
+from vit_explore.explain.layers import own_size
 from vit_explore.explain.layout import as_maps
 from vit_explore.explain.results import ReceptiveFields
 from vit_explore.explain.states import differentiable, lock_of
@@ -47,17 +48,17 @@ CARD = Explanation(
 )
 
 EDGE = 1 - 0.9545  # of the peak: two standard deviations, as in the paper
-_CANVAS = (1, 2, 4, 8, 16)  # sides of a canvas that may hold the theoretical field, in sides of the image
-_MOST = 1024  # pixels of a canvas' side
+_MOST, _TALL = 1024, 96  # pixels: width and height of the largest canvas that may hold the theoretical field
 
 
 def receptive_field(model: Any, images: Tensor | None = None) -> ReceptiveFields:
     """Receptive fields of a CNN's layers in pixels, theoretical and measured (Luo et al. 2016).
 
     theoretical: the side of what the centre unit is connected to, whatever the weights; inf beyond 1,024 pixels, as
-    behind a gate that looks at the whole picture; NaN where it cannot be told. measured: the root of the
-    number of pixels whose mean absolute gradient over `images`, normalised (B, 3, h, w), is above 4.55 % of its peak;
-    NaN without images. Raises NotApplicable for a model with patch tokens, whose attention reaches everywhere.
+    behind a gate that looks at the whole picture; NaN where it cannot be told, as where the unit sees all of an image
+    and the model takes no larger one. measured: the root of the number of pixels whose mean absolute gradient over
+    `images`, normalised (B, 3, h, w), is above 4.55 % of its peak; NaN without images. Raises NotApplicable for a model
+    with patch tokens, whose attention reaches everywhere.
     """
     net = module_of(model)
     if has_tokens(net) or has_semantic_tokens(net):
@@ -66,50 +67,66 @@ def receptive_field(model: Any, images: Tensor | None = None) -> ReceptiveFields
             "choose a ResNet, or ask a ViT for its attention distance."
         )
     names = compared_layers(net)
-    side = int(images.shape[-1]) if images is not None else int(getattr(model, "image_size", 32))
-    theoretical = _theoretical(net, names, side)
+    height, width = own_size(model, net) if images is None else (int(images.shape[2]), int(images.shape[3]))
+    theoretical = _theoretical(net, names, height, width)
     if images is None:
         nothing = np.full(len(names), np.nan, dtype=np.float32)
         return ReceptiveFields(tuple(names), theoretical, nothing, np.zeros((len(names), 0, 0), np.float32))
     images = ready_images(net, images)
-    with differentiable(net):
-        maps = np.stack([_gradient(net, images, name) for name in names])
+    maps = np.stack(_gradients(net, images, names))
     maps = maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     measured = np.sqrt((maps > EDGE).sum(axis=(1, 2))).astype(np.float32)
     return ReceptiveFields(tuple(names), theoretical, measured, maps.astype(np.float32))
 
 
-def _gradient(net: nn.Module, images: Tensor, layer: str) -> np.ndarray:
-    """Mean over the images of |gradient of the layer's centre unit, summed over channels|, (h, w)."""
+def _gradients(net: nn.Module, images: Tensor, layers: list[str]) -> list[np.ndarray]:
+    """Mean over the images of |gradient of a layer's centre unit, summed over channels|, (h, w) of each layer."""
     leaf = images.clone().requires_grad_()
-    _, (output,) = output_pass(net, leaf, [layer])
-    (features,) = as_maps(net, layer, images, "auto", output)  # (B, C, gh, gw)
-    centre = features[:, :, features.shape[2] // 2, features.shape[3] // 2].sum()
-    (gradient,) = torch.autograd.grad(centre, leaf)
-    return gradient.sum(dim=1).abs().mean(dim=0).cpu().numpy()
-
-
-def _theoretical(net: nn.Module, names: list[str], side: int) -> np.ndarray:
-    """The widest row of pixels with any gradient, where every connection counts, on a canvas that holds it."""
-    twin = _connected(net)
-    found = np.zeros(len(names), dtype=np.float32)
-    for factor in _CANVAS:
-        canvas = min(side * factor, _MOST)
-        image = torch.ones(1, 3, canvas, canvas)
-        with differentiable(twin):
-            maps = [_gradient(twin, image, name) for name in names]
-        found = np.array([(heat > 0).any(axis=0).sum() for heat in maps], dtype=np.float32)
-        if found.max() < canvas or canvas == _MOST:
-            break
-    found[found >= canvas] = np.inf
-    found[found == 0] = np.nan  # of a layer that gives the same whatever its input, with such weights
+    with differentiable(net):
+        _, outputs = output_pass(net, leaf, layers)
+        found = []
+        for layer, output in zip(layers, outputs, strict=True):
+            (features,) = as_maps(net, layer, images, "auto", output)  # (B, C, gh, gw)
+            centre = features[:, :, features.shape[2] // 2, features.shape[3] // 2].sum()
+            (gradient,) = torch.autograd.grad(centre, leaf, retain_graph=True)
+            found.append(gradient.sum(dim=1).abs().mean(dim=0).cpu().numpy())
     return found
 
 
+def _theoretical(net: nn.Module, names: list[str], height: int, width: int) -> np.ndarray:
+    """The widest row of pixels with any gradient, where every connection counts, on a canvas wide enough to hold it.
+
+    Only the width grows, for how far a layer sees to its sides does not depend on the height. NaN where there is none.
+    """
+    twin, found = _connected(net), dict.fromkeys(names, np.inf)
+    left, canvas = names, width
+    while True:
+        try:
+            rows = height if canvas == width else min(height, _TALL)
+            heats = _gradients(twin, torch.ones(1, 3, rows, canvas, dtype=torch.float64), left)
+        except (AssertionError, RuntimeError, ValueError, BadConfig) as error:
+            if canvas == width:
+                raise NotApplicable(f"The layers of {name_of(net)} cannot be followed: {error}") from error
+            found |= dict.fromkeys(left, np.nan)  # a model for images of one size takes no wider one
+            break
+        columns = {name: np.flatnonzero(heat.sum(axis=0)) for name, heat in zip(left, heats, strict=True)}
+        left = [name for name, at in columns.items() if {0, canvas - 1} & set(at)]  # perhaps cut off at the border
+        found |= {name: float(len(at) or np.nan) for name, at in columns.items() if name not in left}
+        if not left or canvas >= _MOST:
+            break
+        canvas = min(2 * canvas, _MOST)
+    return np.array([found[name] for name in names], dtype=np.float32)
+
+
 def _connected(net: nn.Module) -> nn.Module:
-    """A copy with positive weights of one sum, no norm, and means in place of maxima: nothing cancels, nor is cut."""
+    """A copy with positive weights of one sum, no norm, and means in place of maxima: nothing cancels, nor is cut.
+
+    What scales a branch is 1, and all is in double precision: products along a hundred layers stay above 0.
+    """
     with lock_of(net):
-        twin = copy.deepcopy(net).cpu().float()
+        twin = copy.deepcopy(net).cpu().double()
+    for parameter in twin.parameters():
+        nn.init.ones_(parameter)
     for name, module in list(twin.named_modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.constant_(module.weight, 1.0 / module.weight[0].numel())
