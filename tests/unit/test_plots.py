@@ -462,6 +462,21 @@ def test_random_is_drawn_beside_the_methods() -> None:
     assert {t.line.color for t in fig.data if t.name == "random"} == {theme.GREY}
 
 
+def test_a_receptive_field_is_cut_at_its_own_models_picture() -> None:
+    fields = ReceptiveFields(("a", "b"), np.array([40.0, 300.0]), np.array([30.0, 90.0]), np.zeros((2, 224, 224)))
+    fig = plots.receptive_field(fields, np.ones((2, 2)), 32, names=("Small <CNN>", "My ViT"))
+    can, does, heads = fig.data
+    assert list(can.y) == [40, 224]
+    assert (np.asarray(does.y) <= np.asarray(can.y)).all()
+    assert [trace.name.split(":")[0] for trace in (can, heads)] == ["Small &lt;CNN>", "My ViT"]
+    assert {shape.y0 for shape in fig.layout.shapes} == {224, 32}
+    assert "Small <CNN>" in plots.theme.description(fig)
+    assert "ResNet" not in fig.to_json()
+    same = plots.receptive_field(fields, np.ones((2, 2)), 224)
+    assert [note.text for note in same.layout.annotations] == ["side of the picture"]
+    assert "does see" not in str(plots.receptive_field(None, np.ones((2, 2)), 32).to_json())
+
+
 def test_lens_draws_the_classes_that_win_at_the_end() -> None:
     probs = np.zeros((4, 5, 6))
     probs[-1, 0] = [0.0, 0.5, 0.1, 0.3, 0.06, 0.04]

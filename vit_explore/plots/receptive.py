@@ -16,30 +16,40 @@ def receptive_field(
     distances: np.ndarray | None = None,
     side: int | None = None,
     height: int = 420,
+    names: tuple[str, str] = ("ResNet", "ViT"),
 ) -> go.Figure:
     """Theoretical and measured receptive fields by depth, from 0 (first layer) to 1 (last), in pixels.
 
-    distances: a ViT's mean attention distances (L, H), a dot for each head. side: of the picture, drawn as a line; what
-    is connected beyond it is drawn at it.
+    distances: a ViT's mean attention distances (L, H), a dot for each head. side: of the ViT's picture, by default that
+    of the CNN's; what is connected beyond the CNN's is drawn at it. names: of the CNN and of the ViT.
     """
     fig = go.Figure()
-    side = side or (fields.maps.shape[-1] if fields is not None and fields.maps.size else None)
+    own = fields.maps.shape[-1] if fields is not None and fields.maps.size else None
+    cnn, vit = (theme.plain(name) for name in names)
     if fields is not None:
         depth = _depths(len(fields.layers))
-        cut = np.minimum(fields.theoretical, side or np.inf)
+        cut = np.minimum(fields.theoretical, own or side or np.inf)
         texts = [f"{name}<br>can see {_far(t)} px" for name, t in zip(fields.layers, fields.theoretical, strict=True)]
-        _line(fig, depth, cut, "ResNet: can see", texts, "dash", "square-open")
+        _line(fig, depth, cut, f"{cnn}: can see", texts, "dash", "square-open")
         if not np.isnan(fields.measured).all():
             texts = [f"{name}<br>does see {m:.1f} px" for name, m in zip(fields.layers, fields.measured, strict=True)]
-            _line(fig, depth, fields.measured, "ResNet: does see", texts, "solid", "square")
+            _line(fig, depth, fields.measured, f"{cnn}: does see", texts, "solid", "square")
     if distances is not None:
-        _heads(fig, distances)
-    if side:
-        fig.add_hline(y=side, line={"color": theme.GREY, "dash": "dot"}, annotation_text="side of the picture")
+        _heads(fig, distances, vit)
+    for size, words in _sides(own or side, side if distances is not None else None, cnn, vit).items():
+        fig.add_hline(y=size, line={"color": theme.GREY, "dash": "dot"}, annotation_text=words)
     theme.style(fig, height, legend=True)
     fig.update_xaxes(title_text="depth: first layer to last", range=[-0.03, 1.03], tickvals=[0, 0.5, 1])
     fig.update_yaxes(title_text="pixels", rangemode="tozero")
-    return theme.describe(fig, _words(fields, distances))
+    return theme.describe(fig, _words(fields, distances, names))
+
+
+def _sides(of_cnn: int | None, of_vit: int | None, cnn: str, vit: str) -> dict[int, str]:
+    """The sides of the pictures that are lines, in pixels, and what is written there: one where both agree."""
+    if of_cnn and of_vit and of_cnn != of_vit:
+        return {of_cnn: f"side of the picture of {cnn}", of_vit: f"side of the picture of {vit}"}
+    side = of_cnn or of_vit
+    return {side: "side of the picture"} if side else {}
 
 
 def _far(side: float) -> str:
@@ -61,23 +71,23 @@ def _line(fig: go.Figure, x: np.ndarray, y: np.ndarray, name: str, texts: list[s
     )  # fmt: skip
 
 
-def _heads(fig: go.Figure, distances: np.ndarray) -> None:
+def _heads(fig: go.Figure, distances: np.ndarray, name: str) -> None:
     layers, heads = distances.shape
     depth = np.repeat(_depths(layers), heads)
     texts = [f"layer {i // heads + 1}, head {i % heads + 1}<br>{d:.1f} px" for i, d in enumerate(distances.ravel())]
     fig.add_trace(
         go.Scatter(
-            x=depth, y=distances.ravel(), mode="markers", name="ViT: how far each head looks", text=texts,
+            x=depth, y=distances.ravel(), mode="markers", name=f"{name}: how far each head looks", text=texts,
             hovertemplate="%{text}<extra></extra>", marker={"color": theme.VIT, "size": 11, "opacity": 0.75},
         )
     )  # fmt: skip
 
 
-def _words(fields: ReceptiveFields | None, distances: np.ndarray | None) -> str:
+def _words(fields: ReceptiveFields | None, distances: np.ndarray | None, names: tuple[str, str]) -> str:
     parts = []
     if fields is not None:
         measured = "" if np.isnan(fields.measured).all() else f", does see {fields.measured[-1]:.0f}"
-        parts.append(f"The last layer of the ResNet can see {_far(fields.theoretical[-1])} pixels{measured}.")
+        parts.append(f"The last layer of {names[0]} can see {_far(fields.theoretical[-1])} pixels{measured}.")
     if distances is not None:
-        parts.append(f"The ViT's heads look {distances[0].mean():.1f} pixels far in layer 1, on average.")
+        parts.append(f"The heads of {names[1]} look {distances[0].mean():.1f} pixels far in layer 1, on average.")
     return " ".join(parts)

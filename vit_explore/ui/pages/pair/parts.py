@@ -123,7 +123,7 @@ def layers(both: Both, data: DataConfig) -> None:
 
 
 def reach(both: Both, data: DataConfig) -> None:
-    """A ResNet's receptive fields and a ViT's attention distances on one axis of pixels."""
+    """A CNN's receptive fields and a ViT's attention distances on one axis of pixels."""
     sides = {one.ref: looking.model(one.ref).image_size for one in both}
     vits = [one for one in both if looking.keeps_tokens(one.ref)]
     cnns = [one for one in both if one not in vits and not looking.gathers_tokens(one.ref)]
@@ -132,9 +132,11 @@ def reach(both: Both, data: DataConfig) -> None:
         return
     fields = asking.fields(cnns[0].ref, data, FIELD_IMAGES) if cnns else None
     distances = looking.attention_numbers(vits[0].ref, _no_picture(), data, False).distances if vits else None
-    chart(plots.receptive_field(fields, distances, sides[both[0].ref], 460), "pair_reach")
+    names = cnns[0].title if cnns else "", vits[0].title if vits else ""
+    figure = plots.receptive_field(fields, distances, sides[vits[0].ref] if vits else None, 460, names)
+    chart(figure, "pair_reach")
     if not (vits and cnns):
-        st.caption("With a ViT and a ResNet side by side, both stand in this figure.")
+        st.caption("With a ViT and a CNN side by side, both stand in this figure.")
     if len(set(sides.values())) > 1:
         st.caption("The two see the picture in different sizes, so their pixels are not the same.")
 
