@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import TINY, MakeRun, OpenPage, param
 from streamlit.testing.v1 import AppTest
 from test_inspection_pages import choose_tab, shown
 
+from vit_explore.cards import card_of
+from vit_explore.plots import theme
 from vit_explore.ui.kit import closer
 from vit_explore.ui.pages.labs import asking
+from vit_explore.ui.session.choice import Choice
 
 RESNET = TINY.update(model="resnet-slim")
 TABS = ("attribution", "logit_lens", "head_ablation", "token_norms")
@@ -256,6 +261,27 @@ def test_a_run_in_training_is_not_held_against_its_images_at_every_step(
     at = open_page("attention", model=f"run:{make_run('running')}", picture="sample:cat")
     assert not at.exception
     assert "is asked when its training has ended" in shown(at)
+
+
+@pytest.mark.parametrize("architecture", ["hybrid", "report-vit", "resnet-slim"])
+def test_a_line_has_the_colour_of_its_models_family(open_page: OpenPage, make_run: MakeRun, architecture: str) -> None:
+    """A hybrid keeps tokens, and is no ViT all the same; one without a colour of its own takes nobody's."""
+    run = make_run(config=TINY.update(model=architecture))
+    at = open_page("labs", model=f"run:{run}", lab="shuffle", marks="40", compare="off")
+    assert not at.exception
+    (line,) = [
+        one for one in json.loads(at.get("plotly_chart")[0].proto.spec)["data"] if one.get("mode") == "lines+markers"
+    ]
+    family = card_of(architecture).family
+    if family in theme.FAMILIES:
+        assert (line["line"]["color"], line["marker"]["symbol"]) == theme.FAMILIES[family]
+    else:
+        assert line["line"]["color"] not in {colour for colour, _ in theme.FAMILIES.values()}
+
+
+def test_the_family_of_a_timm_model_is_known() -> None:
+    assert Choice("timm:vit_tiny_patch16_224@random", "vit_tiny_patch16_224").family == "vit"
+    assert Choice("run:1", "a run").family == ""
 
 
 def test_another_lab_asks_for_another_guess(open_page: OpenPage, make_run: MakeRun) -> None:

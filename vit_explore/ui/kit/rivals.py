@@ -21,13 +21,13 @@ def rival(choice: Choice) -> Choice | None:
     return Choice(other.ref, other.title, other.steps, max(other.steps, default=None), other.card)
 
 
-def with_rival(choice: Choice, key: str, default: bool = False) -> list[tuple[str, str]]:
-    """(title, full reference) of the chosen model, and of its rival where the person wants it: draws the switch."""
+def with_rival(choice: Choice, key: str, default: bool = False) -> list[Choice]:
+    """The chosen model, and its rival where the person wants it: draws the switch."""
     other = rival(choice)
     if other is None:
-        return [(choice.title, choice.ref)]
+        return [choice]
     said = address.get("compare")
     on = default if said is None else said == "on"
     widget = address.widget("compare", key, on, {True: "on", False: "off"})
     beside = st.toggle(f"{other.title} beside it", **widget)
-    return [(choice.title, choice.ref), *([(other.title, other.ref)] if beside else [])]
+    return [choice, *([other] if beside else [])]

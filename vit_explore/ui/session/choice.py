@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from vit_explore.cards import Card, answers_all
+from vit_explore.cards import Card, answers_all, card_of
 from vit_explore.errors import BadReference
 from vit_explore.home import home
 from vit_explore.runs.references import Available, parse_reference, snapshot_steps
@@ -52,6 +52,11 @@ class Choice:
     def ref(self) -> str:
         """The full reference, for `caches.opening`."""
         return self.at(self.step)
+
+    @property
+    def family(self) -> str:
+        """Card.family of its architecture; empty where that is not known."""
+        return (self.card or card_of(self.base.partition("@")[0])).family
 
     @property
     def is_latest(self) -> bool:

@@ -14,10 +14,11 @@ from vit_explore.ui.kit.picture_data import own_data
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.labs import asking, notes, recorded
 from vit_explore.ui.session import address
-from vit_explore.ui.session.choice import Choice, choose
+from vit_explore.ui.session.choice import choose
 
 WITH_MASKS = ("shapes",)  # datasets that say where the object is
 SHAPES = "bundled:vit-shapes"
+UNKNOWN = "unknown"  # the family of a model without one: a colour that no family has
 TILE = 104  # pixels of a changed picture on the page
 _GUESSED = "labs_guessed"  # the last guess, with the references of the models that it is of
 Models = list[tuple[str, str]]
@@ -40,12 +41,13 @@ def show() -> None:
             recorded.show(lab)
         panel.panel(notes.of_records(lab))
         return
-    models = rivals.with_rival(choice, "labs_compare", default=True)
+    choices = rivals.with_rival(choice, "labs_compare", default=True)
+    models = [(one.title, one.ref) for one in choices]
     with friendly(model_picker.offer_bundled):
         for _, ref in models:
             looking.check_classes(ref)
         models = _of_the_same_classes(models)
-        _guess_and_run(lab, choice, models)
+        _guess_and_run(lab, models, {one.ref: one.family for one in choices})
     panel.panel(notes.of_lab(lab))
 
 
@@ -76,7 +78,8 @@ def _choose_lab(words: dict[str, str]) -> None:
     address.choose(lab=words[st.session_state["labs_lab"]], marks=None)
 
 
-def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
+def _guess_and_run(lab: Lab, models: Models, families: dict[str, str]) -> None:
+    """families: of the models, by reference."""
     data = own_data()
     if data is None:
         st.info("A lab needs the model's own pictures, which are not on this machine.", icon=":material/info:")
@@ -107,7 +110,7 @@ def _guess_and_run(lab: Lab, choice: Choice, models: Models) -> None:
             address.choose(marks=None)
             st.rerun()
     found = asking.outcome(lab.name, refs, data)
-    _figure(lab, found, models, marks)
+    _figure(lab, found, models, marks, families)
     st.markdown(f"#### :material/gavel: {escaped(_titled(found.verdict, models))}")
     for line in found.findings:
         st.markdown(f"- {escaped(_titled(line, models))}")
@@ -132,16 +135,12 @@ def _guess(lab: Lab, models: Models) -> None:
             st.rerun()
 
 
-def _figure(lab: Lab, found: LabResult, models: Models, marks: tuple[int, ...]) -> None:
+def _figure(lab: Lab, found: LabResult, models: Models, marks: tuple[int, ...], families: dict[str, str]) -> None:
     curves = [
-        plots.LabCurve(title, _family(ref), line.accuracy, line.low, line.high, mark / 100)
+        plots.LabCurve(title, families[ref] or UNKNOWN, line.accuracy, line.low, line.high, mark / 100)
         for (title, ref), line, mark in zip(models, found.lines, marks, strict=True)
     ]
     chart(plots.lab_lines(curves, lab.levels, lab.axis, found.lines[0].chance), f"lab_{lab.name}")
-
-
-def _family(ref: str) -> str:
-    return "vit" if looking.keeps_tokens(ref) else "resnet"
 
 
 def _titled(sentence: str, models: Models) -> str:

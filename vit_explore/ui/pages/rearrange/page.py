@@ -39,7 +39,7 @@ def show() -> None:
             "Pieces along a side", SIDES, default=4, required=True, key="rearrange_side", persist_state="page",
             label_visibility="collapsed",
         )  # fmt: skip
-        models = rivals.with_rival(choice, "rearrange_compare", default=True)
+        models = [(one.title, one.ref) for one in rivals.with_rival(choice, "rearrange_compare", default=True)]
     with friendly(model_picker.offer_bundled):
         for _, ref in models:
             looking.check_classes(ref)

@@ -26,7 +26,7 @@ def show() -> None:
     choice = model_picker.require_model("which explanation of its answers to believe", "faithfulness")
     looking.open_or_stop(choice.ref, "faithfulness")
     picture = pick_picture(of_model=True)
-    models = rivals.with_rival(choice, "trust_compare")
+    models = [(one.title, one.ref) for one in rivals.with_rival(choice, "trust_compare")]
     with friendly(model_picker.offer_bundled):
         for _, ref in models:
             looking.check_classes(ref)
