@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -266,3 +267,26 @@ def test_maps_that_do_not_fit_the_memory_are_refused_before_the_pass(
         vx.explain.relevance(net, images)
     monkeypatch.setattr(room, "free_memory", lambda _: 6 * size)
     np.testing.assert_array_equal(vx.explain.relevance(net, images), relevance)
+
+
+def test_all_maps_of_a_distilled_vit_are_the_mean_of_the_two_tokens_that_are_read() -> None:
+    weights = np.random.default_rng(0).random((2, 1, 3, 8, 8))
+    weights /= weights.sum(-1, keepdims=True)
+    maps = maps_of(weights, (2, 3), 2)
+    distilled = dataclasses.replace(maps, prefix_names=("class token", "distillation token"))
+    swapped = weights.copy()
+    swapped[..., [0, 1], :] = weights[..., [1, 0], :]  # of one layer: what the second token takes becomes the first's
+    masks = np.random.default_rng(1).random((2, 2, 3)) > 0.5
+    rollout = vx.explain.attention_rollout(distilled)
+    rows = weights.mean(2)[:, 0, :2, 2:].mean(1)  # with the residual path, half of the attention
+    np.testing.assert_allclose(rollout.reshape(2, -1), rows / 2, atol=1e-6)
+    other = dataclasses.replace(distilled, weights=swapped.astype(np.float32))
+    for one, two in (
+        (rollout, vx.explain.attention_rollout(other)),
+        (vx.explain.attention_on_object(distilled, masks), vx.explain.attention_on_object(other, masks)),
+    ):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+    net, images = make("distilled"), pictures("distilled")
+    last = vx.explain.attention_maps(net, images).weights[:, -1].mean(1)
+    found = vx.explain.heatmap(net, images, "attention").reshape(2, -1)
+    np.testing.assert_allclose(found, (last[:, 0, 2:] + last[:, 1, 2:]) / 2, atol=1e-6)

@@ -33,7 +33,8 @@ def by_retained_gradients(net: nn.Module, image: Tensor, target: int, n_prefix: 
     steps = [(a * a.grad).clamp(min=0).mean(dim=1)[0].detach().double().numpy() for a in kept]
     some = [chosen for n in range(1, len(steps) + 1) for chosen in combinations(steps, n)]
     total = sum(reduce(lambda product, step: step @ product, chosen) for chosen in some)
-    return total[0, n_prefix:] if class_token else total[n_prefix:, n_prefix:].mean(axis=0)
+    heads = 2 if hasattr(net, "head_dist") else 1  # each reads a token of its own
+    return total[:heads, n_prefix:].mean(axis=0) if class_token else total[n_prefix:, n_prefix:].mean(axis=0)
 
 
 @pytest.mark.parametrize(("kind", "n_prefix", "class_token"), [
@@ -171,6 +172,15 @@ def test_a_distilled_token_is_read_by_its_own_head() -> None:
     lens = vx.explain.logit_lens(net, images)[:, -1]
     np.testing.assert_allclose(lens[:, 0], net.head(tokens[:, 0]).softmax(-1).detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(lens[:, 1], net.head_dist(tokens[:, 1]).softmax(-1).detach().numpy(), atol=1e-5)
+
+
+def test_the_answer_of_a_distilled_vit_is_the_mean_of_two_tokens() -> None:
+    net, images = make("distilled"), pictures("distilled")
+    lens = vx.explain.logit_lens(net, images)[:, -1]
+    odds = np.exp(np.log(lens[:, :2]).mean(axis=1))
+    expected = net(images).softmax(1).detach().numpy()
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), expected, atol=1e-5)
+    assert np.abs(lens[:, 0] - expected).max() > 0.01
 
 
 def test_with_average_pooling_each_patch_is_read_through_the_final_norm() -> None:

@@ -76,9 +76,9 @@ def attention_maps(model: Any, images: Tensor, without: Sequence[Head] = ()) -> 
     is_fine=False,
 )
 def _last_layer(asked: Question) -> np.ndarray:
-    """Without a class token: the mean over the patch rows."""
+    """Of the tokens that the head reads: two of a distilled ViT, the patches without a class token."""
     with torch.no_grad():
         _, maps, shape = attention_pass(asked.net, asked.images)
     rows = maps[-1].float().mean(dim=1)[..., shape.n_prefix :]  # (B, N, patches)
-    row = rows[:, 0] if shape.reads_class_token else rows[:, shape.n_prefix :].mean(dim=1)
+    row = rows[:, shape.read].mean(dim=1)
     return row.reshape(-1, *shape.grid).cpu().numpy()

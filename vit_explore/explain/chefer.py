@@ -48,8 +48,9 @@ def relevance(model: Any, images: Tensor, target: int | Tensor | None = None) ->
     """Gradient-weighted rollout, (B, gh, gw), unscaled (Chefer, Gur & Wolf 2021, for self-attention).
 
     R becomes R + mean_h relu(dy/dA_l * A_l) R from the first layer to the last, y the raw logit of `target` (None: the
-    predicted class). Given is R - I, in the row of the class token, without one the mean over the patch rows. A map of
-    rounding alone comes with a VitExploreWarning. Raises NotApplicable, BadConfig.
+    predicted class). Given is R - I, in the row of the class token, of a distilled ViT the mean of that and the
+    distillation token's, without a class token that of the patches'. A map of rounding alone comes with a
+    VitExploreWarning. Raises NotApplicable, BadConfig.
     """
     net = module_of(model)
     images = ready_images(net, images)
@@ -71,7 +72,7 @@ def _relevance(net: nn.Module, images: Tensor, target: int | Tensor | None) -> n
         step = (gradient.to(dtype) * attention.detach().to(dtype)).clamp(min=0).mean(dim=1).cpu().double()  # (B, N, N)
         added = added + step + step @ added
     p = shape.n_prefix
-    row = added[:, 0, p:] if shape.reads_class_token else added[:, p:, p:].mean(dim=1)
+    row = added[:, shape.read, p:].mean(dim=1)
     return row.reshape(-1, *shape.grid).numpy().astype(np.float32)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vit_explore.errors import NotApplicable
+from vit_explore.explain.results import read_tokens
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Geometry:
     prefix_names: tuple[str, ...]  # "class token", "distillation token", "register 1" and so on, in order
     patch_size: tuple[int, int]  # pixels (height, width) that one grid cell covers
     reads_class_token: bool  # the head reads the class token; else it pools the patches
+
+    @property
+    def read(self) -> slice:
+        """The tokens that the answer is read from."""
+        return read_tokens(self.reads_class_token, self.prefix_names)
 
     @property
     def n_prefix(self) -> int:

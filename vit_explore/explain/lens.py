@@ -27,7 +27,7 @@ CARD = Explanation(
     formula=r"p_{l,i} = \operatorname{softmax}\bigl(\operatorname{head}(\operatorname{norm}(x_{l,i}))\bigr)",
     what_you_see=(
         "What the head would answer if it read each token after each block. In the last layer the class token "
-        "gives the real answer."
+        "gives the real answer; in a distilled ViT that is the mean of what its two heads read, before the softmax."
     ),
     what_to_look_for="At which layer does the class token make up its mind? Do patches on the object name it too?",
     what_to_beware=(
@@ -42,8 +42,9 @@ CARD = Explanation(
 def logit_lens(model: Any, images: Tensor) -> np.ndarray:
     """softmax(head(norm(residual after block l))) of each token, (B, L, N, classes) (nostalgebraist 2020).
 
-    With a class-token head, the class token of the last layer gives the model's own probabilities. A distilled token is
-    read by its own head. Raises NotApplicable for a model without tokens or a head that can read single tokens.
+    With a class-token head, the class token of the last layer gives the model's own probabilities. A distillation token
+    is read by its own head, and the model's logits are the mean of the two. Raises NotApplicable for a model without
+    tokens or a head that can read single tokens.
     """
     net: Any = module_of(model)
     images = ready_images(net, images)

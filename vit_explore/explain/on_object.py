@@ -43,8 +43,8 @@ CARD = Explanation(
 def attention_on_object(maps: AttentionMaps, masks: Any) -> np.ndarray:
     """Share of each head's attention to the patches that falls on the object, (L, H) in [0, 1], mean over the images.
 
-    masks: (B, h, w), true on the object, in whatever resolution, of what the model sees. From the class token, without
-    one the mean over the patches. Raises BadConfig.
+    masks: (B, h, w), true on the object, in whatever resolution, of what the model sees. From the class token, of a
+    distilled ViT the mean of that and the distillation token, without one the mean over the patches. Raises BadConfig.
     """
     known = torch.tensor(np.array(masks), dtype=torch.float32)
     if known.ndim != 3 or len(known) != len(maps.weights):
@@ -53,7 +53,7 @@ def attention_on_object(maps: AttentionMaps, masks: Any) -> np.ndarray:
         )
     share = F.adaptive_avg_pool2d(known[:, None], maps.grid).flatten(1).numpy()  # (B, patches)
     n = maps.n_prefix
-    rows = maps.weights[:, :, :, 0, n:] if maps.has_class_token else maps.weights[:, :, :, n:, n:].mean(axis=3)
+    rows = maps.weights[:, :, :, maps.read, n:].mean(axis=3)
     on = (rows * share[:, None, None]).sum(axis=-1) / np.maximum(rows.sum(axis=-1), 1e-12)
     return on.mean(axis=0).astype(np.float32)
 

@@ -50,6 +50,11 @@ class AttentionMaps:
     logits: np.ndarray  # (B, classes), of the same pass
     prefix_names: tuple[str, ...]  # of the first tokens: "class token", "distillation token", "register 1"
 
+    @property
+    def read(self) -> slice:
+        """The tokens that the answer is read from."""
+        return read_tokens(self.has_class_token, self.prefix_names)
+
 
 @dataclass(frozen=True)
 class SemanticTokens:
@@ -101,6 +106,14 @@ class Faithfulness:
     insertion_auc: float  # higher is better
     target: int
     baseline: str  # what deleted pixels become, in words
+
+
+def read_tokens(reads_class_token: bool, prefix_names: tuple[str, ...]) -> slice:
+    """The tokens whose mean the head reads: the class token, with a distillation token both (the answer is the mean of
+    two heads), else the patches."""
+    if not reads_class_token:
+        return slice(len(prefix_names), None)
+    return slice(0, 1 + ("distillation token" in prefix_names))
 
 
 def has_signal(heat: np.ndarray, precision: float = float(np.finfo(np.float32).eps)) -> bool:

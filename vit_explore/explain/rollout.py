@@ -53,8 +53,8 @@ def attention_rollout(
     unscaled.
 
     head_fusion: mean, max or min over heads. discard_ratio: share of the smallest entries of a layer set to 0, those of
-    prefix tokens spared. start_layer: the first layer of the product. Without a class token: the mean over the patch
-    rows.
+    prefix tokens spared. start_layer: the first layer of the product. Of a distilled ViT: the mean of the class and the
+    distillation row; without a class token that of the patch rows.
     """
     _check(maps, head_fusion, discard_ratio, start_layer)
     n, p = maps.weights.shape[-1], maps.n_prefix
@@ -63,7 +63,7 @@ def attention_rollout(
         fused = _FUSIONS[head_fusion](maps.weights[:, layer].astype(np.float64), axis=1)  # (B, N, N)
         step = _discard(fused, discard_ratio, p) + np.eye(n)
         rollout = (step / step.sum(axis=-1, keepdims=True)) @ rollout
-    row = rollout[:, 0, p:] if maps.has_class_token else rollout[:, p:, p:].mean(axis=1)
+    row = rollout[:, maps.read, p:].mean(axis=1)
     return row.reshape(-1, *maps.grid).astype(np.float32)
 
 

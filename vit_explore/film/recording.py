@@ -30,7 +30,7 @@ class Moment:
     probabilities: np.ndarray  # (C,)
     positions: np.ndarray | None  # (gh, gw, gh, gw) cosine of the position embeddings
     filters: np.ndarray | None  # (k, P, P, 3) in [0, 1]; order and signs follow the last snapshot
-    attention: np.ndarray | None  # (L, gh, gw) of the class token (without one: of the mean patch), mean of the heads
+    attention: np.ndarray | None  # (L, gh, gw) of the tokens that the head reads, mean of them and of the heads
     lens: np.ndarray | None  # (L, gh, gw) probability of the followed class, read from each patch after each block
     distances: np.ndarray | None  # (L, H) pixels
     entropies: np.ndarray | None  # (L, H) in [0, 1]
@@ -163,7 +163,7 @@ class _Asked:
         attention = distances = entropies = cam = None
         if maps is not None:
             weights = maps.weights[0].mean(axis=1)[chosen]  # (L, N, N)
-            rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
+            rows = weights[:, maps.read].mean(axis=1)
             attention = rows[:, maps.n_prefix :].reshape(-1, *maps.grid)
             distances = explain.attention_distance(maps, geometry(loaded.model).patch_size)
             entropies = explain.attention_entropy(maps)

@@ -40,6 +40,8 @@ def _draw(side: Side, picture: Picture, target: int | None) -> None:
         return
     classes = looking.model(side.ref).classes
     chart(plots.logit_lens(values, classes, token, prefix_names=shape.prefix_names), f"lens_token_{side.ref}")
+    if shape.read == slice(0, 2):
+        st.caption("Its answer is the mean of two heads: of the class token's logits and the distillation token's.")
     if patch is not None and shape.reads_class_token and side.ref == side.all[-1]:
         st.button("Follow the class token", icon=":material/undo:", on_click=_back, key=f"lens_back_{side.ref}")
 
