@@ -462,6 +462,28 @@ def test_random_is_drawn_beside_the_methods() -> None:
     assert {t.line.color for t in fig.data if t.name == "random"} == {theme.GREY}
 
 
+def _without_colour(fig: go.Figure) -> list[tuple[object, object]]:
+    return [(t.line.dash, t.marker.symbol) for t in fig.data if t.showlegend is not False]
+
+
+def test_no_two_lines_are_told_apart_by_their_colours_alone() -> None:
+    looks = [(look.symbol, look.dash) for look in map(theme.line_of, range(24))]
+    assert len(set(looks)) == len(looks)
+    assert theme.CHANCE.symbol not in theme.SYMBOLS
+    score = _ranking().scores[0]
+    many = dataclasses.replace(
+        _ranking(), scores=tuple(dataclasses.replace(score, method=f"m{i}", title=f"m{i}") for i in range(9))
+    )
+    for fig, count in (
+        (plots.logit_lens(np.random.rand(4, 3, 6), [f"c{i}" for i in range(6)], top=6), 6),
+        (plots.faithfulness({f"m{i}": _faithfulness() for i in range(7)}, random=_faithfulness()), 8),
+        (plots.trust_curves(many), 9),
+    ):
+        found = _without_colour(fig)
+        assert len(set(found)) == len(found) == count
+        assert all("markers" in trace.mode for trace in fig.data)
+
+
 def test_a_receptive_field_is_cut_at_its_own_models_picture() -> None:
     fields = ReceptiveFields(("a", "b"), np.array([40.0, 300.0]), np.array([30.0, 90.0]), np.zeros((2, 224, 224)))
     fig = plots.receptive_field(fields, np.ones((2, 2)), 32, names=("Small <CNN>", "My ViT"))

@@ -48,9 +48,9 @@ def faithfulness(
     fig = go.Figure()
     fig.set_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.1)
     for i, (name, curves) in enumerate(results.items()):
-        _curves(fig, theme.plain(name), curves, theme.PALETTE[i % len(theme.PALETTE)], "solid")
+        _curves(fig, theme.plain(name), curves, theme.line_of(i))
     if random is not None:
-        _curves(fig, "random", random, theme.GREY, "dash")
+        _curves(fig, "random", random, theme.CHANCE)
     deletion_insertion_axes(fig, height)
     areas = "; ".join(f"{name}: {c.deletion_auc:.2f} and {c.insertion_auc:.2f}" for name, c in results.items())
     return theme.describe(
@@ -68,7 +68,7 @@ def deletion_insertion_axes(fig: go.Figure, height: int) -> None:
     fig.update_yaxes(title_text="probability of the class", col=1)
 
 
-def _curves(fig: go.Figure, name: str, result: Faithfulness, colour: str, dash: str) -> None:
+def _curves(fig: go.Figure, name: str, result: Faithfulness, look: theme.Line) -> None:
     sides = (
         (1, "deleted", result.deletion, result.deletion_auc),
         (2, "inserted", result.insertion, result.insertion_auc),
@@ -79,11 +79,12 @@ def _curves(fig: go.Figure, name: str, result: Faithfulness, colour: str, dash: 
             go.Scatter(
                 x=result.fractions,
                 y=curve,
-                mode="lines",
+                mode="lines+markers",
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
-                line={"color": colour, "width": 3, "dash": dash},
+                line={"color": look.colour, "width": 3, "dash": look.dash},
+                marker={"size": 8, "symbol": look.symbol, **theme.sparse_marks(len(curve))},
                 hovertemplate=hover,
             ),
             row=1,

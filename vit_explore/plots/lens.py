@@ -30,20 +30,16 @@ def logit_lens(
     values = _one(probs, index)[:, token]  # (L, C)
     layers = np.arange(1, len(values) + 1)
     chosen = np.argsort(values[-1])[::-1][:top]
-    fig = go.Figure(
-        [
+    fig = go.Figure()
+    for i, c in enumerate(chosen):
+        look = theme.line_of(i)
+        fig.add_trace(
             go.Scatter(
-                x=layers,
-                y=values[:, c],
-                name=theme.plain(classes[c]),
-                mode="lines+markers",
-                line={"color": theme.PALETTE[i % len(theme.PALETTE)], "width": 3},
-                marker={"size": 8},
+                x=layers, y=values[:, c], name=theme.plain(classes[c]), mode="lines+markers",
+                line={"color": look.colour, "width": 3, "dash": look.dash}, marker={"size": 9, "symbol": look.symbol},
                 hovertemplate="after layer %{x}: %{fullData.name} %{y:.1%}<extra></extra>",
             )
-            for i, c in enumerate(chosen)
-        ]
-    )
+        )  # fmt: skip
     theme.style(fig, height, legend=True)
     fig.update_xaxes(title_text="layer (depth)", dtick=1 if len(values) <= 12 else 4)
     fig.update_yaxes(

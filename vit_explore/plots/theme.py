@@ -23,6 +23,8 @@ AMBER = "#E69F00"
 SKY = "#56B4E9"
 GREY = "#8A8F98"  # what is not the subject: chance lines, baselines, annotations; readable on both backgrounds
 PALETTE = (VIT, RESNET, GREEN, PINK, AMBER, SKY)
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "star", "cross")  # in the order of the palette
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FAMILIES = {  # by Card.family
     "vit": (VIT, "circle"),
     "resnet": (RESNET, "square"),
@@ -73,6 +75,29 @@ def role_colour(role: str | None, index: int = 0) -> str:
     if role is None:
         return PALETTE[index % len(PALETTE)]
     return FAMILIES[role][0] if role in FAMILIES else OTHERS[index % len(OTHERS)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one of several lines looks: it can be told from the others without its colour."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+CHANCE = Line(GREY, "x", "dash")
+
+
+def line_of(index: int) -> Line:
+    """The look of the line at this place; from the seventh on a colour and its symbol come again with another dash."""
+    turn, at = divmod(index, len(PALETTE))
+    return Line(PALETTE[at], SYMBOLS[at], DASHES[(at + turn) % len(DASHES)])
+
+
+def sparse_marks(count: int, most: int = 8) -> dict[str, int]:
+    """The marker settings of a line of `count` points that bears `most` of them at most."""
+    return {"maxdisplayed": most} if count > most else {}
 
 
 def role_marker(role: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -64,31 +65,33 @@ def trust_map(heat: np.ndarray, image: np.ndarray, side: int) -> np.ndarray:
 
 
 def trust_curves(ranking: Ranking, methods: Sequence[str] | None = None, height: int = 440) -> go.Figure:
-    """Mean deletion (left) and insertion (right) curves; chance is grey and dashed. methods: names, None for all."""
+    """Mean deletion (left) and insertion (right) curves; chance is grey, with crosses. methods: names, None for all."""
     fig = go.Figure()
     fig.set_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.06)
     shown = [score for score in ranking.scores if methods is None or score.method in methods or score.is_chance]
     for i, score in enumerate(sorted(shown, key=lambda score: score.is_chance)):
-        colour = theme.GREY if score.is_chance else theme.PALETTE[i % len(theme.PALETTE)]
-        dash = ("dot" if "pixels" in score.method else "dash") if score.is_chance else ("solid", "longdash")[i >= 6]
+        look = theme.line_of(i)
+        if score.is_chance:
+            look = replace(theme.CHANCE, dash="dot" if "pixels" in score.method else "dash")
         for column, curve, areas in (
             (1, score.deletion_curve, score.deletion),
             (2, score.insertion_curve, score.insertion),
         ):
-            fig.add_trace(_curve(score.title, ranking.fractions, curve, float(areas.mean()), colour, dash), 1, column)
+            fig.add_trace(_curve(score.title, ranking.fractions, curve, float(areas.mean()), look), 1, column)
             fig.data[-1].showlegend = column == 1
     deletion_insertion_axes(fig, height)
     words = "; ".join(f"{s.title} {s.deletion.mean():.2f} and {s.insertion.mean():.2f}" for s in shown)
     return theme.describe(fig, f"Probability as pixels are deleted and inserted. Areas under the two curves: {words}.")
 
 
-def _curve(name: str, x: np.ndarray, y: np.ndarray, area: float, colour: str, dash: str) -> go.Scatter:
+def _curve(name: str, x: np.ndarray, y: np.ndarray, area: float, look: theme.Line) -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,
-        mode="lines",
+        mode="lines+markers",
         name=name,
         legendgroup=name,
-        line={"color": colour, "width": 2.5, "dash": dash},
+        line={"color": look.colour, "width": 2.5, "dash": look.dash},
+        marker={"size": 8, "symbol": look.symbol, **theme.sparse_marks(len(x))},
         hovertemplate=f"{name}<br>%{{x:.0%}}: probability %{{y:.1%}}<br>area {area:.3f}<extra></extra>",
     )
