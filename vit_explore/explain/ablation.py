@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry_of
 from vit_explore.explain.heads import head_counts, silenced
-from vit_explore.explain.inputs import module_of, ready_images, ready_labels
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_labels
 from vit_explore.explain.states import plain_pass
 
 __all__ = ["head_ablation", "head_ablation_steps"]
@@ -55,6 +55,8 @@ def head_ablation_steps(model: Any, images: Tensor, labels: Any = None) -> Itera
     """As head_ablation, head by head: (share done, losses so far (L, H), NaN where not known yet)."""
     net = module_of(model)
     images = ready_images(net, images)
+    if len(images) > 1:
+        check_alone(net)
     geometry_of(net, images)
     counts = head_counts(net)
     lost = np.full((len(counts), max(counts)), np.nan, dtype=np.float32)

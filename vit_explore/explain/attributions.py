@@ -17,7 +17,7 @@ from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry, has_tokens, name_of
 from vit_explore.explain.heatmaps import Question, fits, heat_method, heat_methods
-from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import own_size
 from vit_explore.explain.states import differentiable, lock_of, plain_pass, undisturbed
 from vit_explore.registry import Registry
@@ -59,6 +59,7 @@ Method = Callable[[Question], Tensor]  # to (B, 3, h, w)
 methods: Registry[Method] = Registry("attribution method")
 _WITHOUT_GRADIENTS = ("occlusion",)
 _IN_STEPS = ("integrated_gradients", "gradient_shap", "smooth_grad")
+_PACKED = (*_IN_STEPS, "occlusion")  # make one batch of several passes
 _NOISE = 0.4  # of SmoothGrad: a tenth of the range that normalised pixels usually have
 _SHAP_NOISE = 0.09  # of Gradient SHAP
 
@@ -85,6 +86,8 @@ def attribution(
     methods.get(method)
     net = module_of(model)
     images = ready_images(net, images)
+    if method in _PACKED or len(images) > 1:
+        check_alone(net)
     fitting = attribution_methods(net, images)
     if method not in fitting:
         raise NotApplicable(
@@ -110,6 +113,8 @@ def passes_of(model: Any, images: Tensor, method: str, steps: int = 32) -> int:
 def _heat(method: str, asked: Question) -> np.ndarray:
     """(B, h, w), summed over the colours."""
     net = asked.net
+    if method in _PACKED or len(asked.images) > 1:
+        check_alone(net)
     with nullcontext() if method in _WITHOUT_GRADIENTS else differentiable(net), undisturbed(net):
         leaf = replace(asked, images=asked.images.clone().requires_grad_(), targets=asked.targets.clone())
         heat = methods.get(method)(leaf).detach().sum(dim=1)
@@ -125,7 +130,9 @@ def attribution_methods(model: Any, images: Tensor | None = None) -> list[str]:
     net = module_of(model)
     if images is None:
         images = ready_images(net, torch.zeros(1, 3, *own_size(model, net)))
-    return [name for name in methods.names() if fits(heat_methods.get(name).needs, net, images)]
+    rows = [heat_methods.get(name) for name in methods.names()]
+    mixes = getattr(net, "mixes_batch", False)
+    return [row.name for row in rows if fits(row.needs, net, images) and not (mixes and row.is_packed)]
 
 
 def _ready_baseline(images: Tensor, baseline: float | Tensor) -> Tensor:
@@ -141,6 +148,7 @@ def _method(name: str, title: str, about: str, passes: int, *, needs: str = "any
 
     def add(method: Method) -> Method:
         facts = {"title": title, "about": about, "passes": passes, "needs": needs, "is_fine": is_fine}
+        facts["is_packed"] = name in _PACKED
         heat_method(name, source=str(method.__doc__).partition(":")[0], **facts)(partial(_heat, name))
         return methods.register(name)(method)
 

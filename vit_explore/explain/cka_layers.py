@@ -14,7 +14,7 @@ from vit_explore.errors import BadConfig
 from vit_explore.explain.capture import output_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import block_names
-from vit_explore.explain.inputs import module_of, ready_images
+from vit_explore.explain.inputs import check_alone, module_of, ready_images
 
 __all__ = ["cka_matrix", "cka_steps", "compared_layers"]
 
@@ -60,6 +60,8 @@ def cka_matrix(a: Any, b: Any, images: Any) -> np.ndarray:
 def cka_steps(a: Any, b: Any, images: Any) -> Iterator[tuple[float, np.ndarray]]:
     """As cka_matrix, batch by batch: (share done, the matrix so far)."""
     one, other = module_of(a), module_of(b)
+    check_alone(one)
+    check_alone(other)
     mine, yours = images if isinstance(images, tuple | list) else (images, images)
     is_same = one is other and mine is yours
     mine, yours = ready_images(one, mine), ready_images(other, yours)

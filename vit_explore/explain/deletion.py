@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig
 from vit_explore.explain.catalogue import Explanation
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_targets
 from vit_explore.explain.results import Faithfulness
 from vit_explore.explain.states import plain_pass
 from vit_explore.precision import autocast
@@ -102,6 +102,7 @@ def deletion_insertion(
     pictures: ready, (B, 3, h, w). heats: (B, h, w). targets: (B,). batch_size: 0 for one that fits the size.
     precision: fp32 or bf16, of the passes.
     """
+    check_alone(net)
     h, w = int(pictures.shape[2]), int(pictures.shape[3])
     counts = np.append(np.arange(0, h * w, max(1, h * w // steps)), h * w)
     ranks = np.stack([np.argsort(_hottest_first(heat)) for heat in heats]).reshape(-1, 1, h, w)

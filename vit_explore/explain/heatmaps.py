@@ -68,6 +68,7 @@ class HeatMethod:
     passes: int
     is_fine: bool
     run: Callable[[Question], np.ndarray]
+    is_packed: bool = False  # makes one batch of several passes
 
     @property
     def chance(self) -> str:
@@ -135,7 +136,8 @@ def misfit(method: HeatMethod, net: nn.Module, fitting: Sequence[str]) -> NotApp
 def methods_for(net: nn.Module, images: Tensor) -> list[str]:
     """The methods that fit a model, asked with the first of `images`, (B, 3, h, w)."""
     asked = {needs: fits(needs, net, images) for needs in {method.needs for _, method in heat_methods}}
-    return [name for name, method in heat_methods if asked[method.needs]]
+    mixes = getattr(net, "mixes_batch", False)
+    return [name for name, method in heat_methods if asked[method.needs] and not (mixes and method.is_packed)]
 
 
 def fits(needs: str, net: nn.Module, images: Tensor) -> bool:

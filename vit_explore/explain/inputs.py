@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vit_explore.errors import BadConfig, NotApplicable
-from vit_explore.explain.geometry import embedding, is_torchvisions, patch_pixels, takes_any_size
+from vit_explore.explain.geometry import embedding, is_torchvisions, name_of, patch_pixels, takes_any_size
 
 
 def module_of(model: Any) -> nn.Module:
@@ -44,6 +44,15 @@ def ready_images(net: nn.Module, images: Any) -> Tensor:
     if weight is None:
         return images.detach().float()
     return images.detach().to(device=weight.device, dtype=weight.dtype)
+
+
+def check_alone(net: nn.Module) -> None:
+    """Raises NotApplicable for a model that mixes the images of a batch: put together, passes change its answers."""
+    if getattr(net, "mixes_batch", False):
+        raise NotApplicable(
+            f"{name_of(net, at_start=True)} attends across the batch, so what it says of a picture depends on those "
+            "beside it, and this asks about many at once; train it with attend_over = tokens, or choose another model."
+        )
 
 
 def _check_size(net: Any, size: tuple[int, int]) -> None:

@@ -145,8 +145,10 @@ def _pixels(subject: Subject, image: Tensor) -> np.ndarray:
 def _logits(net: nn.Module, images: Tensor) -> Tensor:
     import torch
 
+    from vit_explore.explain.inputs import check_alone
     from vit_explore.explain.states import plain_pass
 
+    check_alone(net)
     with torch.no_grad():
         return torch.cat([plain_pass(net, part).float() for part in images.split(batch_size(images))])
 

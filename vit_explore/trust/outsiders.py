@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vit_explore.errors import BadConfig
 from vit_explore.explain.capture import features_pass
-from vit_explore.explain.inputs import module_of, ready_images, ready_labels
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_labels
 
 __all__ = ["Meter", "Strangeness", "auroc", "features_of", "meter_of", "nearest"]
 
@@ -93,6 +93,8 @@ def features_of(model: Any, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Logits (n, C) and features (n, D) of normalised images. Raises NotApplicable."""
     net = module_of(model)
     images = ready_images(net, images)
+    if len(images) > 1:
+        check_alone(net)
     size = max(16, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
     with torch.no_grad():
         parts = [features_pass(net, part) for part in images.split(size)]

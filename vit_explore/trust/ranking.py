@@ -15,7 +15,7 @@ from vit_explore.config.train import Precision
 from vit_explore.errors import BadConfig
 from vit_explore.explain.deletion import area, deletion_insertion, to_pixels
 from vit_explore.explain.heatmaps import HeatMethod, Question, heat_methods, methods_for, misfit
-from vit_explore.explain.inputs import module_of, ready_images, ready_labels, ready_targets
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_labels, ready_targets
 from vit_explore.explain.states import plain_pass
 from vit_explore.precision import settled
 from vit_explore.told import Progress
@@ -58,6 +58,7 @@ def rank_steps(
 ) -> Iterator[Progress | Ranking]:
     """As `rank`, telling its progress on the way; the last item is the Ranking."""
     net = module_of(model)
+    check_alone(net)
     images = ready_images(net, images)
     _check(explained, labels)
     known = None if labels is None else ready_labels(labels, len(images))
