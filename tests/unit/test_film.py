@@ -16,6 +16,7 @@ import vit_explore as vx
 from vit_explore.cli import main
 from vit_explore.config import RunConfig
 from vit_explore.errors import BadConfig, BadReference, NotApplicable, RunNotFound
+from vit_explore.film.drawing import _dots
 from vit_explore.film.panels import Bars, Dots, Pictures, panels
 from vit_explore.film.recording import _chosen
 from vit_explore.runs.references import snapshot_steps
@@ -210,3 +211,16 @@ def test_the_snapshots_are_looked_for_before_the_data(
     monkeypatch.setattr("vit_explore.film_command._picture", lambda *_: pytest.fail("asked for the data"))
     assert main(["film", f"run:{run}"]) == 2
     assert "snapshot" in capsys.readouterr().err
+
+
+def test_the_unit_stands_beside_the_axis_that_it_is_of() -> None:
+    """Blocks are counted, pixels are not: without a unit nothing is drawn there."""
+    values = np.full((1, 2, 3), 40.0)
+    cells = [_dots(Dots("far", "How far", "", values, 50.0, unit, None), 0) for unit in ("px", "")]
+    rows, columns = np.nonzero((cells[0] != cells[1]).any(axis=-1))
+    assert rows.max() < 30  # at the top tick
+    assert columns.min() > 36  # right of the axis
+    assert columns.max() < 70
+    script = (Path(vx.__file__).parent / "film" / "player.js").read_text()
+    (line,) = [line for line in script.splitlines() if "panel.unit" in line]
+    assert "y(panel.top)" in line

@@ -292,7 +292,7 @@ def test_each_token_in_front_of_the_patches_has_its_own_name() -> None:
 
 
 def test_a_model_without_prefix_tokens_has_no_strip() -> None:
-    with pytest.raises(NotApplicable, match="no class token"):
+    with pytest.raises(NotApplicable, match="No token before this model's patches has a position embedding"):
         plots.position_prefix(_similarity(prefix=0))
 
 
@@ -460,6 +460,14 @@ def test_random_is_drawn_beside_the_methods() -> None:
     fig = plots.faithfulness(_faithfulness(), random=_faithfulness())
     assert [t.name for t in fig.data] == ["this method"] * 2 + ["random"] * 2
     assert {t.line.color for t in fig.data if t.name == "random"} == {theme.GREY}
+
+
+@pytest.mark.parametrize(("labelled", "said"), [(True, "accuracy lost"), (False, "answers that change")])
+def test_what_a_head_is_worth_is_called_accuracy_only_where_the_labels_were_known(labelled: bool, said: str) -> None:
+    fig = plots.head_ablation(np.array([[0.1, 0.0]], np.float32), labelled=labelled)
+    assert said in fig.data[0].colorbar.title.text
+    assert said in str(theme.description(fig)).lower()
+    assert ("accuracy" in fig.to_json().lower()) == labelled
 
 
 def _without_colour(fig: go.Figure) -> list[tuple[object, object]]:

@@ -34,7 +34,9 @@ CARD = Explanation(
         "Heads stand in for each other: a pair may matter where neither alone does. Zero is an unusual value for "
         "what follows. Over few images a loss of a point is chance."
     ),
-    example="result = vx.explain.head_ablation(model, images)",
+    example=(
+        "labels = [0] * len(images)  # the true class of each\nresult = vx.explain.head_ablation(model, images, labels)"
+    ),
     figure="vx.plots.head_ablation(result)",
 )
 
@@ -44,8 +46,9 @@ _BATCH, _PIXELS = 256, 2**21  # images, and pixels in a batch
 def head_ablation(model: Any, images: Tensor, labels: Any = None) -> np.ndarray:
     """Accuracy lost, in [-1, 1], as each head alone is switched off, (L, H) (Michel, Levy & Neubig 2019).
 
-    images: normalised (B, 3, h, w). labels: (B,); without them, the share of predictions that change. The model is left
-    as it was. Raises NotApplicable where heads cannot be told apart, BadConfig.
+    images: normalised (B, 3, h, w). labels: (B,); without them, the share of predictions that change, which the figure
+    calls so with `labelled=False`. The model is left as it was. Raises NotApplicable where heads cannot be told apart,
+    BadConfig.
     """
     *_, (_, lost) = head_ablation_steps(model, images, labels)
     return lost

@@ -66,6 +66,7 @@ def _dots(panel: Dots, frame: int) -> np.ndarray:
     layers = panel.values.shape[1]
     pen.line([(left, top), (left, bottom), (right, bottom)], theme.GREY)
     pen.text((left - 6, top), f"{panel.top:.3g}", theme.GREY, _font(14), anchor="rt")
+    pen.text((left + 6, top), panel.unit, theme.GREY, _font(14), anchor="lt")
     pen.text((left - 6, bottom), "0", theme.GREY, _font(14), anchor="rb")
     pen.text(((left + right) / 2, CELL - 4), "block", theme.GREY, _font(14), anchor="mb")
     if panel.line is not None:

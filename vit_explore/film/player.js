@@ -132,8 +132,9 @@ export default function play({ parentElement, data }) {
     line(left, height - bottom, width, height - bottom, "axis");
     line(left, 12, left, height - bottom, "axis");
     for (const value of [0, panel.top / 2, panel.top]) text(Number(value.toPrecision(2)), { x: left - 6, y: y(value) + 4 }, "end");
+    if (panel.unit) text(panel.unit, { x: left + 6, y: y(panel.top) + 4 }, "start");
     for (let i = 0; i < layers; i += Math.ceil(layers / 12)) text(i + 1, { x: x(i), y: height - bottom + 16 }, "middle");
-    text(panel.unit ? `block, ${panel.unit}` : "block", { x: (left + width) / 2, y: height - 1 }, "middle");
+    text("block", { x: (left + width) / 2, y: height - 1 }, "middle");
     if (panel.line !== null) line(left, y(panel.line), width, y(panel.line), "even");
     const marks = panel.values[0].map((heads, layer) => heads.map((_, head) => {
       const mark = node("circle", "head", chart, SVG);

@@ -12,10 +12,13 @@ __all__ = ["head_ablation"]
 _LEAST = 0.02  # of accuracy: the end of the colour range at least, so that noise stays pale
 
 
-def head_ablation(lost: np.ndarray, off: tuple[tuple[int, int], ...] = (), height: int | None = None) -> go.Figure:
+def head_ablation(
+    lost: np.ndarray, off: tuple[tuple[int, int], ...] = (), height: int | None = None, labelled: bool = True
+) -> go.Figure:
     """Accuracy lost (L, H), in [-1, 1], as each head is switched off: layers are columns, heads are rows.
 
-    Not-a-number is not measured yet. off: heads, (layer, head) from 0, that are framed. A click's `customdata` is
+    labelled: false for what was measured without labels, the share of answers that change. Not-a-number is not measured
+    yet. off: heads, (layer, head) from 0, that are framed. A click's `customdata` is
     [layer, head].
     """
     layers, heads = lost.shape
@@ -34,7 +37,7 @@ def head_ablation(lost: np.ndarray, off: tuple[tuple[int, int], ...] = (), heigh
             textfont={"size": theme.FONT_SIZE, "color": "rgb(0,0,1)"},
             customdata=places,
             colorscale=theme.colour_scale("signed"),
-            colorbar=theme.colour_bar("points of accuracy lost without it"),
+            colorbar=theme.colour_bar(f"points of {'accuracy lost' if labelled else 'answers that change'} without it"),
             hovertemplate="layer %{x}, head %{y}: %{text}<extra></extra>",
             xgap=2,
             ygap=2,
@@ -54,7 +57,8 @@ def head_ablation(lost: np.ndarray, off: tuple[tuple[int, int], ...] = (), heigh
     words = (
         f"head {worst[1] + 1} of layer {worst[0] + 1}, {100 * lost[worst]:+.1f} points" if known.any() else "none yet"
     )
-    return theme.describe(fig, f"Accuracy lost as each of {layers} × {heads} heads is switched off; most by {words}.")
+    what = "Accuracy lost" if labelled else "Share of answers that change"
+    return theme.describe(fig, f"{what} as each of {layers} × {heads} heads is switched off; most by {words}.")
 
 
 def _text(lost: float, is_off: bool) -> str:

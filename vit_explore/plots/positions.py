@@ -96,7 +96,8 @@ def position_prefix(result: PositionSimilarity, height: int | None = None) -> go
     n, names = len(result.prefix), result.prefix_names
     if n == 0:
         raise NotApplicable(
-            "This model has no class token and no registers; open a model with pool = cls or with registers."
+            "No token before this model's patches has a position embedding of its own; open a model in which the class "
+            "token or registers have one, such as the project's own ViT with pool = cls."
         )
     texts = [
         f"{name} against the patches<br>cosine from {tile.min():+.2f} to {tile.max():+.2f}"
