@@ -47,8 +47,8 @@ def everyday() -> dict[str, Preset]:
     return {name: preset for name, preset in presets if preset.is_everyday}
 
 
-def _add(name: str, title: str, why: str, config: RunConfig) -> RunConfig:
-    presets.register(name)(Preset(name, title, why, lambda: config))
+def _add(name: str, title: str, why: str, config: RunConfig, takes: str = "") -> RunConfig:
+    presets.register(name)(Preset(name, title, why, lambda: config, takes=takes))
     return config
 
 
@@ -98,6 +98,17 @@ _add(
     "The same two minutes, without a class token and with a small convolution before each MLP.",
     _ten_classes.update(**QUICK),
 )
+_add(
+    "ten-classes-long",
+    "All ten classes, 160 epochs",
+    "CutMix and RandAugment keep a small ViT from learning its images by heart, so that it goes on getting better: "
+    "87.1 % of the test images in one run.",
+    _ten_classes.update(
+        seconds=None, epochs=160, val_fraction=0.05, batch_size=128, lr=3e-3, augment="flip+crop", cutmix=1.0,
+        rand_augment=5, low_res_fraction=0.2, evaluations=16,
+    ),
+    takes="about 80 minutes",
+)  # fmt: skip
 _add(
     "shapes",
     "Shapes: nothing to download",
