@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed.parser.error(unknown(left[0], parsed.parser))
     try:
         status = parsed.command(parsed)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
         return status
     except VitExploreError as error:
         say(f"error: {error}", file=sys.stderr)

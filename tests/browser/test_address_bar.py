@@ -44,6 +44,12 @@ def test_what_the_page_settled_completes_the_url(page: Page) -> None:
     assert page.evaluate("history.length") == entries
 
 
+def test_its_own_completion_is_no_choice_of_the_person(page: Page) -> None:
+    """A timed part asked with the URL from before the completion, and the run after it settles more."""
+    assert complete(page, "model=m&layer=3", "model=m", 1) == "?embed=true&model=m&layer=3"
+    assert complete(page, "model=m&layer=3&patch=5", "model=m", 2) == "?embed=true&model=m&layer=3&patch=5"
+
+
 def test_a_url_that_has_gone_on_is_let_be(page: Page) -> None:
     """Drawn late: a choice after that script run is in the URL already, and its own run completes it."""
     page.evaluate("history.pushState(null, '', '?model=m&layer=3&patch=12')")

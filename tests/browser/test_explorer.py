@@ -78,7 +78,10 @@ def test_what_python_said_is_no_choice(page: Page) -> None:
     heads.press("ArrowUp")  # Python has not heard of the layer yet, for all that is known here
     page.wait_for_function("() => window.sent.length === 2")
     assert page.evaluate("() => window.sent[1].chosen") == ["layer", "head"]
-    mount(page, layer=1, heard=page.evaluate("() => window.sent[1].sent"))
-    heads.press("ArrowRight")
+    heads.press("ArrowLeft")  # back to where Python was, for all that it may be on its way elsewhere by now
     page.wait_for_function("() => window.sent.length === 3")
-    assert page.evaluate("() => window.sent[2].chosen") == ["layer"]
+    assert page.evaluate("() => [window.sent[2].layer, ...window.sent[2].chosen]") == [0, "layer", "head"]
+    mount(page, layer=1, heard=page.evaluate("() => window.sent[2].sent"))
+    heads.press("ArrowRight")
+    page.wait_for_function("() => window.sent.length === 4")
+    assert page.evaluate("() => window.sent[3].chosen") == ["layer"]

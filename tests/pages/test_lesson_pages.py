@@ -27,7 +27,6 @@ from vit_explore.ui import site
 from vit_explore.ui.kit import model_head, taking_home, waiting
 from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.pages.room import board
-from vit_explore.ui.pages.room import page as room_page
 from vit_explore.ui.session import account, caches, choice, room
 
 SHORT = TINY.update(epochs=None, seconds=5.0)
@@ -420,27 +419,25 @@ def test_the_way_home_appears_with_the_first_step_of_a_run(
     assert "room_home" in [toggle.key for toggle in at.toggle]
 
 
-def test_the_page_notices_what_can_be_taken_home(
+def test_what_can_be_taken_home_is_looked_for_as_the_lesson_goes_on(
     begun: Begun, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was drawn before the first run began: the next look at the board draws it again."""
-    redrawn: list[bool] = []
-    monkeypatch.setattr(room_page.address, "redraw", lambda: redrawn.append(True))
-    monkeypatch.setattr(room_page.room, "look_again", lambda: (None, begun.lesson))
-    monkeypatch.setattr(room_page.board, "board", lambda _: None)
+    """A run more, or another state, is another zip; a step more is not."""
+    monkeypatch.setattr(board.st, "session_state", {})
     monkeypatch.setattr(room, "is_teacher", lambda: True)
     monkeypatch.setattr(room, "actor", lambda: Actor("teacher", is_teacher=True))
-    drawn = board.signature(board.to_take_home(begun.lesson))
-    room_page._board(drawn)
-    assert not redrawn
-    run = make_run("running", SHORT)
-    room_page._board(drawn)
-    assert redrawn
-    drawn = board.signature(board.to_take_home(begun.lesson))
-    with RunStore()._writing() as connection:
-        connection.execute(sa.update(schema.runs).where(schema.runs.c.id == run).values(state="finished"))
-    room_page._board(drawn)
-    assert len(redrawn) == 2
+
+    def update(**values: object) -> None:
+        with RunStore()._writing() as connection:
+            connection.execute(sa.update(schema.runs).values(**values))
+
+    assert board._to_take_home(begun.lesson) == []
+    make_run("running", SHORT)
+    (first,) = board._to_take_home(begun.lesson)
+    update(step=99)
+    assert board._to_take_home(begun.lesson) == [first]
+    update(state="finished")
+    assert [run.step for run in board._to_take_home(begun.lesson)] == [99]
 
 
 def test_who_may_not_change_a_sweep_is_offered_no_stop(begun: Begun, as_student: OpenPage, make_run: MakeRun) -> None:

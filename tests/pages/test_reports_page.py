@@ -146,8 +146,13 @@ def test_a_run_whose_pictures_are_not_here_is_not_started(
     until(at, "There is no shoe-sandal-boot here")
     assert at.button(key="reports_run").disabled
     assert not at.button(key="reports_change").disabled
-    (tmp_path / "shoe-sandal-boot").mkdir()
+    for name in ("shoe", "boot"):
+        (tmp_path / "shoe-sandal-boot" / name).mkdir(parents=True)
+        for number in range(10):
+            (tmp_path / "shoe-sandal-boot" / name / f"{number}.png").touch()
     at.run()
+    until(at, "On this machine")
+    assert not at.error
     assert not at.button(key="reports_run").disabled
 
 

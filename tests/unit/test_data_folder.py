@@ -262,11 +262,17 @@ def test_there_is_nothing_to_get() -> None:
 
 def test_a_picture_that_comes_or_goes_is_noticed(tmp_path: Path) -> None:
     """In a class folder, and in one of a split."""
-    for prefix in ("", "train/"):
+    for prefix in ("", "train/", "top/train/"):
         root = unpack(tmp_path / f"own{len(prefix)}", tree(2, f"{prefix}fox", f"{prefix}owl"))
         for place in (root, *root.rglob("*")):
             os.utime(place, ns=(10**18, 10**18))
-        before = members.last_change(root)
+        before = members.last_change(str(root))
         (root / f"{prefix}owl" / "new.png").write_bytes(PNG)
-        assert members.last_change(root) > before
-    assert members.last_change(tmp_path / "nowhere") == 0
+        assert members.last_change(str(root)) > before
+    for nowhere in (str(tmp_path / "nowhere"), "~nobody-of-that-name/pictures", "a\0b"):
+        assert members.last_change(nowhere) == 0
+
+
+def test_the_home_of_nobody_is_one_sentence() -> None:
+    with pytest.raises(BadData, match="not known here"):
+        load(Path("~nobody-of-that-name/pictures"))

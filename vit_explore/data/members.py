@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -113,24 +113,36 @@ def counted(path: Path) -> dict[str, dict[str, int]]:
     return {split: {name: len(by_class.get(name, [])) for name in layout.classes} for split, by_class in splits.items()}
 
 
-def last_change(path: Path) -> int:
-    """When a zip, or a folder with the two levels of folders in it, was changed last, in ns; 0 where there is none.
+def located(path: str) -> Path:
+    """The folder or zip that a person named; ~ is their home. Raises BadData."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadData(
+            f"{path!r} begins with the home of a user who is not known here; write ~/ or the whole path."
+        ) from None
+
+
+def last_change(path: str) -> int:
+    """When a zip, or a folder with the three levels of folders in it, was changed last, in ns; 0 where there is none.
 
     A picture that is added or removed changes its folder. Cheap: no file is looked at.
     """
     try:
-        return max(one.stat().st_mtime_ns for one in (path, *_folders(path, 2)))
-    except OSError:
+        root = located(path)
+        return max(one.stat().st_mtime_ns for one in (root, *_folders(root, 3)))
+    except (OSError, ValueError, BadData):
         return 0
 
 
 def _folders(path: Path, levels: int) -> Iterator[Path]:
-    if levels and path.is_dir():
-        with os.scandir(path) as entries:
-            inside = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for folder in inside:
-            yield folder
-            yield from _folders(folder, levels - 1)
+    """Those inside, level by level; one that cannot be looked into is passed over."""
+    inside: list[Path] = []
+    with suppress(OSError), os.scandir(path) as entries:
+        inside = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for folder in inside if levels else ():
+        yield folder
+        yield from _folders(folder, levels - 1)
 
 
 def _walk(root: Path) -> Iterator[Entry]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from vit_explore.config import DataConfig, ModelConfig, RunConfig
 from vit_explore.data.base import DatasetStatus, check_classes, datasets
 from vit_explore.data.loading import dataset_status
-from vit_explore.data.members import counted
+from vit_explore.data.members import counted, located
 from vit_explore.data.splits import TEST_FRACTION
 
 TEST_SHARE = 0.2  # test images for each training image, about, as in CIFAR-10 and CIFAR-100
@@ -61,7 +59,7 @@ def own_images(data: DataConfig) -> tuple[int, int, int]:
 
     Raises BadData where there is no folder or zip of class folders, BadConfig for a class that it does not have.
     """
-    counts = counted(Path(data.path or "").expanduser())
+    counts = counted(located(data.path or ""))
     names = data.classes or tuple(counts["train"])
     check_classes(data.dataset, tuple(counts["train"]), names)
     pool = {split: sum(by_class[name] for name in names) for split, by_class in counts.items()}

@@ -104,7 +104,11 @@ def _check_source(config: RunConfig, uploads: Path) -> None:
 
 def check_folder(path: str | None, uploads: Path) -> None:
     """Raises NotAllowed for images of this machine that no student has uploaded."""
-    if path and not Path(path).expanduser().resolve().is_relative_to(uploads.resolve()):
+    try:
+        is_theirs = not path or Path(path).expanduser().resolve().is_relative_to(uploads.resolve())
+    except (RuntimeError, ValueError, OSError):  # no such user, no such name
+        is_theirs = False
+    if not is_theirs:
         raise NotAllowed("In a lesson only the teacher names a folder of this machine; upload a zip in place of it.")
 
 

@@ -30,6 +30,7 @@ def bundle_steps(store: RunStore, runs: Sequence[str], names: Mapping[str, str])
     """
     records = [store.get(run) for run in runs if store.has(run)]
     said: dict[str, list[Guess]] = {}
+    gone: set[str] = set()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for done, record in enumerate(records):
@@ -40,11 +41,13 @@ def bundle_steps(store: RunStore, runs: Sequence[str], names: Mapping[str, str])
                 own = next((guess for guess in said[record.id] if guess.person == record.owner), None)
                 page = sheet(store, record.id, first_sample(store, record.id), who, own)
             except RunNotFound:
+                gone.add(record.id)
                 continue
             except VitExploreError as error:
                 title = f"<!doctype html><meta charset=utf-8><title>{escape(record.name)}</title>"
                 page = f"{title}<p>{escape(str(error))}</p>"
             archive.writestr(f"{file_stem(f'{who} {record.name}', record.id)}.html", page)
+        records = [record for record in records if record.id not in gone]
         archive.writestr("runs.csv", _table(RUNS, [_run(record, names) for record in records]))
         rows = [_guess(record, guess, names) for record in records for guess in said.get(record.id, [])]
         archive.writestr("guesses.csv", _table(GUESSES, rows))

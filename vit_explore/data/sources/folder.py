@@ -19,7 +19,7 @@ from vit_explore.data import cache
 from vit_explore.data.base import DatasetStatus, Pool, Progress, Source, Split, datasets
 from vit_explore.data.images import MAX_BYTES, load_image, resize_crop
 from vit_explore.data.loading import check_memory
-from vit_explore.data.members import Entry, Layout, Listing, arrange, name_of, open_listing
+from vit_explore.data.members import Entry, Layout, Listing, arrange, located, name_of, open_listing
 from vit_explore.errors import BadConfig, BadData, BadImage
 from vit_explore.text import printable
 
@@ -38,7 +38,7 @@ class Folder(Source):
     def load(self, config: DataConfig, progress: Progress) -> Pool:
         if not config.path:
             raise BadConfig("The dataset 'folder' needs a path; name a folder or a zip of class folders.")
-        path = Path(config.path).expanduser()
+        path = located(config.path)
         with open_listing(path) as listing:
             layout = arrange(listing, name_of(path))
             names = tuple(split for split in _SPLITS if split in layout.pictures)

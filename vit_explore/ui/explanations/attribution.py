@@ -14,13 +14,17 @@ from vit_explore.ui.session import address
 
 
 def _controls(ref: str) -> tuple[int | None, str]:
-    """The class, and the method."""
+    """The class, and the method: the first one where that of the address fits other models only."""
+    from vit_explore.explain.heatmaps import heat_methods
+
     left, right = st.columns(2, gap="medium")
     with left:
         target = pick_target(ref)
     rows = closer.attributions(ref)
     titles = {name: row.title for name, row in rows.items()}
-    method = address.one_of("method", titles, next(iter(titles)))
+    first = next(iter(titles))
+    is_of_others = address.get("method") in heat_methods.names() and address.get("method") not in titles
+    method = first if is_of_others else address.one_of("method", titles, first)
     right.selectbox(
         "Method", list(rows), format_func=titles.__getitem__, **address.widget("method", "attribution_method", method)
     )

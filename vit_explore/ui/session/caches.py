@@ -76,7 +76,7 @@ def opening_in(ref: str, folder: str, warm: WarmUp) -> Job[LoadedModel]:
 def key_of(config: DataConfig) -> str:
     """What names the images of a config: its JSON, and for a person's own pictures when they were changed last."""
     path = config.path if config.dataset == "folder" else None
-    return config.model_dump_json() + (f" {last_change(Path(path).expanduser())}" if path else "")
+    return config.model_dump_json() + (f" {last_change(path)}" if path else "")
 
 
 def loading(config: DataConfig) -> Job[Dataset]:

@@ -255,11 +255,17 @@ def _known_run(name: str, known: Container[str]) -> str | None:
     if run is not None:
         run = run.removeprefix("run:")
         if run not in known:
-            there = RunStore(home()).has(run)
-            why = f"The run {run} never began" if there else f"There is no run {run} any more"
-            address.refuse(name, f"{why}; choose another one below.")
+            address.refuse(name, f"{_why_not(run)}; choose another one below.")
             return None
     return run
+
+
+def _why_not(run: str) -> str:
+    """Why a run of the address cannot race."""
+    store = RunStore(home())
+    if not store.has(run):
+        return f"There is no run {run} any more"
+    return f"The run {run} never began" if store.get(run).step is None else f"The run {run} cannot be read here"
 
 
 def _first(offers: list[Available]) -> Choice | None:

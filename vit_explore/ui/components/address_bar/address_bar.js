@@ -8,8 +8,9 @@ export default function (component) {
   const url = new URL(window.location.href);
   if (url.pathname.split("/").pop() !== path) return; // on the way to another page
   const params = url.searchParams;
-  const told = new URLSearchParams(known);
-  if (fields.some((name) => params.get(name) !== told.get(name))) return; // it went on: the run of that completes it
+  const says = (text) => fields.every((name) => params.get(name) === new URLSearchParams(text).get(name));
+  if (!says(known) && !says(root.addressWrote ?? known)) return; // it went on: the run of that completes it
+  root.addressWrote = query;
   const before = params.toString();
   for (const name of fields) params.delete(name);
   for (const [name, value] of new URLSearchParams(query)) params.set(name, value);

@@ -42,7 +42,7 @@ function take(ex, data) {
   ex.view.layer = Math.min(ex.view.layer, layers - 1);
   if (ex.view.head !== null && ex.view.head >= heads) ex.view.head = null;
   if (ex.view.patch !== null && ex.view.patch >= grid[0] * grid[1]) ex.view.patch = null;
-  if (follows) ex.said = { ...ex.view };
+  if (follows) ex.chosen.clear();
 }
 
 function bytes(text) {
@@ -155,7 +155,7 @@ function build(root) {
   heads.setAttribute("role", "application");
   heads.setAttribute("aria-label", "All heads of all layers: the arrow keys move the choice");
   const hint = element("p", "hint", right);
-  const ex = { root, caption, hint, map, top, token, mean, own, ownScale: false, opacity, heads, hover: null, view: null, said: null, data: null, picture: null, sent: 0 };
+  const ex = { root, caption, hint, map, top, token, mean, own, ownScale: false, opacity, heads, hover: null, view: null, chosen: new Set(), data: null, picture: null, sent: 0 };
   ex.heat = document.createElement("canvas");
   ex.observer = new ResizeObserver(() => render(ex));
   ex.observer.observe(root);
@@ -202,9 +202,10 @@ function listen(ex) {
 }
 
 // Shown at once; Python is told a moment later, so that a held arrow key is one rerun and not thirty. `sent` makes each
-// report a new one: after Back, the same choice is a choice again. `chosen` are the parts that Python had not said: of two
-// explorers side by side, one may not know yet where the other has gone.
+// report a new one: after Back, the same choice is a choice again. `chosen` are the parts that the person
+// changed since Python answered: of two explorers side by side, one may not know yet where the other has gone.
 function change(ex, part) {
+  for (const [name, value] of Object.entries(part)) if (ex.view[name] !== value) ex.chosen.add(name);
   Object.assign(ex.view, part);
   ex.hover = null;
   render(ex);
@@ -212,7 +213,7 @@ function change(ex, part) {
   ex.timer = setTimeout(() => {
     ex.timer = null;
     ex.sent = Date.now();
-    ex.send({ ...ex.view, sent: ex.sent, chosen: Object.keys(ex.said).filter((part) => ex.view[part] !== ex.said[part]) });
+    ex.send({ ...ex.view, sent: ex.sent, chosen: [...ex.chosen] });
   }, 200);
 }
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import streamlit as st
 
 from vit_explore.config import DataConfig
 from vit_explore.data import dataset_status, datasets
-from vit_explore.data.members import last_change, pictures_of
+from vit_explore.data.members import last_change, located, pictures_of
 from vit_explore.ui.kit import waiting
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.text import escaped
@@ -113,7 +112,7 @@ def _folder() -> bool:
     if path := str(st.session_state[_KEY("path")] or "").strip():
         with friendly():
             room.check_folder(path)
-            return _say_classes(waiting.result(_looking_into(Path(path).expanduser())))
+            return _say_classes(waiting.result(_looking_into(path)))
     return False
 
 
@@ -129,9 +128,9 @@ def _say_classes(found: dict[str, int]) -> bool:
     return True
 
 
-def _looking_into(path: Path) -> Job[dict[str, int]]:
+def _looking_into(path: str) -> Job[dict[str, int]]:
     def work() -> Work[dict[str, int]]:
         yield Progress(0.0, "counting its pictures")
-        return pictures_of(path)
+        return pictures_of(located(path))
 
-    return Job(("folder", str(path), str(last_change(path))), "Looking into the folder", work)
+    return Job(("folder", path, str(last_change(path))), "Looking into the folder", work)

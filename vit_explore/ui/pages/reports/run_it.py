@@ -37,7 +37,7 @@ def draw(row: Row) -> None:
         with cost, friendly():
             if row.needs and kind == "faithful":
                 st.markdown(row.needs)
-            can_run = _say_cost(preset.config) and _has_pictures(preset.config)
+            can_run = _has_pictures(preset.config) and _say_cost(preset.config)
         with buttons:
             _buttons(preset, can_run and _has_its_folder(preset.config))
 

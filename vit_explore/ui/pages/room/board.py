@@ -18,6 +18,7 @@ from vit_explore.ui.kit.text import escaped
 from vit_explore.ui.session import address, caches, room
 
 MOST = 200  # runs
+_TAKEN = "room_taken"  # the runs of the last zip that was offered
 
 
 def board(lesson: Lesson) -> None:
@@ -33,21 +34,23 @@ def board(lesson: Lesson) -> None:
         _guesses(store, runs, names, lesson)
 
 
-def to_take_home(lesson: Lesson) -> list[RunRecord]:
-    """All runs of the lesson with a first step for the teacher, their own for a student."""
+def _to_take_home(lesson: Lesson) -> list[RunRecord]:
+    """All runs of the lesson with a first step for the teacher, their own for a student.
+
+    As they were when one of them last came, went or changed its state: a step more is no other zip to pack.
+    """
     store, actor = caches.store(), room.actor()
     runs = [run for run in runs_of(store, lesson) if run.step is not None and actor is not None]
-    return [run for run in runs if room.is_teacher() or run.owner == (actor and actor.id)]
+    runs = [run for run in runs if room.is_teacher() or run.owner == (actor and actor.id)]
+    kept: list[RunRecord] = st.session_state.get(_TAKEN, [])
+    if [(run.id, run.name, run.state) for run in runs] != [(run.id, run.name, run.state) for run in kept]:
+        st.session_state[_TAKEN] = kept = runs
+    return kept
 
 
-def signature(runs: list[RunRecord]) -> str:
-    """Changes when one of them comes, goes or changes its state."""
-    return " ".join(f"{run.id}:{run.state}" for run in runs)
-
-
-def take_home(lesson: Lesson, runs: list[RunRecord]) -> None:
-    """These as one zip, packed when it is asked for."""
-    store = caches.store()
+def take_home(lesson: Lesson) -> None:
+    """What one may take along as one zip, packed when it is asked for."""
+    store, runs = caches.store(), _to_take_home(lesson)
     if not runs:
         return
     words = "Take the lesson home" if room.is_teacher() else "Take my runs home"

@@ -8,7 +8,7 @@ from vit_explore.ui.kit import panel
 from vit_explore.ui.kit.errors import friendly
 from vit_explore.ui.kit.fragments import fragment
 from vit_explore.ui.pages.room import board, notes, teaching
-from vit_explore.ui.session import address, room
+from vit_explore.ui.session import room
 
 EVERY = 3.0  # seconds between two looks at the board
 
@@ -33,17 +33,19 @@ def show() -> None:
             f"parameters; **{limits.runs}** at a time. Students take turns."
         )
     if lesson is not None:
-        with friendly():
-            runs = board.to_take_home(lesson)
-            fragment(_board, every=EVERY)(board.signature(runs))
-            board.take_home(lesson, runs)
+        fragment(_board, every=EVERY)()
+        fragment(_way_home, every=EVERY)()
     panel.panel(notes.lesson())
 
 
-def _board(drawn: str) -> None:
-    """drawn: of the runs that could be taken home when the page was drawn; others, or in other states, draw it anew."""
+def _board() -> None:
     lesson = room.look_again()[1]
     if lesson is not None:
-        if board.signature(board.to_take_home(lesson)) != drawn:
-            address.redraw()
         board.board(lesson)
+
+
+def _way_home() -> None:
+    lesson = room.look_again()[1]
+    if lesson is not None:
+        with friendly():
+            board.take_home(lesson)
