@@ -267,6 +267,9 @@ def test_maps_that_do_not_fit_the_memory_are_refused_before_the_pass(
         vx.explain.relevance(net, images)
     monkeypatch.setattr(room, "free_memory", lambda _: 6 * size)
     np.testing.assert_array_equal(vx.explain.relevance(net, images), relevance)
+    monkeypatch.setattr(room, "free_memory", lambda _: 0)
+    with pytest.raises(NotApplicable, match="GB are free"):  # and not that the method does not fit the model
+        vx.explain.heatmap(net, images, "rollout")
 
 
 def test_all_maps_of_a_distilled_vit_are_the_mean_of_the_two_tokens_that_are_read() -> None:

@@ -344,6 +344,29 @@ def test_deep_lift_is_refused_where_a_relu_is_used_again() -> None:
     assert "guided_backprop" in {score.method for score in ranking.scores}
 
 
+class Functional(nn.Sequential):
+    """A ReLU as a module, and one as a function, as torchvision's DenseNet has it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for module in self[:-1]:
+            x = module(x)
+        return self[-1](torch.relu(x).flatten(1))
+
+
+def test_relus_that_are_called_as_functions_are_seen() -> None:
+    net = Functional(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Linear(4 * 28 * 28, 3)).eval()
+    assert set(vx.explain.attribution_methods(net, torch.zeros(1, 3, 32, 32))) == set(EVERYWHERE)
+
+
+def test_a_net_whose_size_is_not_known_is_asked_with_images_or_one_sentence() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30 * 30, 3)).eval()
+    with pytest.raises(BadConfig, match="give images of its size"):
+        vx.explain.attribution_methods(net)
+    images = torch.randn(2, 3, 32, 32)
+    assert "deep_lift" in vx.explain.attribution_methods(net, images)
+    assert vx.explain.attribution(net, images, "saliency").shape == (2, 32, 32)
+
+
 @pytest.mark.parametrize("name", ["seresnet18", "skresnet18", "resnest14d"])
 def test_a_gate_beside_the_relus_is_no_relu_net(name: str) -> None:
     net = timm.create_model(name, num_classes=7).eval()

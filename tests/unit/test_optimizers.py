@@ -19,7 +19,7 @@ from vit_explore.config import ModelConfig, TrainConfig
 from vit_explore.errors import TrainingFailed
 from vit_explore.models import create_model
 from vit_explore.training.muon import Muon, orthogonal
-from vit_explore.training.optimizers import Optimizers, make_optimizers
+from vit_explore.training.optimizers import GROUPING, Optimizers, make_optimizers
 
 VIT = {"width": 32, "depth": 2, "num_heads": 2, "num_classes": 3}
 
@@ -85,6 +85,16 @@ def test_what_timm_spares_weight_decay_is_spared_and_no_table_is_taken_for_a_mat
     parts = make_optimizers(model, card, TrainConfig(epochs=1)).parts
     assert not wanted & (names(model, parts["muon"]) if "muon" in parts else set())
     assert wanted <= names(model, parts["adamw"])
+
+
+def test_buffers_of_an_earlier_release_find_their_parameters() -> None:
+    """It asked the card alone what is spared, and its checkpoints hold the buffers in that order."""
+    model = timm.create_model("beit_base_patch16_224", pretrained=False, num_classes=3, **SMALL)
+    card, train = ModelConfig(architecture="timm:beit_base_patch16_224", image_size=32).card, TrainConfig(epochs=1)
+    table = "blocks.0.attn.relative_position_bias_table"
+    for grouping, is_matrix in ((1, True), (GROUPING, False)):
+        parts = make_optimizers(model, card, train, grouping).parts
+        assert (table in names(model, parts["muon"])) is is_matrix
 
 
 PYTORCHS = {

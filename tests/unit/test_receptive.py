@@ -53,6 +53,17 @@ def test_the_theoretical_field_is_the_closed_form(layers: list[tuple[int, int]])
     assert np.isnan(fields.measured).all()
 
 
+def test_convolutions_without_padding_are_followed_on_wide_canvases_too() -> None:
+    """Their maps have not quite the proportions of the picture, by which a layout is told."""
+    layers = [(3, 2), (3, 1), (3, 2), (5, 2), (5, 2), (5, 1), (5, 1)]
+    net = Chain(layers).eval()
+    for block in net.features[:3]:
+        block[0].padding = (0, 0)
+    fields = vx.explain.receptive_field(net, torch.zeros(1, 3, 96, 96))
+    assert fields.theoretical.tolist() == closed_form(layers)
+    assert fields.theoretical.max() > 96
+
+
 def test_a_resnets_field_may_be_larger_than_its_picture() -> None:
     """ResNet-18: 7x7/2, 3x3/2 pool, then two 3x3 convolutions in each of eight blocks, three of them with a stride."""
     blocks = [(3, 1), (3, 1)] * 2 + [(3, 2), (3, 1), (3, 1), (3, 1)] * 3

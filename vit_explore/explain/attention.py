@@ -69,7 +69,7 @@ def attention_maps(model: Any, images: Tensor, without: Sequence[Head] = ()) -> 
 @heat_method(
     "attention",
     title="Raw attention",
-    about="What the class token takes from each patch in the last layer, the mean over the heads.",
+    about="What the class token, or what else the answer is read from, takes from each patch in the last layer.",
     source="Vaswani et al. 2017",
     needs="attention",
     passes=1,

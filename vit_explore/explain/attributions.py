@@ -88,8 +88,8 @@ def attribution(
     images = ready_images(net, images)
     if method in _PACKED or len(images) > 1:
         check_alone(net)
-    fitting = attribution_methods(net, images)
-    if method not in fitting:
+    if not fits(heat_methods.get(method).needs, net, images):
+        fitting = attribution_methods(net, images)
         raise NotApplicable(
             f"{method} takes {heat_methods.get(method).takes}, and {name_of(net)} is none of these; "
             f"choose one of {', '.join(fitting)}."

@@ -17,6 +17,7 @@ from typing import Any
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vit_explore.errors import BadConfig, NotApplicable
 from vit_explore.explain.geometry import Geometry, block_names, geometry_of, is_torchvisions, name_of
@@ -100,8 +101,10 @@ def features_pass(net: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return logits, seen[id(last[-1])]
 
 
-def call_counts(net: nn.Module, images: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[int]:
-    """How often one pass calls each module of these kinds."""
+def call_counts(
+    net: nn.Module, images: Tensor, kinds: tuple[type[nn.Module], ...], functions: tuple[str, ...]
+) -> tuple[list[int], int]:
+    """How often one pass calls each module of these kinds, and PyTorch's functions of these names in all."""
     modules = [m for m in net.modules() if isinstance(m, kinds)]
     called: list[int] = []
     thread = threading.get_ident()
@@ -110,11 +113,23 @@ def call_counts(net: nn.Module, images: Tensor, kinds: tuple[type[nn.Module], ..
         if threading.get_ident() == thread:
             called.append(id(module))
 
-    with undisturbed(net), ExitStack() as stack:
+    with undisturbed(net), ExitStack() as stack, _Counting(functions) as counting:
         for module in modules:
             stack.callback(module.register_forward_pre_hook(count).remove)
         net(images)
-    return [called.count(id(module)) for module in modules]
+    return [called.count(id(module)) for module in modules], counting.count
+
+
+class _Counting(TorchFunctionMode):
+    """Counts this thread's calls of PyTorch's functions of these names."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names, self.count = names, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += getattr(func, "__name__", "") in self.names
+        return func(*args, **(kwargs or {}))
 
 
 def takes_taps(net: nn.Module) -> bool:

@@ -15,7 +15,7 @@ from vit_explore.explain.capture import output_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import name_of
 from vit_explore.explain.heatmaps import Question, heat_method
-from vit_explore.explain.inputs import check_finite, module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, check_finite, module_of, ready_images, ready_targets
 from vit_explore.explain.layers import default_layer
 from vit_explore.explain.layout import Layout, NoMap, as_maps, check_layout
 from vit_explore.explain.states import differentiable
@@ -65,6 +65,8 @@ def grad_cam(
     check_layout(layout)
     net = module_of(model)
     images = ready_images(net, images)
+    if len(images) > 1:
+        check_alone(net)
     chosen = layer or default_layer(net)
     try:
         heat, peaks, slopes = _grad_cam(net, images, target, chosen, layout)

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import NotApplicable
+from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
 from vit_explore.explain.capture import attention_pass, call_counts
 from vit_explore.explain.geometry import find_geometry, has_semantic_tokens, has_tokens, name_of
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_targets
+from vit_explore.explain.room import NoRoom
 from vit_explore.explain.states import plain_pass
 from vit_explore.registry import Registry
 
@@ -97,7 +98,8 @@ _TAKES = {
 _ACTIVATIONS = tuple(getattr(nn, name) for name in nn.modules.activation.__all__ if name != "ReLU")
 _ATTENDS = re.compile("att(n|ention)|softmax|lambda", re.IGNORECASE)  # in the name of a class
 _NOT_LINEAR = (nn.ReLU, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)  # what DeepLift follows call by call
-_SINGLE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_FUNCTIONS = ("relu", "relu_", "max_pool1d", "max_pool2d", "max_pool3d")  # what these modules call
+_CALLS: WeakKeyDictionary[nn.Module, Calls] = WeakKeyDictionary()
 Run = Callable[[Question], np.ndarray]
 heat_methods: Registry[HeatMethod] = Registry("heatmap method", package="vit_explore.explain")
 
@@ -121,6 +123,8 @@ def heatmap(model: Any, images: Tensor, method: str, target: int | Tensor | None
     net = module_of(model)
     images = ready_images(net, images)
     wanted = heat_methods.get(method)
+    if len(images) > 1:
+        check_alone(net)
     if not fits(wanted.needs, net, images):
         raise misfit(wanted, net, methods_for(net, images))
     with torch.no_grad():
@@ -146,14 +150,18 @@ def fits(needs: str, net: nn.Module, images: Tensor) -> bool:
         return _attends(net, images)
     if needs == "maps":
         return _maps(net, images)
-    return needs == "any" or (is_relu_net(net) and (needs == "ReLU" or calls_each_once(net, images)))
+    if needs == "any":
+        return True
+    return is_relu_net(net) and (
+        _calls(net, images).are_single if needs == "single ReLUs" else _calls(net, images).are_modules
+    )
 
 
 def is_relu_net(net: nn.Module) -> bool:
     """Whether ReLU is the model's only activation and nothing in it attends or gates: what guided backprop is made for.
 
-    Elsewhere it and DeepLift repeat a plainer method, or say something wrong. Told by the modules: an activation that
-    a model calls as a function, without one, is not seen.
+    Elsewhere it and DeepLift repeat a plainer method, or say something wrong. Told by the modules: another activation
+    that a model calls as a function is not seen.
     """
     if has_tokens(net) or has_semantic_tokens(net):
         return False
@@ -169,12 +177,30 @@ def _is_activation(module: nn.Module) -> bool:
     return isinstance(module, _ACTIVATIONS) or type(module).__module__.startswith("timm.layers.activations")
 
 
-def calls_each_once(net: nn.Module, images: Tensor) -> bool:
-    """Whether no ReLU and no max pool is called twice in a pass, as DeepLift needs; asked once of a model."""
-    if net not in _SINGLE:
-        with torch.no_grad():
-            _SINGLE[net] = max(call_counts(net, images[:1], _NOT_LINEAR), default=0) <= 1
-    return _SINGLE[net]
+@dataclass(frozen=True)
+class Calls:
+    """How a ReLU net calls its ReLUs and max pools in a pass: as modules alone, and each of them once at most."""
+
+    are_modules: bool
+    are_single: bool
+
+
+def _calls(net: nn.Module, images: Tensor) -> Calls:
+    """Told by one pass, which is made once for a model. Raises BadConfig where it does not take such images."""
+    if net not in _CALLS:
+        try:
+            with torch.no_grad():
+                counts, functions = call_counts(net, images[:1], _NOT_LINEAR, _FUNCTIONS)
+        except VitExploreError:
+            raise
+        except (RuntimeError, ValueError, AssertionError) as error:  # how a model says that a size does not fit it
+            raise BadConfig(
+                f"{name_of(net, at_start=True)} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
+                "give images of its size."
+            ) from error
+        are_modules = functions <= sum(counts)
+        _CALLS[net] = Calls(are_modules, are_modules and max(counts, default=0) <= 1)
+    return _CALLS[net]
 
 
 def _attends(net: nn.Module, images: Tensor) -> bool:
@@ -183,6 +209,8 @@ def _attends(net: nn.Module, images: Tensor) -> bool:
     try:
         with torch.no_grad():
             attention_pass(net, ready_images(net, images[:1]))
+    except NoRoom:  # it does, and the method's own pass says that there is no room
+        return True
     except NotApplicable:
         return False
     return True

@@ -10,6 +10,7 @@ from vit_explore.errors import BadConfig
 from vit_explore.explain.geometry import geometry, has_tokens
 
 Layout = Literal["auto", "nchw", "nhwc", "tokens"]
+_PLACES: tuple[Layout, ...] = ("nchw", "nhwc", "tokens")
 
 _CHANNELS_FIRST = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.GroupNorm)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm)  # exactly these: a LayerNorm2d of someone's has its channels first
@@ -42,12 +43,12 @@ def as_maps(net: nn.Module, layer: str, images: Tensor, layout: Layout, *outputs
     return [t[:, -n_patches:].transpose(1, 2).unflatten(2, grid) for t in outputs]
 
 
-def layout_of(net: nn.Module, layer: str, shape: tuple[int, ...], images: Tensor) -> str:
+def layout_of(net: nn.Module, layer: str, shape: tuple[int, ...], images: Tensor) -> Layout:
     """The one layout that fits an output, by the kind of the layer, by the widths it declares, or by those around it.
 
     Raises NoMap where none does, or more than one.
     """
-    fitting = [name for name in ("nchw", "nhwc", "tokens") if _keeps_places(net, name, shape, images)]
+    fitting = [name for name in _PLACES if _keeps_places(net, name, shape, images)]
     if fitting == ["tokens"] and has_tokens(net):
         return "tokens"
     if not fitting:

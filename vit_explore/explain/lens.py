@@ -12,7 +12,7 @@ from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import residual_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry_of, is_torchvisions, name_of
-from vit_explore.explain.inputs import module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_targets
 from vit_explore.explain.states import undisturbed
 
 __all__ = ["logit_lens"]
@@ -48,6 +48,8 @@ def logit_lens(model: Any, images: Tensor) -> np.ndarray:
     """
     net: Any = module_of(model)
     images = ready_images(net, images)
+    if len(images) > 1:
+        check_alone(net)
     shape = geometry_of(net, images)
     pools = getattr(net, "attn_pool", None) is not None
     if pools or not getattr(net, "reads_one_token", True):

@@ -11,7 +11,7 @@ from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import residual_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.geometry import geometry_of, name_of
-from vit_explore.explain.inputs import module_of, ready_images
+from vit_explore.explain.inputs import check_alone, module_of, ready_images
 from vit_explore.explain.results import TokenNorms
 
 __all__ = ["token_norms"]
@@ -42,6 +42,8 @@ def token_norms(model: Any, images: Tensor) -> TokenNorms:
     """Euclidean length of each token after each block, (B, L, N) (Darcet et al. 2024). Raises NotApplicable."""
     net = module_of(model)
     images = ready_images(net, images)
+    if len(images) > 1:
+        check_alone(net)
     shape = geometry_of(net, images)
     with torch.no_grad():
         _, residuals = residual_pass(net, images)

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import output_pass
 from vit_explore.explain.catalogue import Explanation
 from vit_explore.explain.cka_layers import compared_layers
 from vit_explore.explain.geometry import has_semantic_tokens, has_tokens, name_of
 from vit_explore.explain.inputs import module_of, ready_images
 from vit_explore.explain.layers import own_size
-from vit_explore.explain.layout import as_maps
+from vit_explore.explain.layout import Layout, as_maps, layout_of
 from vit_explore.explain.results import ReceptiveFields
 from vit_explore.explain.states import differentiable, lock_of
 
@@ -73,23 +73,33 @@ def receptive_field(model: Any, images: Tensor | None = None) -> ReceptiveFields
         nothing = np.full(len(names), np.nan, dtype=np.float32)
         return ReceptiveFields(tuple(names), theoretical, nothing, np.zeros((len(names), 0, 0), np.float32))
     images = ready_images(net, images)
-    maps = np.stack(_gradients(net, images, names))
+    maps = np.stack([heat for heat, _ in _gradients(net, images, names)])
     maps = maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     measured = np.sqrt((maps > EDGE).sum(axis=(1, 2))).astype(np.float32)
     return ReceptiveFields(tuple(names), theoretical, measured, maps.astype(np.float32))
 
 
-def _gradients(net: nn.Module, images: Tensor, layers: list[str]) -> list[np.ndarray]:
-    """Mean over the images of |gradient of a layer's centre unit, summed over channels|, (h, w) of each layer."""
+def _gradients(
+    net: nn.Module, images: Tensor, layers: list[str], layouts: dict[str, Layout] | None = None
+) -> list[tuple[np.ndarray, int]]:
+    """Mean over the images of |gradient of a layer's centre unit, summed over channels|, (h, w) of each layer, and how
+    many pixels there are to a unit of it.
+
+    layouts: of layers, where they are known; those that are found are put in.
+    """
+    layouts = {} if layouts is None else layouts
     leaf = images.clone().requires_grad_()
     with differentiable(net):
         _, outputs = output_pass(net, leaf, layers)
         found = []
         for layer, output in zip(layers, outputs, strict=True):
-            (features,) = as_maps(net, layer, images, "auto", output)  # (B, C, gh, gw)
+            if layer not in layouts:
+                layouts[layer] = layout_of(net, layer, output.shape, images)
+            (features,) = as_maps(net, layer, images, layouts[layer], output)  # (B, C, gh, gw)
             centre = features[:, :, features.shape[2] // 2, features.shape[3] // 2].sum()
             (gradient,) = torch.autograd.grad(centre, leaf, retain_graph=True)
-            found.append(gradient.sum(dim=1).abs().mean(dim=0).cpu().numpy())
+            heat = gradient.sum(dim=1).abs().mean(dim=0).cpu().numpy()
+            found.append((heat, -(-heat.shape[1] // features.shape[3])))
     return found
 
 
@@ -100,17 +110,22 @@ def _theoretical(net: nn.Module, names: list[str], height: int, width: int) -> n
     """
     twin, found = _connected(net), dict.fromkeys(names, np.inf)
     left, canvas = names, width
+    layouts: dict[str, Layout] = {}  # as told by the first canvas, which has the proportions of an image
     while True:
         try:
             rows = height if canvas == width else min(height, _TALL)
-            heats = _gradients(twin, torch.ones(1, 3, rows, canvas, dtype=torch.float64), left)
-        except (AssertionError, RuntimeError, ValueError, BadConfig) as error:
+            told = _gradients(twin, torch.ones(1, 3, rows, canvas, dtype=torch.float64), left, layouts)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if "memory" in str(error):
+                raise
             if canvas == width:
                 raise NotApplicable(f"The layers of {name_of(net)} cannot be followed: {error}") from error
             found |= dict.fromkeys(left, np.nan)  # a model for images of one size takes no wider one
             break
-        columns = {name: np.flatnonzero(heat.sum(axis=0)) for name, heat in zip(left, heats, strict=True)}
-        left = [name for name, at in columns.items() if {0, canvas - 1} & set(at)]  # perhaps cut off at the border
+        columns = {name: np.flatnonzero(heat.sum(axis=0)) for name, (heat, _) in zip(left, told, strict=True)}
+        # without padding the last pixels are in no unit, up to a stride of them: a field may be cut off there
+        spare = {name: stride if canvas < _MOST else 1 for name, (_, stride) in zip(left, told, strict=True)}
+        left = [n for n, at in columns.items() if at.size and not spare[n] <= at[0] <= at[-1] < canvas - spare[n]]
         found |= {name: float(len(at) or np.nan) for name, at in columns.items() if name not in left}
         if not left or canvas >= _MOST:
             break

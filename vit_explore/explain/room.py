@@ -9,11 +9,16 @@ from torch import Tensor, nn
 from vit_explore.errors import NotApplicable
 from vit_explore.explain.geometry import block_names, geometry_of, name_of
 
+
+class NoRoom(NotApplicable):
+    """The maps of a model that has them do not fit the free memory."""
+
+
 _SHARE = 0.7  # of the free memory that attention maps may take
 
 
 def check_room(net: nn.Module, images: Tensor) -> None:
-    """Raises NotApplicable where the attention maps of all layers, with what is made of them, do not fit the memory.
+    """Raises NoRoom where the attention maps of all layers, with what is made of them, do not fit the memory.
 
     Each map is there twice, in the pass and in what is made of it; four times where gradients are to be had.
     """
@@ -21,7 +26,7 @@ def check_room(net: nn.Module, images: Tensor) -> None:
     needed = len(images) * _heads(net) * shape.n_tokens**2 * 4 * copies  # bytes
     free = free_memory(images.device)
     if needed > _SHARE * free:
-        raise NotApplicable(
+        raise NoRoom(
             f"The attention maps of {name_of(net)}, of {shape.n_tokens:,} tokens and {len(images)} "
             f"image{'' if len(images) == 1 else 's'}, take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB "
             "are free; give fewer images, or choose a model with fewer tokens, or Grad-CAM."

@@ -90,7 +90,7 @@ def _over_the_picture(film: Film) -> Iterable[Pictures | None]:
         kept = _all(film, "attention")  # (F, L, gh, gw)
         tops = kept.max(axis=(0, 2, 3))  # a colour is one value from the first frame to the last
         frames = tuple(_tiled([_over(m, film, t) for m, t in zip(maps, tops, strict=True)], columns) for maps in kept)
-        about = "Bright where its class token (without one: the mean of its patches) looks, block by block."
+        about = "Bright where its class token looks, or else what its answer is read from, block by block."
         yield Pictures("attention", "Where it looks", about, frames, columns, labels)
     if film.has("lens"):
         frames = tuple(_tiled([_over(m, film, 1.0) for m in maps], columns) for maps in _all(film, "lens"))

@@ -30,7 +30,6 @@ _UNTRAINED = ".untrained"
 _ALL = frozenset(QUESTIONS)
 _RELATIVE = _ALL - {"positions"}  # positions enter within the attention, in all or most of the file's models
 _CONVOLUTIONS = frozenset({"filters", "grad_cam"})
-_TABLE = "bias_table"  # of relative positions: a number for each offset and head, and no matrix that is multiplied by
 _KINDS: dict[str, tuple[str, frozenset[str]]] = {  # file -> family, answers
     "vision_transformer": ("vit", _ALL),
     "vision_transformer_hybrid": ("vit", _ALL),
@@ -108,8 +107,8 @@ def timm_card(architecture: str) -> Card | None:
         knobs=knobs("pretrained"),
         answers=answers,
         is_random=lambda config: True,  # some have dropout of their own
-        matrices=lambda name, ndim: in_blocks(name, ndim) and not name.endswith(_TABLE),
-        spared=lambda name, ndim: spared(name, ndim) or name.endswith(_TABLE),
+        matrices=in_blocks,
+        spared=spared,
         describe=lambda config: name,
         timm_recipe=timm_recipe,
     )

@@ -86,7 +86,7 @@ def replay_of(store: RunStore, record: RunRecord, told: dict[str, np.ndarray], s
     timed: dict[str, Any] = {} if train.seconds is None else {"steps": told["step"], "progress": told["progress"]}
     if timed and np.isnan(told["progress"]).any():
         raise BadRunState(_of_an_earlier_release(record.id))
-    return Replay(last, changes, _pin(record.id, started), **timed)
+    return Replay(last, changes, _pin(record.id, started), grouping=started.grouping, **timed)
 
 
 def _pin(run: str, started: Started) -> Pin:

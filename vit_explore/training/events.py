@@ -41,6 +41,7 @@ class Started:
     compiled: bool | None = None
     mixed: bool = False  # an earlier part of the run was computed in another way than this says
     init_digest: str | None = None  # of the weights that model.init_from named; None: from scratch
+    grouping: int = 1  # of the parameters in the optimiser, see optimizers.GROUPING
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ def is_single_value(error: BaseException) -> bool:
 
 
 def no_room(device: str) -> str:
-    """The memory is spent before the first step."""
+    """The memory is spent before a step is taken."""
     return (
-        f"The memory of {device} is spent by the images and the model alone, before the first step; "
+        f"The memory of {device} is spent by the images and the model alone; "
         "choose a smaller image size, fewer images per class or a smaller model."
     )
 

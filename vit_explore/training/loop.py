@@ -85,7 +85,8 @@ class Trainer(Stepping):
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise TrainingFailed(failures.no_room(device_name(self.device))) from error
+            on_device = isinstance(error, torch.OutOfMemoryError)
+            raise TrainingFailed(failures.no_room(device_name(self.device) if on_device else "this machine")) from error
         self.should_stop = should_stop or never
         self.wants_checkpoint = wants_checkpoint or never
         self.wants_snapshot = wants_snapshot or never

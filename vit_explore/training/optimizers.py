@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,6 +14,8 @@ from vit_explore.config import TrainConfig
 from vit_explore.errors import TrainingFailed
 from vit_explore.training.layers import tuned
 from vit_explore.training.muon import Muon, Over
+
+GROUPING = 2  # 1: of a release that asked the card alone
 
 
 class Optimizers:
@@ -57,8 +60,12 @@ class Optimizers:
             part.load_state_dict(state[name])
 
 
-def make_optimizers(model: nn.Module, card: Card, train: TrainConfig) -> Optimizers:
-    """As `train.optimizer` says; which parameter goes where, the architecture's card does."""
+def make_optimizers(model: nn.Module, card: Card, train: TrainConfig, grouping: int = GROUPING) -> Optimizers:
+    """As `train.optimizer` says; which parameter goes where, the architecture's card does, and a model of timm itself.
+
+    grouping: 1 for a run of an earlier release, whose buffers lie by it.
+    """
+    card = _sparing(model, card) if grouping > 1 else card
     return Optimizers(**tuned(rules.get(train.optimizer).make(model, card, train), model, train))
 
 
@@ -72,26 +79,35 @@ def adamw(
 def grouped(
     model: nn.Module, card: Card, train: TrainConfig, without: frozenset[int] | set[int] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Every parameter but those whose id is in `without`: first the group that decays, then what is spared that.
-
-    The card spares it, or the model itself.
-    """
+    """Every parameter but those whose id is in `without`: first the group that decays, then what the card spares."""
     decay: list[nn.Parameter] = []
     spared: list[nn.Parameter] = []
-    exempt = exempted(model)
     for name, parameter in model.named_parameters():
         if id(parameter) not in without:
-            (spared if name in exempt or card.spared(name, parameter.ndim) else decay).append(parameter)
+            (spared if card.spared(name, parameter.ndim) else decay).append(parameter)
     return [
         {"params": decay, "weight_decay": train.weight_decay},
         {"params": spared, "weight_decay": 0.0, "decays": False},
     ]
 
 
+def _sparing(model: nn.Module, card: Card) -> Card:
+    """The card, which spares besides what the model itself does, and makes no matrices of that."""
+    exempt = exempted(model)
+    return replace(
+        card,
+        matrices=lambda name, ndim: name not in exempt and card.matrices(name, ndim),
+        spared=lambda name, ndim: name in exempt or card.spared(name, ndim),
+    )
+
+
 def exempted(model: nn.Module) -> set[str]:
-    """The parameters that a model of timm says are not to decay, such as tables of relative positions, by name."""
+    """The parameters that a model of timm says are not to decay, and its tables of relative positions, by name.
+
+    Such a table holds a number for each offset and head, and is no matrix that is multiplied by.
+    """
     tell = getattr(model, "no_weight_decay", None)
-    patterns = tell() if callable(tell) else ()
+    patterns = {"*bias_table", *(tell() if callable(tell) else ())}
     return {name for name, _ in model.named_parameters() if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from vit_explore.config import TrainConfig
 from vit_explore.training.controls import Controls
 from vit_explore.training.events import Changed
+from vit_explore.training.optimizers import GROUPING
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Replay:
     pin: Pin
     steps: np.ndarray | None = None
     progress: np.ndarray | None = None
+    grouping: int = GROUPING  # of the parameters in the optimiser
 
     def share(self, step: int) -> float | None:
         """The share at which the step after `step` was taken; None: it follows from the step."""

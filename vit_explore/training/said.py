@@ -36,6 +36,7 @@ def started(run: TrainState) -> Started:
         compiled=run.replicas.models[0] is not run.net,
         mixed=run.mixed,
         init_digest=run.initial.digest if run.initial else None,
+        grouping=run.grouping,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from vit_explore.training.controls import Controls
 from vit_explore.training.devices import Numerics, pick_device
 from vit_explore.training.held import Held
 from vit_explore.training.looks import Looks
-from vit_explore.training.optimizers import make_optimizers
+from vit_explore.training.optimizers import GROUPING, make_optimizers
 from vit_explore.training.parallel import Replicas
 from vit_explore.training.patience import Patience
 from vit_explore.training.replay import Pin, Replay
@@ -61,6 +61,7 @@ class TrainState:
         self.lr = 0.0  # that of the last step
         self.numerics = Numerics("fp32", fused=True)  # until the probe has found the fastest
         self.replicas = Replicas(nn.Identity(), 1)
+        self.grouping = _grouping(state, replay)
         self._build(goes_on=state is not None)
         self.budget = Budget(None, self.train.seconds)
         self.origin = (0, 0.0)  # step and epoch at which its own settings begin: those of a fork later
@@ -88,7 +89,7 @@ class TrainState:
         self.net = self.model  # what a step goes through: of a linear probe the head alone, see frozen.py
         card = self.model_config.card
         self._is_random = card.is_random(self.model_config)
-        self.optimizer = make_optimizers(self.model, card, self.train)
+        self.optimizer = make_optimizers(self.model, card, self.train, self.grouping)
         self.hold(Held.by(Controls(), self.train))
 
     def _go_on(self, state: dict[str, Any]) -> None:
@@ -123,6 +124,7 @@ class TrainState:
             "held": vars(self.held),
             "settled": {**vars(self.settled()), "device": self.device.type},
             "mixed": self.mixed,
+            "grouping": self.grouping,
             **({"average": self.average.state_dict()} if self.average else {}),
             **({"patience": self.patience.state_dict()} if self.patience.most else {}),
         }
@@ -168,3 +170,13 @@ class TrainState:
     def images_seen(self) -> int:
         before, size = self.origin[1] * self.batches.per_epoch, self.batches.size
         return round(before * size) + (self.step - self.origin[0]) * size
+
+
+def _grouping(state: Any, replay: Replay | None) -> int:
+    """How the optimiser's parameters are grouped: as in what is taken up again, else as today."""
+    if replay is not None:
+        return replay.grouping
+    if not isinstance(state, Mapping) or state.get("optimizer") is None:
+        return GROUPING
+    found = state.get("grouping", 1)
+    return found if isinstance(found, int) else 1

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 def make(model: nn.Module, card: Card, train: TrainConfig) -> dict[str, Optimizer]:
     """Two parts; a model without such matrices (a ResNet) has nothing for Muon: AdamW alone."""
     from vit_explore.training.muon import Muon
-    from vit_explore.training.optimizers import adamw, exempted
+    from vit_explore.training.optimizers import adamw
 
-    exempt = exempted(model)
-    matrices = [p for name, p in model.named_parameters() if card.matrices(name, p.ndim) and name not in exempt]
+    matrices = [p for name, p in model.named_parameters() if card.matrices(name, p.ndim)]
     parts: dict[str, Optimizer] = {"adamw": adamw(model, card, train, without={id(p) for p in matrices})}
     if matrices:
         parts["muon"] = Muon(matrices, lr=train.lr, weight_decay=train.weight_decay)

@@ -138,9 +138,8 @@ def tiles_uri(similarity: PositionSimilarity) -> str:
 
 
 def block_uris(maps: AttentionMaps, picture: np.ndarray) -> tuple[tuple[int, str], ...]:
-    """The picture under each block's attention (mean over heads): of the class token, or of all patches without one."""
-    weights = maps.weights[0].mean(axis=1)  # (L, N, N)
-    rows = weights[:, 0] if maps.has_class_token else weights[:, maps.n_prefix :].mean(axis=1)
+    """The picture under each block's attention (mean over heads), of the tokens that the answer is read from."""
+    rows = maps.weights[0].mean(axis=1)[:, maps.read].mean(axis=1)  # (L, N)
     return _shown(rows[:, maps.n_prefix :].reshape(-1, *maps.grid), picture)
 
 
