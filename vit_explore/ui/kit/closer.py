@@ -39,10 +39,16 @@ def batch_of(loaded: LoadedModel, split: Split, count: int) -> tuple[Tensor, np.
 
 
 def attributions(ref: str) -> dict[str, HeatMethod]:
-    """The attribution methods that fit the model, by name."""
-    from vit_explore.explain.heatmaps import heat_methods
+    """The attribution methods that fit the model, by name; a job, for some take a pass to tell."""
+    opening = caches.opening(ref)
 
-    return {name: heat_methods.get(name) for name in explain.attribution_methods(looking.model(ref))}
+    def work() -> Work[dict[str, HeatMethod]]:
+        from vit_explore.explain import heatmaps
+
+        loaded = yield from within(opening)
+        return {name: heatmaps.heat_methods.get(name) for name in explain.attribution_methods(loaded)}
+
+    return result(Job(("attribution_methods", *opening.key), "Looking which methods fit", work))
 
 
 def attribution(ref: str, picture: Picture, target: int, method: str) -> np.ndarray:
