@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
+from vit_explore.errors import NotApplicable
 from vit_explore.explain.capture import attention_pass, call_counts
 from vit_explore.explain.geometry import find_geometry, has_semantic_tokens, has_tokens, name_of
-from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_targets
+from vit_explore.explain.inputs import check_alone, module_of, ready_images, ready_targets, taking
 from vit_explore.explain.room import NoRoom
 from vit_explore.explain.states import plain_pass
 from vit_explore.registry import Registry
@@ -188,16 +188,8 @@ class Calls:
 def _calls(net: nn.Module, images: Tensor) -> Calls:
     """Told by one pass, which is made once for a model. Raises BadConfig where it does not take such images."""
     if net not in _CALLS:
-        try:
-            with torch.no_grad():
-                counts, functions = call_counts(net, images[:1], _NOT_LINEAR, _FUNCTIONS)
-        except VitExploreError:
-            raise
-        except (RuntimeError, ValueError, AssertionError) as error:  # how a model says that a size does not fit it
-            raise BadConfig(
-                f"{name_of(net, at_start=True)} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
-                "give images of its size."
-            ) from error
+        with torch.no_grad(), taking(net, images):
+            counts, functions = call_counts(net, images[:1], _NOT_LINEAR, _FUNCTIONS)
         are_modules = functions <= sum(counts)
         _CALLS[net] = Calls(are_modules, are_modules and max(counts, default=0) <= 1)
     return _CALLS[net]

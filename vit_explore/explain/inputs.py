@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable
+from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
 from vit_explore.explain.geometry import embedding, is_torchvisions, name_of, patch_pixels, takes_any_size
 
 
@@ -44,6 +46,20 @@ def ready_images(net: nn.Module, images: Any) -> Tensor:
     if weight is None:
         return images.detach().float()
     return images.detach().to(device=weight.device, dtype=weight.dtype)
+
+
+@contextmanager
+def taking(net: nn.Module, images: Tensor) -> Iterator[None]:
+    """Where the model says, each in its own way, that images of this size do not fit it, that is BadConfig."""
+    try:
+        yield
+    except VitExploreError:
+        raise
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise BadConfig(
+            f"{name_of(net, at_start=True)} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
+            "give images of its size."
+        ) from error
 
 
 def check_alone(net: nn.Module) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vit_explore.errors import BadConfig, NotApplicable, VitExploreError
+from vit_explore.errors import NotApplicable, VitExploreError
 from vit_explore.explain.capture import outputs_of
 from vit_explore.explain.geometry import block_names, embedding, find_geometry, name_of
-from vit_explore.explain.inputs import module_of, ready_images
+from vit_explore.explain.inputs import module_of, ready_images, taking
 from vit_explore.explain.layout import NoMap, layout_of
 
 __all__ = ["grad_cam_layers"]
@@ -29,16 +29,8 @@ def grad_cam_layers(model: Any, images: Tensor | None = None) -> list[str]:
     if not names:
         return []
     images = ready_images(net, torch.zeros(1, 3, *own_size(model, net)) if images is None else images[:1])
-    try:
-        with torch.no_grad():
-            _, outputs = outputs_of(net, images, names)
-    except VitExploreError:
-        raise
-    except (RuntimeError, ValueError, AssertionError) as error:  # how a model says that a size does not fit it
-        raise BadConfig(
-            f"{name_of(net, at_start=True)} cannot take images of {images.shape[2]} x {images.shape[3]} px; "
-            "give images of its size."
-        ) from error
+    with torch.no_grad(), taking(net, images):
+        _, outputs = outputs_of(net, images, names)
     return [name for name in names if _is_map(net, name, outputs.get(name), images)]
 
 
