@@ -273,6 +273,12 @@ def test_a_picture_that_comes_or_goes_is_noticed(tmp_path: Path) -> None:
         assert members.last_change(nowhere) == 0
 
 
+def test_classes_are_counted_by_the_names_that_a_run_has(place) -> None:  # type: ignore[no-untyped-def]
+    root = place(tree(5, "fox\u202e", "fox", "owl"))
+    assert tuple(members.pictures_of(root)) == load(root).classes
+    assert set(members.pictures_of(root).values()) == {5}
+
+
 def test_the_home_of_nobody_is_one_sentence() -> None:
     with pytest.raises(BadData, match="not known here"):
         load(Path("~nobody-of-that-name/pictures"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vit_explore.errors import BadData
 from vit_explore.home import uploads
+from vit_explore.text import printable
 
 MAX_MEMBERS = 200_000
 MAX_TOTAL = 8 * 2**30  # bytes, unpacked
@@ -106,11 +107,21 @@ def pictures_of(path: Path) -> dict[str, int]:
 
 
 def counted(path: Path) -> dict[str, dict[str, int]]:
-    """The same for each split that it has: split -> class -> pictures. Raises BadData."""
+    """The same for each split that it has: split -> class, as a run calls it, -> pictures. Raises BadData."""
     with open_listing(path) as listing:
         layout = arrange(listing, name_of(path))
     splits: dict[str, dict[str, list[Entry]]] = {"train": {}, **layout.pictures}
-    return {split: {name: len(by_class.get(name, [])) for name in layout.classes} for split, by_class in splits.items()}
+    names = list(zip(layout.classes, shown_names(layout.classes), strict=True))
+    return {split: {shown: len(by_class.get(name, [])) for name, shown in names} for split, by_class in splits.items()}
+
+
+def shown_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """The folders' names without control characters and marks that turn text around, still all different."""
+    names: list[str] = []
+    for name in map(printable, classes):
+        again = sum(printable(other) == name for other in classes[: len(names)])
+        names.append(f"{name} ({again + 1})" if again else name)
+    return tuple(names)
 
 
 def located(path: str) -> Path:

@@ -19,9 +19,8 @@ from vit_explore.data import cache
 from vit_explore.data.base import DatasetStatus, Pool, Progress, Source, Split, datasets
 from vit_explore.data.images import MAX_BYTES, load_image, resize_crop
 from vit_explore.data.loading import check_memory
-from vit_explore.data.members import Entry, Layout, Listing, arrange, located, name_of, open_listing
+from vit_explore.data.members import Entry, Layout, Listing, arrange, located, name_of, open_listing, shown_names
 from vit_explore.errors import BadConfig, BadData, BadImage
-from vit_explore.text import printable
 
 _SPLITS = ("train", "val", "test")
 _CHUNK = 16  # pictures that a thread decodes at a time
@@ -53,7 +52,7 @@ class Folder(Source):
                 else:
                     cache.store(key, stored)
         _check_counts(name_of(path), layout.classes, stored)
-        return Pool(_shown(layout.classes), stored["train"], stored.get("test"), stored.get("val"), left_out)
+        return Pool(shown_names(layout.classes), stored["train"], stored.get("test"), stored.get("val"), left_out)
 
     def status(self) -> DatasetStatus:
         return self._status(True, "a folder or a zip of your choice (path)")
@@ -133,15 +132,6 @@ def _left_out(name: str, failed: list[str]) -> str:
         f"{len(failed)} of the pictures in {name} could not be used and {'is' if len(failed) == 1 else 'are'} "
         f"left out, the first: {failed[0]}."
     )
-
-
-def _shown(classes: Sequence[str]) -> tuple[str, ...]:
-    """The folders' names without control characters and marks that turn text around, still all different."""
-    names: list[str] = []
-    for name in map(printable, classes):
-        again = sum(printable(other) == name for other in classes[: len(names)])
-        names.append(f"{name} ({again + 1})" if again else name)
-    return tuple(names)
 
 
 def _check_counts(name: str, classes: Sequence[str], splits: dict[str, Split]) -> None:
